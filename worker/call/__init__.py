@@ -1,0 +1,1 @@
+"""One HTTP attempt. transport.py is the interface; sdk.py makes it with aioboto3."""

@@ -1,0 +1,37 @@
+"""The campaign's provisioned TPS, from the control plane: the default of `rate.tps`."""
+
+from botocore import exceptions as aws
+
+from worker.call.sdk import CREDENTIAL_ERRORS, Access, no_credentials, open_client, service_failure
+from worker.config import Target
+from worker.errors import ConfigError, RefusedError
+
+_TIMEOUT_S = 10.0
+
+
+async def provisioned_tps(access: Access, target: Target) -> float:
+    """Return minProvisionedTPS, or a recommender's minRecommendationRequestsPerSecond.
+
+    Source: botocore model personalize 2018-05-22, DescribeCampaign and DescribeRecommender.
+    """
+    try:
+        async with open_client("personalize", access, timeout_s=_TIMEOUT_S) as client:
+            if target.campaign_arn:
+                answer = await client.describe_campaign(campaignArn=target.campaign_arn)
+                return float(answer["campaign"]["minProvisionedTPS"])
+            answer = await client.describe_recommender(recommenderArn=target.recommender_arn)
+            config = answer["recommender"]["recommenderConfig"]
+            return float(config["minRecommendationRequestsPerSecond"])
+    except aws.ClientError as error:
+        failure = service_failure(error.response)
+        raise RefusedError(
+            f"cannot ask for the provisioned TPS: {failure.code}: {failure.message}",
+            hint="check the ARN and the permission personalize:Describe*, or set rate.tps",
+        ) from None
+    except CREDENTIAL_ERRORS as error:
+        raise no_credentials(error) from None
+    except (aws.BotoCoreError, KeyError) as error:
+        raise ConfigError(
+            f"rate.tps is not set, and the campaign's provisioned TPS cannot be asked for: {error}",
+            hint="set rate.tps, the ceiling on HTTP attempts per second",
+        ) from None

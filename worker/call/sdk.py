@@ -1,0 +1,147 @@
+"""Transport `sdk`: aioboto3, the reference for credentials, endpoints and behaviour."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aioboto3
+import aiohttp
+import orjson
+from botocore import exceptions as aws
+from botocore.config import Config as ClientConfig
+
+from worker import __version__
+from worker.config import Operation
+from worker.errors import ConfigError, RefusedError
+from worker.model import Answer, Failure
+
+_METHODS = {
+    Operation.GET_RECOMMENDATIONS: "get_recommendations",
+    Operation.GET_PERSONALIZED_RANKING: "get_personalized_ranking",
+    Operation.GET_ACTION_RECOMMENDATIONS: "get_action_recommendations",
+}
+CREDENTIAL_ERRORS = (
+    aws.NoCredentialsError,
+    aws.PartialCredentialsError,
+    aws.CredentialRetrievalError,
+    aws.TokenRetrievalError,
+    aws.SSOError,
+    aws.UnauthorizedSSOTokenError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How the service is reached, and as whom."""
+
+    region: str
+    profile: str | None = None
+    endpoint_url: str | None = None  # None: AWS's, or what the environment says
+    ca_bundle: str | None = None
+    # Keys that replace the usual credential chain; only the own emulator's, which are no secret.
+    fixed_keys: tuple[str, str] | None = None
+
+
+@asynccontextmanager
+async def open_client(
+    service: str, access: Access, *, timeout_s: float, connections_max: int = 1
+) -> AsyncIterator[Any]:
+    """Yield an aioboto3 client without retries of its own; close it on exit.
+
+    Raises ConfigError when the SDK cannot be set up as [target] says.
+    """
+    key_id, secret = access.fixed_keys or (None, None)
+    try:
+        session = aioboto3.Session(
+            profile_name=access.profile,
+            region_name=access.region,
+            aws_access_key_id=key_id,
+            aws_secret_access_key=secret,
+        )
+        client = session.client(
+            service,
+            endpoint_url=access.endpoint_url,
+            verify=access.ca_bundle,  # None: the usual trust roots; it is never off
+            config=ClientConfig(
+                max_pool_connections=connections_max,
+                retries={"total_max_attempts": 1},
+                connect_timeout=timeout_s,
+                read_timeout=timeout_s,
+                user_agent_extra=f"personalize-worker/{__version__}",
+            ),
+        )
+        entered = await client.__aenter__()
+    except aws.ProfileNotFound as error:
+        raise ConfigError(
+            f"target.profile: {error}", hint="name a profile of ~/.aws/config, or remove the key"
+        ) from None
+    except aws.BotoCoreError as error:
+        raise ConfigError(
+            f"the AWS SDK cannot be set up: {error}",
+            hint="check [target] and the AWS_* environment variables",
+        ) from None
+    try:
+        yield entered
+    finally:
+        await client.__aexit__(None, None, None)
+
+
+class SdkTransport:
+    """Calls one operation through a client of the SDK.
+
+    The SDK parses answers; they are written as JSON again (5 us), so that all transports end in
+    bytes and one decoder serves them all.
+    """
+
+    def __init__(self, client: Any, operation: Operation) -> None:
+        self._method: Callable[..., Awaitable[dict[str, Any]]] = getattr(
+            client, _METHODS[operation]
+        )
+
+    async def call(self, body: bytes) -> Answer | Failure:
+        """See Transport.call."""
+        try:
+            answer = await self._method(**orjson.loads(body))
+        except aws.ClientError as error:
+            return service_failure(error.response)
+        except CREDENTIAL_ERRORS as error:
+            raise no_credentials(error) from None
+        except aws.SSLError as error:
+            raise RefusedError(
+                f"the endpoint's certificate is not trusted: {error}",
+                hint="check target.endpoint_url; for a private endpoint set target.ca_bundle",
+            ) from None
+        except aws.ParamValidationError as error:
+            # build.py checks what the SDK checks, so this is a request only this row makes.
+            return Failure(code="InvalidRow", message=f"the SDK refuses it: {error}")
+        except (aws.ConnectTimeoutError, aws.ReadTimeoutError) as error:
+            return Failure(code="TimedOut", message=str(error))
+        except (aws.EndpointConnectionError, aws.ProxyConnectionError) as error:
+            return Failure(code="ConnectFailed", message=str(error))
+        except (aws.HTTPClientError, aws.ResponseStreamingError, aiohttp.ClientError) as error:
+            return Failure(code="ConnectionLost", message=str(error) or type(error).__name__)
+        except aws.ResponseParserError as error:
+            return Failure(code="InvalidAnswer", message=str(error))
+        metadata = answer.pop("ResponseMetadata")
+        return Answer(body=orjson.dumps(answer), request_id=metadata.get("RequestId"))
+
+
+def no_credentials(error: Exception) -> RefusedError:
+    """Return the error for a run that cannot sign its requests."""
+    return RefusedError(
+        f"no usable AWS credentials: {error}",
+        hint="set target.profile or the AWS_* variables, or log in again; "
+        "to try without AWS, add --emulator",
+    )
+
+
+def service_failure(response: Any) -> Failure:
+    """Return the failure in a ClientError's response: the service's own code and message."""
+    error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
+    return Failure(
+        code=str(error.get("Code") or "Unknown"),
+        message=str(error.get("Message") or ""),
+        http_status=metadata.get("HTTPStatusCode"),
+        request_id=metadata.get("RequestId"),
+    )

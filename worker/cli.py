@@ -1,0 +1,305 @@
+"""The command line: the only prints, signals' exit codes, and errors turned into advice.
+
+Modules that are heavy to import are imported where a command needs them, so that --help is quick.
+"""
+
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from worker import __version__
+from worker.errors import StoppedError, WorkerError
+
+if TYPE_CHECKING:
+    from worker.call.sdk import Access
+    from worker.config import Config
+    from worker.progress import View
+
+EPILOG = """\b
+Start here:
+  personalize-worker plan configs/demo.toml            what would happen, without a call
+  personalize-worker run configs/demo.toml --emulator  the whole job, without AWS
+
+\b
+Exit codes:
+  0   done                                 4   the service refuses the whole run
+  1   a bug in this program                6   the output belongs to another run
+  2   command line, config or input wrong  75  stopped early; run again to carry on
+  3   done, but too many rows failed
+"""
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@click.group(context_settings=_CONTEXT, epilog=EPILOG)
+@click.version_option(__version__, prog_name="personalize-worker")
+def cli() -> None:
+    """Parquet in, rate-limited Amazon Personalize calls, Parquet out: each row exactly once."""
+
+
+def _options(*wanted: str) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds the named shared options."""
+    known = {
+        "set": click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Override a config key: --set rate.tps=200. VALUE in TOML. Repeatable.",
+        ),
+        "emulator": click.option(
+            "--emulator",
+            "use_emulator",
+            is_flag=True,
+            help="Start the built-in emulator for this command and call it instead of AWS.",
+        ),
+        "json": click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout."),
+        "log": click.option(
+            "--log-format",
+            type=click.Choice(["auto", "text", "json"]),
+            default="auto",
+            show_default=True,
+            help="Progress and log on stderr; auto: a live view on a terminal, else lines.",
+        ),
+        "quiet": click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors."),
+        "verbose": click.option("-v", "--verbose", is_flag=True, help="More detail."),
+    }
+
+    def decorate(command: _Command) -> _Command:
+        for name in reversed(wanted):
+            command = known[name](command)
+        return command
+
+    return decorate
+
+
+_config_argument = click.argument("config", type=click.Path(path_type=Path))
+
+
+@cli.command()
+@_config_argument
+@_options("set", "emulator")
+@click.option("--overwrite", is_flag=True, help="Drop the run that the output folder holds.")
+@_options("json", "log", "quiet", "verbose")
+def run(config: Path, **flags: Any) -> int:
+    """Read Parquet, call, write Parquet. Run again to carry on after a stop.
+
+    CONFIG is a TOML file; see configs/ for examples and `schema` for every key.
+    """
+    from worker.job import open_job
+    from worker.run import run as run_job
+    from worker.show import show_summary
+    from worker.store import LocalStore
+
+    _set_up_log(flags)
+    settings = _load(config, flags["settings"])
+    job, store = open_job(settings), LocalStore(Path(settings.output.path))
+    view = _view(settings, flags)
+
+    async def main(access: "Access") -> dict[str, Any]:
+        return await run_job(job, store, access, view, overwrite=flags["overwrite"])
+
+    summary = _with_access(main, config, settings, flags)
+    _print(summary, show_summary(summary, settings.output.path), as_json=flags["as_json"])
+    share, tolerated = summary["error_share"], settings.stop.error_share_max
+    if share > tolerated:
+        click.echo(
+            f"error: {summary['rows_failed']:,} rows failed, {share:.2%} of all; "
+            f"tolerated are {tolerated:.2%}\n"
+            f"hint: look at error_code in {settings.output.path}/_errors; that folder can be the "
+            "next run's input.path, and stop.error_share_max says how much is tolerated",
+            err=True,
+        )
+        return 3
+    return 0
+
+
+@cli.command()
+@_config_argument
+@_options("set", "emulator", "json", "log", "quiet", "verbose")
+def plan(config: Path, **flags: Any) -> int:
+    """Show what `run` would do, without one runtime call.
+
+    Reads the input, builds every request, and shows rows, calls, time, cost, the deadline, the
+    rows that would be refused, and the first requests.
+    """
+    from datetime import datetime
+
+    from worker.job import open_job
+    from worker.plan import make_plan
+    from worker.show import show_plan
+    from worker.store import LocalStore
+
+    _set_up_log(flags)
+    settings = _load(config, flags["settings"])
+    job, store = open_job(settings), LocalStore(Path(settings.output.path))
+    tps = settings.rate.tps or _with_access(_ask_tps(settings), config, settings, flags)
+    made = make_plan(job, store, tps=tps, now=datetime.now().astimezone())
+    _print(made, show_plan(made), as_json=flags["as_json"])
+    return 0
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path), required=False)
+@_options("set", "log", "quiet", "verbose")
+@click.option("--until-eof", is_flag=True, hidden=True, help="End with the parent's pipe.")
+def emulate(config: Path | None, **flags: Any) -> int:
+    """Serve a local Personalize until it is interrupted.
+
+    Prints `ready http://127.0.0.1:8765` on stdout when it accepts calls. Section [emulator] of
+    CONFIG says which data it learns from, which campaigns it has and where it listens; without
+    CONFIG it makes up a small data set.
+    """
+    from worker.emulated import serve_until_stopped
+    from worker.load import load_emulator_settings
+
+    _set_up_log(flags)
+    settings = load_emulator_settings(config, settings=flags["settings"], environ=os.environ)
+    serve_until_stopped(
+        settings, on_ready=lambda url: click.echo(f"ready {url}"), until_eof=flags["until_eof"]
+    )
+    return 0
+
+
+@cli.command()
+@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("identifier", metavar="ID")
+@_options("json")
+def explain(output: Path, identifier: str, **flags: Any) -> int:
+    """Show everything known about one row: request, attempts, result or error.
+
+    OUTPUT is a run's output folder, ID a user or item ID of its input.
+    """
+    from worker.explain import explain as explain_rows
+    from worker.show import show_explanation
+    from worker.store import LocalStore
+
+    explanation = explain_rows(LocalStore(output), identifier)
+    text = show_explanation(explanation, str(output))
+    _print(explanation, text, as_json=flags["as_json"])
+    return 0
+
+
+@cli.command()
+def schema() -> int:
+    """Print the JSON Schema of the config, for editors and for checking."""
+    from worker.schema import config_schema
+
+    click.echo(json.dumps(config_schema(), indent=2))
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the code of the interface."""
+    try:
+        code = cli.main(arguments, prog_name="personalize-worker", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(_fail(StoppedError("interrupted", hint="run the same command again")))
+    except KeyboardInterrupt:
+        sys.exit(_fail(StoppedError("interrupted", hint="run the same command again")))
+    except BrokenPipeError:
+        # The reader of stdout is gone (`| head`): nothing is left to say. Python would complain
+        # once more when it flushes stdout at exit, so stdout goes nowhere from here.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except BaseException as error:  # noqa: BLE001 - the one place that decides what users see
+        sys.exit(_fail(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(error: BaseException) -> int:
+    """Print advice for an error that was foreseen, a stack trace for a bug; return the code."""
+    known = _first_known(error)
+    if known is None:
+        traceback.print_exception(error)
+        click.echo("error: this is a bug in personalize-worker; please report it", err=True)
+        return 1
+    click.echo(f"error: {known.what}\nhint: {known.hint}", err=True)
+    return known.exit_code
+
+
+def _first_known(error: BaseException) -> WorkerError | None:
+    """Return the WorkerError that `error` is or holds; None when anything in it is a bug."""
+    if isinstance(error, BaseExceptionGroup):
+        inner = [_first_known(part) for part in error.exceptions]
+        return None if None in inner else inner[0]
+    return error if isinstance(error, WorkerError) else None
+
+
+def _load(config: Path, settings: Sequence[str]) -> "Config":
+    from worker.load import load_config
+
+    return load_config(config, settings=settings, environ=os.environ)
+
+
+def _with_access(
+    main: Callable[["Access"], Any], config: Path, settings: "Config", flags: dict[str, Any]
+) -> Any:
+    """Run `main` in an event loop, with the emulator around it if asked for."""
+    import anyio
+
+    from worker.call.sdk import Access
+    from worker.emulated import running_emulator
+
+    target = settings.target
+
+    async def inside() -> Any:
+        if not flags["use_emulator"]:
+            access = Access(
+                region=target.region_name,
+                profile=target.profile,
+                endpoint_url=target.endpoint_url,
+                ca_bundle=target.ca_bundle,
+            )
+            return await main(access)
+        async with running_emulator(
+            config, settings=flags["settings"], region=target.region_name
+        ) as access:
+            return await main(access)
+
+    return anyio.run(inside)
+
+
+def _ask_tps(settings: "Config") -> Callable[["Access"], Any]:
+    async def ask(access: "Access") -> float:
+        from worker.call.provisioned import provisioned_tps
+
+        return await provisioned_tps(access, settings.target)
+
+    return ask
+
+
+def _view(settings: "Config", flags: dict[str, Any]) -> "View":
+    from worker.progress import LineView, LiveView
+
+    live = flags["log_format"] == "auto" and sys.stderr.isatty() and not flags["quiet"]
+    return (LiveView if live else LineView)(settings.price.per_1000_usd)
+
+
+def _set_up_log(flags: dict[str, Any]) -> None:
+    from worker import log
+
+    level = logging.DEBUG if flags["verbose"] else logging.INFO
+    if flags["quiet"]:
+        level = logging.WARNING
+    log.set_up(as_json=flags["log_format"] == "json", level=level)
+
+
+def _print(values: Any, text: str, *, as_json: bool) -> None:
+    if not as_json:
+        click.echo(text)
+        return
+    import orjson
+
+    click.echo(orjson.dumps(values, option=orjson.OPT_INDENT_2, default=str).decode())

@@ -1,0 +1,139 @@
+"""The emulator, seen from the command line: served by `emulate`, started and ended by `--emulator`.
+
+It shares no code with the rest, so its errors become this program's here.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from worker.call.sdk import Access
+from worker.emulator.settings import EmulatorSettings
+from worker.errors import StoppedError, WorkerError
+
+READY_TIMEOUT_S = 120.0  # training included
+_TERMINATE_TIMEOUT_S = 5.0
+_READY_BYTES_MAX = 4096
+# The emulator checks no signature, but the SDK wants something to sign with.
+_KEYS = ("emulator", "emulator")
+
+
+class EmulatorNotReadyError(WorkerError):
+    """Raised when the emulator cannot start."""
+
+    exit_code = 2
+
+
+def serve_until_stopped(
+    settings: EmulatorSettings, *, on_ready: Callable[[str], None], until_eof: bool
+) -> None:
+    """Serve until SIGINT or SIGTERM; with `until_eof` also until standard input ends.
+
+    Raises EmulatorNotReadyError when the data or the address cannot be used.
+    """
+    try:
+        from worker.emulator.errors import EmulatorError
+        from worker.emulator.server import serve
+    except ImportError as error:
+        raise EmulatorNotReadyError(
+            f"the emulator needs the package {error.name}, which is not installed",
+            hint="pip install 'personalize-worker[emulator]'",
+        ) from None
+
+    async def main() -> None:
+        stop = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(_set_on_signal, stop)
+            if until_eof:
+                group.start_soon(_set_on_eof, stop)
+            await serve(settings, on_ready=on_ready, stop=stop)
+            group.cancel_scope.cancel()
+
+    async def main_with_advice() -> None:
+        try:
+            await main()
+        except BaseExceptionGroup as group:
+            (error,) = _leaves(group)[:1]
+            if isinstance(error, EmulatorError):
+                raise EmulatorNotReadyError(error.what, hint=error.hint) from None
+            raise
+
+    anyio.run(main_with_advice)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in _leaves(part)]
+    return [error]
+
+
+async def _set_on_signal(stop: anyio.Event) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            stop.set()
+
+
+async def _set_on_eof(stop: anyio.Event) -> None:
+    """The parent never writes: a readable standard input is one that has ended."""
+    await anyio.wait_readable(sys.stdin)
+    stop.set()
+
+
+@asynccontextmanager
+async def running_emulator(
+    config: Path, *, settings: Sequence[str], region: str
+) -> AsyncIterator[Access]:
+    """Start `emulate CONFIG` on a free loopback port; yield how to reach it; end it.
+
+    The child watches its standard input, so it ends with this process, however this ends.
+    """
+    command = [sys.executable, "-m", "worker", "emulate", str(config), "--quiet", "--until-eof"]
+    for setting in (*settings, "emulator.port=0", 'emulator.host="127.0.0.1"'):
+        command += ["--set", setting]
+    async with await anyio.open_process(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, env=dict(os.environ)
+    ) as process:
+        try:
+            with anyio.fail_after(READY_TIMEOUT_S):
+                url = await _ready_url(process)
+            yield Access(region=region, endpoint_url=url, fixed_keys=_KEYS)
+        except TimeoutError:
+            raise StoppedError(
+                f"the emulator was not ready within {READY_TIMEOUT_S:.0f} s",
+                hint="try `personalize-worker emulate CONFIG` alone, with less data",
+            ) from None
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _end(process)
+
+
+async def _ready_url(process: Process) -> str:
+    if process.stdout is None:
+        raise RuntimeError("the emulator was started without a pipe")
+    lines = BufferedByteReceiveStream(process.stdout)
+    try:
+        line = await lines.receive_until(b"\n", _READY_BYTES_MAX)
+    except anyio.IncompleteRead:
+        raise EmulatorNotReadyError(
+            f"the emulator ended with exit code {await process.wait()} before it was ready",
+            hint="its own message is above; correct the section [emulator]",
+        ) from None
+    return line.decode().removeprefix("ready ").strip()
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+        with anyio.move_on_after(_TERMINATE_TIMEOUT_S):
+            await process.wait()
+    if process.returncode is None:
+        process.kill()
+        await process.wait()

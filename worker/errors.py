@@ -1,0 +1,59 @@
+"""What can end a run before its last row. A failed call is not here: that is a row in `_errors/`.
+
+WorkerError                  what is wrong and what was seen, a hint, an exit code
+├── ConfigError       2      the command line or the config file
+├── InputError        2      the Parquet that was given
+├── OutputError       2      the output cannot be written
+├── ConflictError     6      the output belongs to another run
+├── RefusedError      4      the service refuses every call of this run
+└── StoppedError     75      ended early, resumable
+"""
+
+from typing import ClassVar
+
+
+class WorkerError(Exception):
+    """The root: `what` is wrong and was seen, `hint` says what to do. Shown without a trace."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, hint: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+class ConfigError(WorkerError):
+    """Raised when the command line or the config is wrong, before any call."""
+
+    exit_code = 2
+
+
+class InputError(WorkerError):
+    """Raised when the input cannot be read as the config says, before any call."""
+
+    exit_code = 2
+
+
+class OutputError(WorkerError):
+    """Raised when the output cannot be written."""
+
+    exit_code = 2
+
+
+class ConflictError(WorkerError):
+    """Raised when the output folder holds another run's files, or files of no run."""
+
+    exit_code = 6
+
+
+class RefusedError(WorkerError):
+    """Raised when the service refuses the whole run: credentials, ARN, recipe type."""
+
+    exit_code = 4
+
+
+class StoppedError(WorkerError):
+    """Raised when a run ends before its last row and the same command carries on."""
+
+    exit_code = 75

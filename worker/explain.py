@@ -1,0 +1,99 @@
+"""`explain`: everything known about the rows of one ID, from the output folder and the input."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from worker.config import Config
+from worker.errors import ConfigError, InputError
+from worker.folder import read_run
+from worker.job import Job, open_job
+from worker.model import Chunk, Failure
+from worker.store import LocalStore
+
+MATCHES_MAX = 100
+
+
+def explain(store: LocalStore, identifier: str) -> dict[str, Any]:
+    """Return the requests, results and errors of the rows whose user or item ID is `identifier`.
+
+    The requests are built again from the input, which must still be there. At most `MATCHES_MAX`
+    rows. Raises ConfigError when the folder holds no run, InputError when no row has the ID.
+    """
+    run = read_run(store)
+    if run is None:
+        raise ConfigError(
+            f"{store.root} holds no run: it has no _run.json", hint="pass a run's output.path"
+        )
+    job = open_job(Config.model_validate(run["config"]))
+    columns = job.config.input.columns
+    names = [name for name in (columns.user_id, columns.item_id) if name]
+    rows: list[dict[str, Any]] = []
+    for chunk in job.source.chunks:
+        rows.extend(_chunk_rows(job, store, chunk, names, identifier))
+        if len(rows) >= MATCHES_MAX:
+            break
+    if not rows:
+        raise InputError(
+            f"no row of {job.config.input.path} has the ID {identifier!r} in {' or '.join(names)}",
+            hint="IDs are case-sensitive; the input may have changed since the run",
+        )
+    return {"id": identifier, "run_id": run["run_id"], "rows": rows[:MATCHES_MAX]}
+
+
+def _chunk_rows(
+    job: Job, store: LocalStore, chunk: Chunk, names: list[str], identifier: str
+) -> list[dict[str, Any]]:
+    requests = [
+        _request(body)
+        for rows in job.read(chunk)
+        for body in job.builder.build(rows.filter(_same(rows, names, identifier)))
+    ]
+    if not requests:
+        return []
+    results = _matching(store, chunk.part_name, names, identifier)
+    errors = _matching(store, chunk.errors_name, names, identifier)
+    if store.path(chunk.part_name).exists():
+        state = "failed" if errors and not results else "done"
+    else:
+        state = "not done yet: run again to carry on"
+    return [
+        {
+            "part": chunk.part_name,
+            "state": state,
+            "requests": requests,
+            "results": results,
+            "errors": errors,
+        }
+    ]
+
+
+def _request(body: bytes | Failure) -> Any:
+    return {"not sent": body.message} if isinstance(body, Failure) else orjson.loads(body)
+
+
+def _same(rows: pa.RecordBatch, names: list[str], identifier: str) -> pa.BooleanArray:
+    """Return which rows have the ID in any of the columns."""
+    wanted = pa.scalar(identifier)
+    return functools.reduce(
+        pc.or_kleene, [pc.equal(rows.column(name).cast(pa.string()), wanted) for name in names]
+    )
+
+
+def _matching(
+    store: LocalStore, name: str, names: list[str], identifier: str
+) -> list[dict[str, Any]]:
+    path = store.path(name)
+    if not path.exists():
+        return []
+    found: list[dict[str, Any]] = []
+    with pq.ParquetFile(path) as file:
+        for rows in file.iter_batches():
+            found.extend(rows.filter(_same(rows, names, identifier)).to_pylist())
+    return found

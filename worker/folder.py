@@ -1,0 +1,115 @@
+"""The output folder as a run's state: whose it is, which chunks are done, and claiming it."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from worker import __version__
+from worker.errors import ConflictError
+from worker.job import Job
+from worker.model import Chunk
+from worker.store import LocalStore
+
+RUN_NAME = "_run.json"
+SUCCESS_NAME = "_SUCCESS"
+
+
+def check_owner(job: Job, store: LocalStore) -> bool:
+    """Return whether the folder holds this run already; write nothing.
+
+    Raises ConflictError when it holds another run, or files of no run.
+    """
+    run = read_run(store)
+    if run is None:
+        if store.root.is_dir() and (names := store.names()):
+            raise ConflictError(
+                f"{store.root} is not empty and holds no run of this program (it has {names[0]})",
+                hint="set output.path to a new or empty folder",
+            )
+        return False
+    if changes := list(_differences(run["identity"], job.identity())):
+        listed = "".join(f"\n  {change}" for change in changes[:10])
+        raise ConflictError(
+            f"{store.root} holds another run; it differs in:{listed}",
+            hint="set another output.path, or replace that run with --overwrite",
+        )
+    return True
+
+
+def claim(job: Job, store: LocalStore, *, overwrite: bool) -> None:
+    """Make the folder this run's, unless it is already. Raises like `check_owner`."""
+    if overwrite:
+        for name in [*filter(_is_ours, store.names())]:
+            store.remove(name)
+    is_owner = check_owner(job, store)
+    store.prepare()
+    if not is_owner:
+        store.write(RUN_NAME, orjson.dumps(_describe(job), option=orjson.OPT_INDENT_2))
+
+
+def read_run(store: LocalStore) -> dict[str, Any] | None:
+    """Return `_run.json`, or None when there is none."""
+    text = store.read(RUN_NAME)
+    if text is None:
+        return None
+    try:
+        run = orjson.loads(text)
+        run["identity"]["input"]["fingerprint"]
+    except (ValueError, KeyError, TypeError):
+        raise ConflictError(
+            f"{store.path(RUN_NAME)} is damaged",
+            hint="set another output.path, or replace that run with --overwrite",
+        ) from None
+    return dict(run)
+
+
+def read_success(store: LocalStore) -> dict[str, Any] | None:
+    """Return the content of `_SUCCESS`, or None while the run is not finished."""
+    text = store.read(SUCCESS_NAME)
+    return None if text is None else dict(orjson.loads(text))
+
+
+def chunks_by_state(store: LocalStore, chunks: Sequence[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
+    """Return the chunks that are committed, and those that are not."""
+    names = set(store.names())
+    done = [chunk for chunk in chunks if chunk.part_name in names]
+    todo = [chunk for chunk in chunks if chunk.part_name not in names]
+    return done, todo
+
+
+def _describe(job: Job) -> dict[str, Any]:
+    """Return `_run.json`: no secret is in a config, so none is in here."""
+    return {
+        "version": __version__,
+        "run_id": job.run_id,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "identity": job.identity(),
+        "config": job.config.model_dump(mode="json", exclude_none=True),
+        "input": {"rows": job.source.rows, "fingerprint": job.source.fingerprint},
+        "plan": {"parts": len(job.source.chunks), "batch_rows": job.batch_rows},
+    }
+
+
+def _is_ours(name: str) -> bool:
+    return name in (RUN_NAME, SUCCESS_NAME) or (
+        name.removeprefix("_errors/").startswith("part-") and name.endswith(".parquet")
+    )
+
+
+def _differences(there: Any, here: Any, prefix: str = "") -> Iterator[str]:
+    """Yield `section.key: there -> here` for all that differs."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in sorted({*there, *here}):
+            yield from _differences(there.get(key), here.get(key), f"{prefix}{key}.")
+    elif there != here:
+        name = prefix.rstrip(".")
+        if name == "input.fingerprint":
+            yield "the input's data: files were added, removed or written again"
+        else:
+            yield f"{name}: {_shown(there)} there, {_shown(here)} here"
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else orjson.dumps(value).decode()

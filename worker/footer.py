@@ -1,0 +1,74 @@
+"""A Parquet file's footer: what is needed to plan, without reading any data."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from worker.errors import InputError
+
+_MAGIC = b"PAR1"
+_TAIL_BYTES = 8  # footer length (4, little-endian) and magic; Parquet format, "File format"
+_FOOTER_BYTES_MAX = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """Schema, rows per row group, and a digest that changes when the data does."""
+
+    schema: pa.Schema
+    group_rows: tuple[int, ...]
+    file_bytes: int
+    sha256: bytes  # of the raw footer, which holds offsets, sizes and statistics of every column
+
+
+def read_footer(path: str) -> Footer:
+    """Read the footer of `path`; raise InputError when there is none."""
+    try:
+        raw, file_bytes = _raw_footer(path)
+        with pq.ParquetFile(path) as file:
+            metadata = file.metadata
+            return Footer(
+                schema=file.schema_arrow,
+                group_rows=tuple(
+                    metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)
+                ),
+                file_bytes=file_bytes,
+                sha256=hashlib.sha256(raw).digest(),
+            )
+    except OSError as error:
+        raise InputError(
+            f"cannot read {path}: {error.strerror or error}",
+            hint="check that the file exists and that this user may read it",
+        ) from None
+    except pa.ArrowException as error:
+        raise InputError(
+            f"{path} has a damaged Parquet footer: {error}", hint="write the file again"
+        ) from None
+
+
+def _raw_footer(path: str) -> tuple[bytes, int]:
+    with Path(path).open("rb") as file:
+        head = file.read(len(_MAGIC))
+        size = file.seek(0, os.SEEK_END)
+        if head != _MAGIC:
+            raise InputError(
+                f"{path} is not a Parquet file: it starts with {head!r}, not {_MAGIC!r}",
+                hint="convert it to Parquet, or name only the Parquet files: input.path takes a "
+                'glob such as "users/*.parquet"',
+            )
+        if size >= len(_MAGIC) + _TAIL_BYTES:
+            file.seek(size - _TAIL_BYTES)
+            tail = file.read(_TAIL_BYTES)
+            footer_bytes = int.from_bytes(tail[:4], "little")
+            whole = tail[4:] == _MAGIC and footer_bytes <= min(size, _FOOTER_BYTES_MAX)
+            if whole:
+                file.seek(size - _TAIL_BYTES - footer_bytes)
+                return file.read(footer_bytes), size
+        raise InputError(
+            f"{path} is a truncated Parquet file: its {size} bytes do not end in a footer",
+            hint="the program that wrote it was cut off, or is still writing; write it again",
+        )

@@ -1,0 +1,123 @@
+"""One request to its final outcome: wait for a turn, call, maybe again."""
+
+import random
+import time
+from collections.abc import Callable
+
+import anyio
+
+from worker.call.transport import Transport
+from worker.errors import RefusedError
+from worker.model import Answer, Failure, Outcome
+from worker.pace import Pacer
+from worker.retry import RetryBudget, Verdict, backoff_s, judge
+from worker.stop import StopSwitch
+from worker.tally import ROWS_TO_JUDGE, Tally
+
+
+class Lane:
+    """Shared by all concurrent rows of a run; holds no state of a single row."""
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        pacer: Pacer,
+        budget: RetryBudget,
+        switch: StopSwitch,
+        tally: Tally,
+        attempts_max: int,
+        timeout_s: float,
+        calls_max: int | None,
+        rng: random.Random,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
+    ) -> None:
+        self._transport = transport
+        self._pacer = pacer
+        self._budget = budget
+        self._switch = switch
+        self._tally = tally
+        self._attempts_max = attempts_max
+        self._timeout_s = timeout_s
+        self._calls_max = calls_max
+        self._rng = rng
+        self._now_us = now_us
+
+    async def settle(self, request: bytes) -> Outcome | None:
+        """Return how the row of `request` ends; None when the run is stopped before it does.
+
+        Raises RefusedError when every other row would end the same way.
+        """
+        self._budget.note_first_attempt()
+        attempts = throttles = 0
+        while await self._may_send(attempts):
+            sent_us, started_s = self._now_us(), time.perf_counter()
+            result = await self._attempt(request)
+            latency_ms = (time.perf_counter() - started_s) * 1e3
+            attempts += 1
+            verdict = judge(result) if isinstance(result, Failure) else None
+            throttles += verdict is Verdict.THROTTLED
+            self._tally.throttles += verdict is Verdict.THROTTLED
+            if isinstance(result, Answer) or self._is_final(result, attempts, verdict):
+                if self._switch.reason and verdict in (Verdict.THROTTLED, Verdict.TRANSIENT):
+                    return None
+                return Outcome(
+                    result=result,
+                    attempts=attempts,
+                    throttles=throttles,
+                    sent_us=sent_us,
+                    latency_ms=latency_ms,
+                )
+            with self._switch.interruptible():
+                await anyio.sleep(backoff_s(attempts, self._rng))
+        return None
+
+    async def _may_send(self, attempts: int) -> bool:
+        """Wait for this attempt's turn; False when the run is to stop instead."""
+        with self._switch.interruptible():
+            await self._pacer.turn()
+        if self._switch.reason:
+            return False
+        if self._calls_max is not None and self._tally.calls >= self._calls_max:
+            self._switch.throw(f"the cap of {self._calls_max} calls is reached")
+            return False
+        self._tally.calls += 1
+        self._tally.retries += attempts > 0
+        return True
+
+    async def _attempt(self, request: bytes) -> Answer | Failure:
+        self._tally.in_flight += 1
+        try:
+            with anyio.fail_after(self._timeout_s):
+                return await self._transport.call(request)
+        except TimeoutError:
+            return Failure(code="TimedOut", message=f"no whole answer within {self._timeout_s} s")
+        finally:
+            self._tally.in_flight -= 1
+
+    def _is_final(self, failure: Failure, attempts: int, verdict: Verdict | None) -> bool:
+        if verdict is Verdict.REFUSED:
+            raise refused(failure.code, failure.message)
+        if verdict is Verdict.REJECTED:
+            return True
+        if attempts < self._attempts_max and self._budget.take():
+            return False
+        self._tally.exhausted += 1
+        if self._tally.exhausted >= ROWS_TO_JUDGE:
+            self._switch.throw(
+                f"the service does not answer: {self._tally.exhausted} rows in a row used up their "
+                f"attempts; the last ended with {failure.code}: {failure.message}"
+            )
+        return True
+
+
+def refused(code: str, message: str) -> RefusedError:
+    """Return the error for a run whose every call the service refuses in the same words."""
+    hint = {
+        "ResourceNotFoundException": "check the ARNs and the region in [target] and [request]; "
+        "the emulator's account is 000000000000",
+        "InvalidInputException": "check that the recipe or use case fits the operation and the "
+        "columns, and that filters are ACTIVE",
+        "UnknownOperationException": "check target.endpoint_url: it is not Personalize Runtime",
+    }.get(code, "check the credentials ([target] profile, AWS_* variables) and their permissions")
+    return RefusedError(f"the service refuses this run with {code}: {message}", hint=hint)

@@ -1,0 +1,121 @@
+"""The output's columns, for both layouts, and for failed rows. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from worker.decode import AnswerShape, Decoded
+from worker.errors import ConfigError
+from worker.model import Failure, Outcome
+
+_UTC_US = pa.timestamp("us", tz="UTC")
+_CALL_FIELDS = (
+    pa.field("requested_at", _UTC_US),
+    pa.field("latency_ms", pa.float32()),
+    pa.field("attempts", pa.int8()),
+    pa.field("request_id", pa.string()),
+)
+_ERROR_FIELDS = (
+    pa.field("error_code", pa.string()),
+    pa.field("error_message", pa.string()),
+    pa.field("http_status", pa.int16()),
+    pa.field("attempts", pa.int8()),
+    pa.field("request_id", pa.string()),
+    pa.field("failed_at", _UTC_US),
+)
+
+
+def results_schema(copied: pa.Schema, shape: AnswerShape, layout: str) -> pa.Schema:
+    """Return the schema of the results; `copied` are the ID and `keep` columns.
+
+    Raises ConfigError when an input column has a result column's name.
+    """
+    if layout == "exploded":
+        own = [pa.field("rank", pa.int32()), *shape.type]
+    else:
+        own = [pa.field(shape.column, pa.list_(shape.type))]
+    own = [pa.field("recommendation_id", pa.string()), *own, *_CALL_FIELDS]
+    for field in own:
+        if field.name in copied.names:
+            raise ConfigError(
+                f"the input column {field.name!r} has the name of a result column",
+                hint="rename it in the input, or leave it out of input.keep",
+            )
+    return pa.schema([*copied, *own])
+
+
+def nested(
+    copied: pa.RecordBatch, decoded: Decoded, outcomes: Sequence[Outcome], schema: pa.Schema
+) -> pa.RecordBatch:
+    """Return one row per answered input row; `copied` holds just those rows, in order."""
+    own = [decoded.recommendation_ids, decoded.lists, *_call_columns(outcomes)]
+    return pa.RecordBatch.from_arrays([*copied.columns, *own], schema=schema)
+
+
+def explode(rows: pa.RecordBatch, shape: AnswerShape, schema: pa.Schema) -> pa.RecordBatch:
+    """Return one row per item of nested `rows`; a row without items keeps one, of nulls."""
+    lists = rows.column(shape.column)
+    if not isinstance(lists, pa.ListArray):
+        raise TypeError(f"{shape.column} is a {lists.type}")
+    bounds = [int(offset) for offset in lists.offsets.to_pylist() if offset is not None]
+    parents, ranks, positions = list[int](), list[int | None](), list[int | None]()
+    for parent, (first, end) in enumerate(itertools.pairwise(bounds)):
+        length = end - first
+        parents.extend([parent] * max(1, length))
+        ranks.extend(range(1, length + 1) if length else (None,))
+        positions.extend(range(first, end) if length else (None,))
+    items = lists.values.take(pa.array(positions, pa.int64()))
+    columns = list[pa.Array[Any]]()
+    for field in schema:
+        if field.name == "rank":
+            columns.append(pa.array(ranks, pa.int32()))
+        elif field.name in shape.type.names:
+            columns.append(pc.struct_field(items, field.name))
+        else:
+            columns.append(rows.column(field.name).take(pa.array(parents, pa.int64())))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def errors_schema(source: pa.Schema) -> pa.Schema:
+    """Return the schema of failed rows: all input columns, then why.
+
+    An input that is itself a folder of failed rows has these columns already; they are replaced.
+    """
+    own = {field.name for field in _ERROR_FIELDS}
+    return pa.schema([*(field for field in source if field.name not in own), *_ERROR_FIELDS])
+
+
+def failed(
+    rows: pa.RecordBatch, outcomes: Sequence[tuple[Failure, Outcome]], schema: pa.Schema
+) -> pa.RecordBatch:
+    """Return failed input rows, given with all their columns, beside why each failed."""
+    inputs: list[pa.Array[Any]] = [
+        rows.column(field.name) for field in list(schema)[: -len(_ERROR_FIELDS)]
+    ]
+    failures = [failure for failure, _ in outcomes]
+    own: list[pa.Array[Any]] = [
+        pa.array([failure.code for failure in failures], pa.string()),
+        pa.array([failure.message for failure in failures], pa.string()),
+        pa.array([failure.http_status for failure in failures], pa.int16()),
+        pa.array([outcome.attempts for _, outcome in outcomes], pa.int8()),
+        pa.array([failure.request_id for failure in failures], pa.string()),
+        pa.array(
+            [outcome.sent_us + round(outcome.latency_ms * 1e3) for _, outcome in outcomes], _UTC_US
+        ),
+    ]
+    return pa.RecordBatch.from_arrays([*inputs, *own], schema=schema)
+
+
+def _call_columns(outcomes: Sequence[Outcome]) -> list[pa.Array[Any]]:
+    request_ids = [outcome.result.request_id for outcome in outcomes]
+    return [
+        pa.array([outcome.sent_us for outcome in outcomes], _UTC_US),
+        pa.array([outcome.latency_ms for outcome in outcomes], pa.float32()),
+        pa.array([outcome.attempts for outcome in outcomes], pa.int8()),
+        pa.array(request_ids, pa.string()),
+    ]

@@ -1,0 +1,87 @@
+"""The words of the pipeline: Chunk, Batch, Answer, Failure, Outcome."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A contiguous range of rows of one row group."""
+
+    path: str
+    row_group: int
+    offset: int  # first row, counted from the row group's start
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A contiguous range of input rows: the unit of reading, committing and resuming.
+
+    Known from the Parquet footers alone, so the same input gives the same chunks, and the same
+    part names, on every run.
+    """
+
+    index: int
+    pieces: tuple[Piece, ...]
+
+    @property
+    def rows(self) -> int:
+        """Input rows, before `where`."""
+        return sum(piece.rows for piece in self.pieces)
+
+    @property
+    def part_name(self) -> str:
+        """The file that holds this chunk's results, relative to the output folder."""
+        return f"part-{self.index:05d}.parquet"
+
+    @property
+    def errors_name(self) -> str:
+        """The file that holds this chunk's failed rows, relative to the output folder."""
+        return f"_errors/{self.part_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP 200: its JSON body, not looked into yet."""
+
+    body: bytes
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no answer. `code` is the service's error code, or a name of this program's."""
+
+    code: str
+    message: str
+    http_status: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one row: its answer, or why there is none."""
+
+    result: Answer | Failure
+    attempts: int  # HTTP attempts made; 0: never sent
+    throttles: int  # how many of them the service throttled
+    sent_us: int  # when the last attempt left (or the row was refused), microseconds UTC
+    latency_ms: float  # of the last attempt, from sending to the whole body
+
+
+@dataclass(slots=True)
+class Batch:
+    """Consecutive rows of one chunk on their way through the pipeline.
+
+    `requests[i]` is the JSON body of row i, or the Failure of a row that cannot be sent.
+    """
+
+    chunk: Chunk
+    sequence: int  # position among all batches of the run: the order in which they are written
+    last: bool  # the chunk's last batch
+    rows: pa.RecordBatch  # the ID and `keep` columns, and those that requests are made from
+    requests: list[bytes | Failure]
+    outcomes: list[Outcome | None]  # None: not done yet
+    open_rows: int  # outcomes still missing; the batch is done at 0

@@ -1,0 +1,114 @@
+"""What a part says of itself, kept in its Parquet footer: the run's books, without a database."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+import pyarrow.parquet as pq
+from hdrh.histogram import HdrHistogram
+
+from worker.errors import ConflictError
+from worker.model import Failure, Outcome
+
+BOOKS_KEY = "personalize_worker"
+
+# Microseconds up to 10 minutes, 2 significant digits: quantiles are within 1 %.
+_LATENCY_US_MAX = 600_000_000
+_LATENCY_DIGITS = 2
+
+
+def new_histogram() -> HdrHistogram:
+    """Return an empty latency histogram; all of them can be merged."""
+    return HdrHistogram(1, _LATENCY_US_MAX, _LATENCY_DIGITS)
+
+
+@dataclass(slots=True)
+class Books:
+    """Counts over rows that are done: of a part, or, added up, of a run."""
+
+    rows_read: int = 0
+    results: int = 0
+    errors: Counter[str] = field(default_factory=Counter)  # rows by code
+    calls: int = 0  # HTTP attempts
+    retries: int = 0
+    throttles: int = 0
+    seconds: float = 0.0  # of running time, since the part before
+    latency: HdrHistogram = field(default_factory=new_histogram)  # successful attempts, us
+
+    def enter(self, outcomes: Iterable[Outcome]) -> None:
+        """Add the attempts of rows that are done; results and errors are counted by the writer."""
+        for outcome in outcomes:
+            self.rows_read += 1
+            self.calls += outcome.attempts
+            self.retries += max(0, outcome.attempts - 1)
+            self.throttles += outcome.throttles
+            if not isinstance(outcome.result, Failure):
+                latency_us = round(outcome.latency_ms * 1e3)
+                self.latency.record_value(min(max(1, latency_us), _LATENCY_US_MAX))
+
+    def add(self, other: "Books") -> None:
+        """Add another part's counts."""
+        self.rows_read += other.rows_read
+        self.results += other.results
+        self.errors += other.errors
+        self.calls += other.calls
+        self.retries += other.retries
+        self.throttles += other.throttles
+        self.seconds += other.seconds
+        self.latency.add(other.latency)
+
+    def check(self) -> None:
+        """Raise RuntimeError when a row is missing or counted twice: a bug of this program."""
+        if self.rows_read != self.results + self.errors.total():
+            raise RuntimeError(
+                f"{self.rows_read} rows read, but {self.results} results and {dict(self.errors)}"
+            )
+
+    def dump(self) -> bytes:
+        """Return the JSON for a footer."""
+        return orjson.dumps(
+            {
+                "rows_read": self.rows_read,
+                "results": self.results,
+                "errors": self.errors,
+                "calls": self.calls,
+                "retries": self.retries,
+                "throttles": self.throttles,
+                "seconds": self.seconds,
+                "latency_us_hdr": self.latency.encode().decode(),
+            }
+        )
+
+    @classmethod
+    def load(cls, text: bytes) -> "Books":
+        """Return what `dump` wrote; raise ValueError or KeyError on anything else."""
+        values = orjson.loads(text)
+        latency = new_histogram()
+        latency.decode_and_add(values["latency_us_hdr"].encode())
+        return cls(
+            rows_read=int(values["rows_read"]),
+            results=int(values["results"]),
+            errors=Counter({str(code): int(rows) for code, rows in values["errors"].items()}),
+            calls=int(values["calls"]),
+            retries=int(values["retries"]),
+            throttles=int(values["throttles"]),
+            seconds=float(values["seconds"]),
+            latency=latency,
+        )
+
+
+def read_books(path: Path) -> Books:
+    """Return the books in a committed part's footer.
+
+    Raises ConflictError when the file is not a part that this program wrote.
+    """
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+        return Books.load(metadata[BOOKS_KEY.encode()])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConflictError(
+            f"{path} is not a part of this program's: {error}",
+            hint="move it away and run again; the rows of that part are then computed anew",
+        ) from None

@@ -1,0 +1,220 @@
+"""A run's only task group: feed -> lanes -> drain. Bounded streams hold the reader back."""
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from functools import partial
+
+import anyio
+from anyio import to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from worker.job import OPEN_BATCHES_MAX, Job
+from worker.lane import Lane, refused
+from worker.model import Batch, Chunk, Failure, Outcome
+from worker.part import Books
+from worker.stop import StopSwitch
+from worker.store import LocalStore
+from worker.tally import Tally
+from worker.write import PartWriter
+
+# A run reports each committed part to this, with how many are done.
+OnCommit = Callable[[Chunk, Books], None]
+
+
+async def run_chunks(
+    job: Job,
+    chunks: Sequence[Chunk],
+    *,
+    lane: Lane,
+    tally: Tally,
+    switch: StopSwitch,
+    store: LocalStore,
+    on_commit: OnCommit,
+) -> None:
+    """Process `chunks` in order, each to its committed part.
+
+    Returns early, with whole parts only, when `switch` is thrown. Errors leave in an
+    ExceptionGroup, half-written parts discarded.
+    """
+    room = anyio.Semaphore(OPEN_BATCHES_MAX)
+    todo_in, todo_out = anyio.create_memory_object_stream[Batch](1)
+    done_in, done_out = anyio.create_memory_object_stream[Batch](OPEN_BATCHES_MAX)
+    rows = _Rows(todo_out)
+    async with anyio.create_task_group() as group:
+        group.start_soon(_feed, job, chunks, todo_in, room, switch)
+        async with done_in:
+            for _ in range(job.config.rate.in_flight_max):
+                group.start_soon(_work, rows, lane, tally, switch, done_in.clone())
+        drain = _Drain(job, store, tally, room, on_commit)
+        group.start_soon(drain.run, done_out)
+
+
+async def _feed(
+    job: Job,
+    chunks: Sequence[Chunk],
+    todo: MemoryObjectSendStream[Batch],
+    room: anyio.Semaphore,
+    switch: StopSwitch,
+) -> None:
+    """Read ahead, as far as there is room."""
+    async with todo:
+        with closing(_batches(job, chunks)) as batches, switch.interruptible():
+            while True:
+                await room.acquire()
+                batch = await to_thread.run_sync(next, batches, None)
+                if batch is None:
+                    return
+                await todo.send(batch)
+
+
+def _batches(job: Job, chunks: Sequence[Chunk]) -> Generator[Batch]:
+    """Yield the chunks' rows as batches; a chunk without rows yields one that is empty."""
+    sequence = 0
+    for chunk in chunks:
+        batches = job.read(chunk)
+        rows = next(batches, None)
+        while True:
+            following = next(batches, None)
+            if rows is None:
+                rows = job.no_rows()
+            requests = job.builder.build(rows)
+            yield Batch(
+                chunk=chunk,
+                sequence=sequence,
+                last=following is None,
+                rows=rows,
+                requests=requests,
+                outcomes=[None] * len(requests),
+                open_rows=len(requests),
+            )
+            sequence += 1
+            if following is None:
+                break
+            rows = following
+
+
+class _Rows:
+    """Hands the rows of one batch after the other to all lanes."""
+
+    def __init__(self, todo: MemoryObjectReceiveStream[Batch]) -> None:
+        self._todo = todo
+        self._refill = anyio.Lock()
+        self._batch: Batch | None = None
+        self._next_row = 0
+
+    async def take(self) -> tuple[Batch, int] | None:
+        """Return a batch and the position of a row of it, or None after the last.
+
+        A batch without rows is handed out once, at position 0, so that it reaches the drain.
+        """
+        while True:
+            batch, row = self._batch, self._next_row
+            if batch is not None and row < max(1, len(batch.requests)):
+                self._next_row += 1
+                return batch, row
+            async with self._refill:
+                if self._batch is not batch:
+                    continue  # another lane was quicker
+                try:
+                    self._batch, self._next_row = await self._todo.receive(), 0
+                except anyio.EndOfStream:
+                    return None
+
+
+async def _work(
+    rows: _Rows,
+    lane: Lane,
+    tally: Tally,
+    switch: StopSwitch,
+    done: MemoryObjectSendStream[Batch],
+) -> None:
+    """Settle one row after the other until there are no more."""
+    async with done:
+        while switch.reason is None and (taken := await rows.take()):
+            batch, row = taken
+            if batch.requests:
+                request = batch.requests[row]
+                if isinstance(request, Failure):
+                    outcome: Outcome | None = _unsent(request)
+                else:
+                    outcome = await lane.settle(request)
+                if outcome is None:
+                    return
+                tally.note(outcome)
+                if message := tally.refusal():
+                    raise refused("InvalidInputException", message)
+                batch.outcomes[row] = outcome
+                batch.open_rows -= 1
+            if batch.open_rows == 0:
+                await done.send(batch)
+
+
+def _unsent(failure: Failure) -> Outcome:
+    now_us = time.time_ns() // 1_000
+    return Outcome(result=failure, attempts=0, throttles=0, sent_us=now_us, latency_ms=0.0)
+
+
+class _Drain:
+    """Writes done batches in order, and commits a chunk after its last one."""
+
+    def __init__(
+        self, job: Job, store: LocalStore, tally: Tally, room: anyio.Semaphore, on_commit: OnCommit
+    ) -> None:
+        self._job = job
+        self._store = store
+        self._tally = tally
+        self._room = room
+        self._on_commit = on_commit
+        self._writer: PartWriter | None = None
+        self._committed_s = time.monotonic()
+
+    async def run(self, done: MemoryObjectReceiveStream[Batch]) -> None:
+        """Drain until every lane has ended; discard a part that is then incomplete."""
+        waiting: dict[int, Batch] = {}
+        expected = 0
+        try:
+            async with done:
+                async for batch in done:
+                    waiting[batch.sequence] = batch
+                    while (following := waiting.pop(expected, None)) is not None:
+                        await self._write(following)
+                        expected += 1
+                        self._room.release()
+        finally:
+            if self._writer is not None:
+                self._writer.discard()
+
+    async def _write(self, batch: Batch) -> None:
+        # Not abandoned on cancellation: a thread writing a file that is being discarded would
+        # outlive the run. A commit that has begun is finished.
+        if self._writer is None:
+            self._writer = self._open(batch.chunk)
+        await to_thread.run_sync(self._writer.add, batch)
+        if not batch.last:
+            return
+        if message := self._tally.refusal(rows_min=self._rows_to_judge(batch.chunk)):
+            raise refused("InvalidInputException", message)
+        writer, now_s = self._writer, time.monotonic()
+        writer.books.seconds, self._committed_s = now_s - self._committed_s, now_s
+        await to_thread.run_sync(
+            writer.commit, partial(self._job.read, batch.chunk, all_columns=True)
+        )
+        self._writer = None
+        self._on_commit(batch.chunk, writer.books)
+
+    def _rows_to_judge(self, chunk: Chunk) -> int:
+        """Return 1 when all of a small input is done, so that even that can be refused."""
+        return 1 if len(self._job.source.chunks) == 1 and chunk.index == 0 else 10**9
+
+    def _open(self, chunk: Chunk) -> PartWriter:
+        return PartWriter(
+            self._store,
+            chunk,
+            copied=self._job.copied,
+            shape=self._job.shape,
+            results_schema=self._job.results_schema,
+            errors_schema=self._job.errors_schema,
+            exploded=self._job.config.output.layout == "exploded",
+            compression=self._job.config.output.compression,
+        )

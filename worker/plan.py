@@ -1,0 +1,131 @@
+"""`plan`: what `run` would do, without one runtime call."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from worker.config import Config
+from worker.deadline import deadline_at
+from worker.folder import check_owner, chunks_by_state
+from worker.job import Job
+from worker.model import Failure
+from worker.pace import Ramp
+from worker.rules import calls_max
+from worker.store import LocalStore
+from worker.summary import cost_usd
+
+SHOWN_REQUESTS = 3
+SHOWN_REASONS = 10
+
+
+class DistinctCounter:
+    """Counts distinct bodies: exactly up to `size`, beyond it within about 1/sqrt(size).
+
+    Keeps the `size` smallest 64-bit hashes (K minimum values; Bar-Yossef et al., "Counting
+    distinct elements in a data stream", 2002), so memory does not grow with the rows.
+    """
+
+    def __init__(self, size: int = 1 << 18) -> None:
+        self._size = size
+        self._bound = 1 << 64  # hashes from here on are not kept
+        self._kept: set[int] = set()
+
+    def add(self, body: bytes) -> None:
+        """Count `body`."""
+        value = int.from_bytes(hashlib.blake2b(body, digest_size=8).digest())
+        if value < self._bound:
+            self._kept.add(value)
+            if len(self._kept) >= 2 * self._size:  # pruned now and then: constant time a row
+                self._kept = set(sorted(self._kept)[: self._size])
+                self._bound = max(self._kept) + 1
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing has been dropped."""
+        return self._bound == 1 << 64
+
+    def estimate(self) -> int:
+        """Return the count, exact if `is_exact`."""
+        if self.is_exact:
+            return len(self._kept)
+        smallest = sorted(self._kept)[: self._size]
+        return round((self._size - 1) * (1 << 64) / smallest[-1])
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What reading the input told."""
+
+    rows: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    distinct: DistinctCounter = field(default_factory=DistinctCounter)
+    first: list[Any] = field(default_factory=list)
+
+
+def make_plan(job: Job, store: LocalStore, *, tps: float, now: datetime) -> dict[str, Any]:
+    """Read the rows that are left and return the plan. Blocking; makes no call.
+
+    Raises ConflictError when the output belongs to another run, as `run` would.
+    """
+    check_owner(job, store)
+    done, todo = chunks_by_state(store, job.source.chunks)
+    seen = _Seen()
+    for chunk in todo:
+        for rows in job.read(chunk):
+            _look(seen, job.builder.build(rows))
+    config, refused = job.config, sum(seen.refused.values())
+    calls = seen.rows - refused
+    duration_s = seconds_for(calls, config, tps=tps)
+    return {
+        "operation": config.target.operation.value,
+        "target": config.target.arn,
+        "input_rows": job.source.rows,
+        "rows": seen.rows,
+        "rows_refused": refused,
+        "refused": dict(sorted(seen.refused.items(), key=lambda item: -item[1])[:SHOWN_REASONS]),
+        "distinct_requests": seen.distinct.estimate(),
+        "distinct_is_exact": seen.distinct.is_exact,
+        "calls": calls,
+        "calls_max": calls_max(config),
+        "tps": tps,
+        "seconds": round(duration_s, 1),
+        "cost_usd_estimate": cost_usd(calls, config.price.per_1000_usd),
+        **_deadline(config, duration_s, now),
+        "parts": len(job.source.chunks),
+        "parts_done": len(done),
+        "first_requests": seen.first,
+    }
+
+
+def seconds_for(calls: int, config: Config, *, tps: float) -> float:
+    """Return how long `calls` take at the rate, its ramp included; retries come on top."""
+    rate = config.rate
+    ramp = Ramp.climbing(tps=tps, ramp_s=rate.ramp_s, ramp_from=rate.ramp_from)
+    return ramp.due_at(calls)
+
+
+def _look(seen: _Seen, requests: list[bytes | Failure]) -> None:
+    for request in requests:
+        seen.rows += 1
+        if isinstance(request, Failure):
+            # Messages name columns and limits; lengths in them could vary without end.
+            reason = request.message if len(seen.refused) < 1000 else "other"
+            seen.refused[reason] = seen.refused.get(reason, 0) + 1
+        else:
+            seen.distinct.add(request)
+            if len(seen.first) < SHOWN_REQUESTS:
+                seen.first.append(orjson.loads(request))
+
+
+def _deadline(config: Config, duration_s: float, now: datetime) -> dict[str, Any]:
+    if config.stop.deadline is None:
+        return {}
+    left_s = (deadline_at(config.stop.deadline, start=now) - now).total_seconds()
+    return {
+        "deadline": config.stop.deadline,
+        "deadline_seconds": round(left_s, 1),
+        "deadline_feasible": duration_s <= left_s,
+    }

@@ -1,0 +1,148 @@
+"""`run`: claims the output, works on every chunk that is not done, and sums up."""
+
+import random
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Any
+
+import anyio
+import orjson
+
+from worker import log
+from worker.call.provisioned import provisioned_tps
+from worker.call.sdk import Access, SdkTransport, open_client
+from worker.clock import MonotonicClock
+from worker.config import Config
+from worker.deadline import deadline_at
+from worker.errors import StoppedError
+from worker.folder import SUCCESS_NAME, chunks_by_state, claim, read_success
+from worker.job import Job
+from worker.lane import Lane
+from worker.model import Chunk
+from worker.pace import Pacer, Ramp
+from worker.part import Books
+from worker.pipeline import run_chunks
+from worker.progress import View
+from worker.retry import RetryBudget
+from worker.rules import calls_max
+from worker.stop import StopSwitch
+from worker.store import LocalStore
+from worker.summary import add_up, summarize
+from worker.tally import Tally
+
+
+async def run(
+    job: Job, store: LocalStore, access: Access, view: View, *, overwrite: bool = False
+) -> dict[str, Any]:
+    """Finish the run and return the content of `_SUCCESS`.
+
+    Raises StoppedError when it ends early; everything committed stays, and the same call carries
+    on. Raises RefusedError, ConflictError, InputError or OutputError as their names say.
+    """
+    claim(job, store, overwrite=overwrite)
+    if summary := read_success(store):
+        log.info("already done", output=store.root)
+        store.finish()
+        return summary
+    done, todo = chunks_by_state(store, job.source.chunks)
+    if done and todo:
+        log.info("resuming", parts_done=len(done), parts_left=len(todo))
+    add_up(store, done)  # a damaged part is found before the first call, not after the last
+    if todo:
+        await _work(job, todo, store, access, view)
+    summary = summarize(
+        store,
+        job.source.chunks,
+        run_id=job.run_id,
+        per_1000_usd=job.config.price.per_1000_usd,
+        error_share_max=job.config.stop.error_share_max,
+    )
+    store.write(SUCCESS_NAME, orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+    store.finish()
+    return summary
+
+
+async def _work(job: Job, todo: list[Chunk], store: LocalStore, access: Access, view: View) -> None:
+    config = job.config
+    switch = StopSwitch()
+    tally = Tally(rows_expected=sum(chunk.rows for chunk in todo))
+    tps = config.rate.tps or await provisioned_tps(access, config.target)
+    log.info(
+        "start",
+        operation=config.target.operation.value,
+        target=config.target.arn.split(":", 5)[5],
+        rows=tally.rows_expected,
+        parts=len(todo),
+        tps=tps,
+    )
+
+    def committed(chunk: Chunk, books: Books) -> None:
+        tally.rows_expected += books.rows_read - chunk.rows  # `where` selects fewer
+        log.debug("committed", part=chunk.part_name, rows=books.rows_read, results=books.results)
+
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(
+            open_client(
+                "personalize-runtime",
+                access,
+                timeout_s=config.retry.timeout_s,
+                connections_max=config.rate.in_flight_max,
+            )
+        )
+        lane = _lane(config, SdkTransport(client, config.target.operation), tps, switch, tally)
+        group = await stack.enter_async_context(anyio.create_task_group())
+        group.start_soon(_watch_signals, switch)
+        group.start_soon(_watch_deadline, config.stop.deadline, switch)
+        group.start_soon(view.run, tally)
+        await run_chunks(
+            job, todo, lane=lane, tally=tally, switch=switch, store=store, on_commit=committed
+        )
+        group.cancel_scope.cancel()
+    if chunks_by_state(store, todo)[1]:
+        raise switch.error()
+
+
+def _lane(
+    config: Config, transport: SdkTransport, tps: float, switch: StopSwitch, tally: Tally
+) -> Lane:
+    rate = config.rate
+    ramp = Ramp.climbing(tps=tps, ramp_s=rate.ramp_s, ramp_from=rate.ramp_from)
+    return Lane(
+        transport=transport,
+        pacer=Pacer(ramp, MonotonicClock()),
+        budget=RetryBudget(config.retry.budget_share),
+        switch=switch,
+        tally=tally,
+        attempts_max=config.retry.attempts_max,
+        timeout_s=config.retry.timeout_s,
+        calls_max=calls_max(config),
+        rng=random.Random(),  # noqa: S311 - jitter is no secret
+    )
+
+
+async def _watch_signals(switch: StopSwitch) -> None:
+    """First signal: finish what is in flight, commit whole parts. Second: at once."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            name = signal.Signals(number).name
+            if switch.reason is not None:
+                raise StoppedError(
+                    f"stopped at once: {name} came twice",
+                    hint="run the same command again: it carries on after the last committed part",
+                )
+            log.warning("stopping", signal=name, next="ends what is in flight; again: at once")
+            switch.throw(name)
+
+
+async def _watch_deadline(
+    deadline: str | None,
+    switch: StopSwitch,
+    now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+) -> None:
+    if deadline is not None:
+        at = deadline_at(deadline, start=now())
+        while (left_s := (at - now()).total_seconds()) > 0:  # noqa: ASYNC110 - waits for a clock
+            await anyio.sleep(min(left_s, 60.0))  # the wall clock may be set in between
+        switch.throw(f"the deadline {deadline} has come")

@@ -1,0 +1,53 @@
+"""Running totals of one invocation: what the live view shows and the caps are held against."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from worker.model import Answer, Failure, Outcome
+
+# So many rows must end alike, with no success between, before the run is judged and not the rows.
+ROWS_TO_JUDGE = 10
+
+
+@dataclass(slots=True)
+class Tally:
+    """Mutated by the lanes, in one event loop; read by anyone."""
+
+    rows_expected: int
+    results: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    calls: int = 0  # HTTP attempts, retries included
+    retries: int = 0
+    throttles: int = 0
+    in_flight: int = 0
+    # Since the last success:
+    exhausted: int = 0  # rows whose attempts ran out
+    rejected: Counter[str] = field(default_factory=Counter)  # rows refused, by message
+
+    @property
+    def rows_done(self) -> int:
+        """Rows with an outcome."""
+        return self.results + self.errors.total()
+
+    def note(self, outcome: Outcome) -> None:
+        """Count a row's end."""
+        match outcome.result:
+            case Answer():
+                self.results += 1
+                self.exhausted = 0
+                self.rejected.clear()
+            case Failure(code=code, message=message):
+                self.errors[code] += 1
+                # Two different messages are enough to acquit the run; so the counter stays small.
+                if code == "InvalidInputException" and len(self.rejected) < 2:
+                    self.rejected[message] += 1
+
+    def refusal(self, *, rows_min: int = ROWS_TO_JUDGE) -> str | None:
+        """Return the message with which the service rejects every row, or None if it does not.
+
+        A wrong recipe type, say, is reported as every row's own InvalidInputException.
+        """
+        if self.results or len(self.rejected) != 1:
+            return None
+        [(message, rows)] = self.rejected.items()
+        return message if rows >= rows_min else None

@@ -1,0 +1,115 @@
+"""`input.where`: a SQL condition -> an Arrow expression, which Parquet can skip row groups by."""
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlglot
+from sqlglot import expressions as sql
+
+from worker.errors import ConfigError
+
+WHERE_CHARS_MAX = 10_000
+_COMPARISONS: dict[type[sql.Expr], Callable[[pc.Expression, pc.Expression], pc.Expression]] = {
+    sql.EQ: lambda left, right: left == right,
+    sql.NEQ: lambda left, right: left != right,
+    sql.LT: lambda left, right: left < right,
+    sql.LTE: lambda left, right: left <= right,
+    sql.GT: lambda left, right: left > right,
+    sql.GTE: lambda left, right: left >= right,
+    sql.And: lambda left, right: left & right,
+    sql.Or: lambda left, right: left | right,
+}
+
+
+def parse_where(where: str) -> tuple[pc.Expression, tuple[str, ...]]:
+    """Return the Arrow expression of a SQL condition, and the columns that it reads.
+
+    Understood: = <> < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL, and strings, numbers,
+    TRUE and FALSE to compare with.
+    A row where the condition is NULL is not selected, as in SQL. Raises ConfigError otherwise.
+    """
+    if len(where) > WHERE_CHARS_MAX:
+        raise _unusable(where[:60], f"it is longer than {WHERE_CHARS_MAX} characters")
+    try:
+        tree = sqlglot.parse_one(where, into=sql.Condition)
+        names = [column.name for column in tree.find_all(sql.Column)]
+        expression = _expression(tree)
+    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+        # The parser decorates its message with terminal codes; its details are plain.
+        details = getattr(error, "errors", None)
+        reason = details[0]["description"] if details else type(error).__name__
+        raise _unusable(where, reason) from None
+    except ValueError as error:
+        raise _unusable(where, str(error)) from None
+    if not names:
+        raise _unusable(where, "it names no column")
+    return expression, tuple(dict.fromkeys(names))
+
+
+def check_where(expression: pc.Expression, where: str, schema: pa.Schema) -> None:
+    """Raise ConfigError when the expression compares a column with a value of another type."""
+    try:
+        schema.empty_table().filter(expression)
+    except pa.ArrowException as error:
+        types = ", ".join(f"{field.name}: {field.type}" for field in schema)
+        raise ConfigError(
+            f"input.where does not fit the columns: {where}\n  {str(error).splitlines()[0]}",
+            hint=f"compare like with like; the columns are {types}",
+        ) from None
+
+
+def _unusable(where: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"input.where is not a condition this program understands: {where}\n  {reason}",
+        hint="write for example ACTIVITY = 'heavy' AND AGE >= 18; strings in single quotes, "
+        "odd column names in double quotes",
+    )
+
+
+def _expression(node: sql.Expr) -> pc.Expression:
+    if combine := _COMPARISONS.get(type(node)):
+        return combine(_expression(node.args["this"]), _expression(node.args["expression"]))
+    match node:
+        case sql.Paren():
+            return _expression(node.this)
+        case sql.Not():
+            return ~_expression(node.this)
+        case sql.Column() if not node.table:
+            return pc.field(node.name)
+        case sql.Is() if isinstance(node.expression, sql.Null):
+            return _expression(node.this).is_null()
+        case sql.In() if node.expressions and not node.args.get("query"):
+            # is_in() answers false for null, SQL answers NULL, which NOT must not turn into true.
+            column = _expression(node.this)
+            found = column.isin([_value(part) for part in node.expressions])
+            answer: pc.Expression = pc.if_else(
+                column.is_valid(), found, pa.scalar(None, pa.bool_())
+            )
+            return answer
+        case sql.Between():
+            value = _expression(node.this)
+            return (value >= _expression(node.args["low"])) & (
+                value <= _expression(node.args["high"])
+            )
+        case sql.Like():
+            pattern = str(_value(node.expression))
+            return pc.match_like(_expression(node.this), pattern)
+        case _:
+            return pc.scalar(_value(node))
+
+
+def _value(node: sql.Expr) -> str | int | float | bool:
+    match node:
+        case sql.Literal() if node.is_string:
+            return str(node.this)
+        case sql.Literal():
+            text = str(node.this)
+            return int(text) if text.lstrip("-").isdigit() else float(text)
+        case sql.Boolean():
+            return bool(node.this)
+        case sql.Neg() if isinstance(node.this, sql.Literal) and not node.this.is_string:
+            value = _value(node.this)
+            return -value if isinstance(value, (int, float)) else value
+        case _:
+            raise ValueError(f"{node.sql()} is not understood here")

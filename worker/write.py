@@ -1,0 +1,144 @@
+"""A Chunk's outcomes -> its part and its failed rows; the part's final name is the commit."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from worker import layout
+from worker.config import Compression
+from worker.decode import AnswerShape, Decoded, decode
+from worker.model import Answer, Batch, Chunk, Failure, Outcome
+from worker.part import BOOKS_KEY, Books
+from worker.store import LocalStore, unwritable
+
+# Rows wait in memory until they make a row group of a size that readers like.
+ROW_GROUP_BYTES = 32 << 20
+
+
+class PartWriter:
+    """Writes one chunk. Blocking: runs in a worker thread.
+
+    Give it the chunk's batches in order, then `commit`; or `discard`. Raises OutputError when the
+    disk refuses.
+    """
+
+    def __init__(
+        self,
+        store: LocalStore,
+        chunk: Chunk,
+        *,
+        copied: tuple[str, ...],
+        shape: AnswerShape,
+        results_schema: pa.Schema,
+        errors_schema: pa.Schema,
+        exploded: bool,
+        compression: Compression,
+    ) -> None:
+        self._store = store
+        self._chunk = chunk
+        self._copied = copied
+        self._shape = shape
+        self._results_schema = results_schema
+        self._errors_schema = errors_schema
+        self._exploded = exploded
+        self._compression = compression
+        self._held: list[pa.RecordBatch] = []
+        self._held_bytes = 0
+        # Failed rows by batch within the chunk: their positions, and why.
+        self._failed: list[dict[int, tuple[Failure, Outcome]]] = []
+        self.books = Books()
+        with _disk(self._store):
+            self._results = self._open(chunk.part_name, results_schema)
+
+    def add(self, batch: Batch) -> None:
+        """Take the next batch, all of whose rows are done."""
+        outcomes = [outcome for outcome in batch.outcomes if outcome is not None]
+        answered = [
+            (row, outcome, outcome.result)
+            for row, outcome in enumerate(outcomes)
+            if isinstance(outcome.result, Answer)
+        ]
+        decoded = decode([answer for _, _, answer in answered], self._shape)
+        failures = {
+            row: (outcome.result, outcome)
+            for row, outcome in enumerate(outcomes)
+            if isinstance(outcome.result, Failure)
+        }
+        for position, failure in decoded.failures.items():
+            row, outcome, _ = answered[position]
+            failures[row] = failure, outcome
+        self._failed.append(dict(sorted(failures.items())))
+        self.books.enter(outcomes)
+        self.books.results += len(decoded.positions)
+        self.books.errors.update(failure.code for failure, _ in failures.values())
+        if decoded.positions:
+            sound = [answered[position] for position in decoded.positions]
+            copied = batch.rows.select(list(self._copied)).take([row for row, _, _ in sound])
+            self._hold(self._lay_out(copied, decoded, [outcome for _, outcome, _ in sound]))
+
+    def commit(self, read_rows: Callable[[], Iterator[pa.RecordBatch]]) -> None:
+        """Give the part its final name. `read_rows` reads the chunk again with all its columns.
+
+        Failed rows are written first: while the part is missing, the chunk counts as not done, so
+        a crash in between repeats it and replaces both files.
+        """
+        name = self._chunk.errors_name
+        with _disk(self._store):
+            if any(self._failed):
+                with self._open(name, self._errors_schema) as errors:
+                    for rows, failed in zip(read_rows(), self._failed, strict=True):
+                        if failed:
+                            chosen = rows.take(list(failed))
+                            outcomes = list(failed.values())
+                            errors.write_batch(layout.failed(chosen, outcomes, self._errors_schema))
+                self._store.commit(name)
+            else:
+                self._store.remove(name)
+            self._flush()
+            self.books.check()
+            self._results.add_key_value_metadata({BOOKS_KEY: self.books.dump().decode()})
+            self._results.close()
+            self._store.commit(self._chunk.part_name)
+
+    def discard(self) -> None:
+        """Drop what was written; nothing of it has a final name."""
+        self._results.close()
+        self._store.temporary_path(self._chunk.part_name).unlink(missing_ok=True)
+
+    def _lay_out(
+        self, copied: pa.RecordBatch, decoded: Decoded, outcomes: list[Outcome]
+    ) -> pa.RecordBatch:
+        if not self._exploded:
+            return layout.nested(copied, decoded, outcomes, self._results_schema)
+        between = layout.results_schema(copied.schema, self._shape, "nested")
+        rows = layout.nested(copied, decoded, outcomes, between)
+        return layout.explode(rows, self._shape, self._results_schema)
+
+    def _hold(self, rows: pa.RecordBatch) -> None:
+        self._held.append(rows)
+        self._held_bytes += rows.nbytes
+        if self._held_bytes >= ROW_GROUP_BYTES:
+            with _disk(self._store):
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            table = pa.Table.from_batches(self._held)
+            self._results.write_table(table, row_group_size=table.num_rows)
+            self._held, self._held_bytes = [], 0
+
+    def _open(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
+        return pq.ParquetWriter(
+            self._store.temporary_path(name), schema, compression=self._compression
+        )
+
+
+@contextmanager
+def _disk(store: LocalStore) -> Iterator[None]:
+    """Turn what the disk refuses into advice."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(store.root, error) from None
