@@ -106,15 +106,18 @@ def _columns(
 
 
 def _item_fields(items: list[dict[str, Any]]) -> list[pa.Array[Any]]:
+    reasons = [item.get("reason") for item in items]
+    if any(isinstance(reason, str) for reason in reasons):
+        raise TypeError("reason is a string, not a list")  # Arrow would take its letters
     # A map column takes pairs, so a dict per item is turned into them; most answers have none.
     metadata = [
-        pairs if (pairs := item.get("metadata")) is None else list(pairs.items()) for item in items
+        None if (pairs := item.get("metadata")) is None else list(pairs.items()) for item in items
     ]
     return [
         pa.array([item["itemId"] for item in items], pa.string()),
         pa.array([item.get("score") for item in items], pa.float64()),
         pa.array([item.get("promotionName") for item in items], pa.string()),
-        pa.array([item.get("reason") for item in items], ITEM_TYPE.field("reason").type),
+        pa.array(reasons, ITEM_TYPE.field("reason").type),
         pa.array(metadata, ITEM_TYPE.field("metadata").type),
     ]
 

@@ -22,8 +22,6 @@ from worker.errors import StoppedError, WorkerError
 READY_TIMEOUT_S = 120.0  # training included
 _TERMINATE_TIMEOUT_S = 5.0
 _READY_BYTES_MAX = 4096
-# The emulator checks no signature, but the SDK wants something to sign with.
-_KEYS = ("emulator", "emulator")
 
 
 class EmulatorNotReadyError(WorkerError):
@@ -104,7 +102,7 @@ async def running_emulator(
         try:
             with anyio.fail_after(READY_TIMEOUT_S):
                 url = await _ready_url(process)
-            yield Access(region=region, endpoint_url=url, fixed_keys=_KEYS)
+            yield Access(region=region, endpoint_url=url)
         except TimeoutError:
             raise StoppedError(
                 f"the emulator was not ready within {READY_TIMEOUT_S:.0f} s",

@@ -70,7 +70,7 @@ def explode(rows: pa.RecordBatch, shape: AnswerShape, schema: pa.Schema) -> pa.R
         ranks.extend(range(1, length + 1) if length else (None,))
         positions.extend(range(first, end) if length else (None,))
     items = lists.values.take(pa.array(positions, pa.int64()))
-    columns = list[pa.Array[Any]]()
+    columns: list[pa.Array[Any]] = []
     for field in schema:
         if field.name == "rank":
             columns.append(pa.array(ranks, pa.int32()))

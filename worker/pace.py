@@ -12,11 +12,15 @@ from worker.clock import Clock
 
 # Without any credit timers that fire a millisecond late cost a third of 2,500/s; 20 ms regain it.
 CREDIT_S = 0.02
+RAMP_S_MIN = 0.001  # shorter ones are none; their slope would overflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ramp:
-    """The rate over time: linear from `start_tps` to `tps` during `ramp_s`, then constant."""
+    """The rate over time: linear from `start_tps` to `tps` during `ramp_s`, then constant.
+
+    Rates are above 0; `ramp_s` is 0 or at least `RAMP_S_MIN`.
+    """
 
     tps: float
     start_tps: float
@@ -25,7 +29,11 @@ class Ramp:
     @classmethod
     def climbing(cls, *, tps: float, ramp_s: float, ramp_from: float | None) -> "Ramp":
         """Return the ramp to `tps`; it starts at a tenth of it unless `ramp_from` is given."""
-        return cls(tps=tps, start_tps=min(tps, ramp_from or tps / 10), ramp_s=ramp_s)
+        return cls(
+            tps=tps,
+            start_tps=min(tps, ramp_from or tps / 10),
+            ramp_s=ramp_s if ramp_s >= RAMP_S_MIN else 0.0,
+        )
 
     def attempts_at(self, elapsed_s: float) -> float:
         """Return how many attempts are due by `elapsed_s`: the integral of the rate."""
@@ -43,7 +51,7 @@ class Ramp:
         if abs(slope) * self.ramp_s < 1e-9 * self.tps:
             return attempts / self.start_tps
         # The positive root of slope/2 t² + start t = attempts, in the form without cancellation.
-        root = math.sqrt(self.start_tps**2 + 2 * slope * attempts)
+        root = math.sqrt(max(0.0, self.start_tps**2 + 2 * slope * attempts))
         return 2 * attempts / (self.start_tps + root)
 
     @property

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from pyarrow.fs import LocalFileSystem
 
 from worker.errors import InputError
 from worker.footer import read_footer
@@ -40,6 +41,11 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
 
     Raises InputError when nothing is there, a file is not Parquet, or columns disagree in type.
     """
+    if not glob.has_magic(path) and not Path(path).exists():
+        raise InputError(
+            f"the input {path} does not exist",
+            hint="check input.path; a relative path counts from the current folder",
+        )
     root, files = _find(path)
     if not files:
         raise InputError(
@@ -56,6 +62,11 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
         digest.update(footer.sha256)
         schemas.setdefault(_plain_schema(footer.schema), file)
         groups.extend((file, group, rows) for group, rows in enumerate(footer.group_rows))
+    if not any(rows for _, _, rows in groups):
+        raise InputError(
+            f"the input {path} has no rows ({len(files)} files were looked at)",
+            hint="check the job that writes it; a run needs at least one row",
+        )
     partitions, partition_schema = _partitions(root, files)
     schema = _unify([*schemas.items(), (partition_schema, f"the folder names below {root}")])
     return Source(
@@ -231,7 +242,10 @@ def _may_match(source: Source, piece: Piece, where: pc.Expression) -> bool:
         )
         partition = partition & same
     fragment = ds.ParquetFileFormat().make_fragment(
-        piece.path, partition_expression=partition, row_groups=[piece.row_group]
+        piece.path,
+        filesystem=LocalFileSystem(),
+        partition_expression=partition,
+        row_groups=[piece.row_group],
     )
     try:
         return bool(fragment.subset(filter=where, schema=schema).row_groups)  # type: ignore[attr-defined] # the stubs lack it

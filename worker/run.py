@@ -42,16 +42,22 @@ async def run(
     on. Raises RefusedError, ConflictError, InputError or OutputError as their names say.
     """
     claim(job, store, overwrite=overwrite)
-    if summary := read_success(store):
-        log.info("already done", output=store.root)
+    try:
+        if summary := read_success(store):
+            log.info("already done", output=store.root)
+            return summary
+        done, todo = chunks_by_state(store, job.source.chunks)
+        if done and todo:
+            log.info("resuming", parts_done=len(done), parts_left=len(todo))
+        add_up(store, done)  # a damaged part is found before the first call, not after the last
+        if todo:
+            await _work(job, todo, store, access, view)
+        return _succeed(job, store)
+    finally:
         store.finish()
-        return summary
-    done, todo = chunks_by_state(store, job.source.chunks)
-    if done and todo:
-        log.info("resuming", parts_done=len(done), parts_left=len(todo))
-    add_up(store, done)  # a damaged part is found before the first call, not after the last
-    if todo:
-        await _work(job, todo, store, access, view)
+
+
+def _succeed(job: Job, store: LocalStore) -> dict[str, Any]:
     summary = summarize(
         store,
         job.source.chunks,
@@ -60,7 +66,6 @@ async def run(
         error_share_max=job.config.stop.error_share_max,
     )
     store.write(SUCCESS_NAME, orjson.dumps(summary, option=orjson.OPT_INDENT_2))
-    store.finish()
     return summary
 
 

@@ -1,9 +1,11 @@
 """Transport `sdk`: aioboto3, the reference for credentials, endpoints and behaviour."""
 
+import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import aioboto3
 import aiohttp
@@ -16,6 +18,8 @@ from worker.config import Operation
 from worker.errors import ConfigError, RefusedError
 from worker.model import Answer, Failure
 
+# What a machine without credentials signs with on loopback: an emulator takes any key.
+_EMULATOR_KEY = "emulator"
 _METHODS = {
     Operation.GET_RECOMMENDATIONS: "get_recommendations",
     Operation.GET_PERSONALIZED_RANKING: "get_personalized_ranking",
@@ -39,8 +43,6 @@ class Access:
     profile: str | None = None
     endpoint_url: str | None = None  # None: AWS's, or what the environment says
     ca_bundle: str | None = None
-    # Keys that replace the usual credential chain; only the own emulator's, which are no secret.
-    fixed_keys: tuple[str, str] | None = None
 
 
 @asynccontextmanager
@@ -51,14 +53,8 @@ async def open_client(
 
     Raises ConfigError when the SDK cannot be set up as [target] says.
     """
-    key_id, secret = access.fixed_keys or (None, None)
     try:
-        session = aioboto3.Session(
-            profile_name=access.profile,
-            region_name=access.region,
-            aws_access_key_id=key_id,
-            aws_secret_access_key=secret,
-        )
+        session = await _session(access)
         client = session.client(
             service,
             endpoint_url=access.endpoint_url,
@@ -85,6 +81,27 @@ async def open_client(
         yield entered
     finally:
         await client.__aexit__(None, None, None)
+
+
+async def _session(access: Access) -> Any:
+    session = aioboto3.Session(profile_name=access.profile, region_name=access.region)
+    if access.endpoint_url is None or not _is_loopback(access.endpoint_url):
+        return session
+    if access.profile is None and await session.get_credentials() is None:
+        return aioboto3.Session(
+            region_name=access.region,
+            aws_access_key_id=_EMULATOR_KEY,
+            aws_secret_access_key=_EMULATOR_KEY,
+        )
+    return session
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class SdkTransport:

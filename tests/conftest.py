@@ -1,0 +1,132 @@
+"""Fixtures: the real command, the real emulator, both as processes of their own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+COMMAND_TIMEOUT_S = 60
+
+Result = subprocess.CompletedProcess[str]
+RunCommand = Callable[..., Result]
+
+
+def clean_environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
+    """Return this process's environment without anything that AWS or this program listens to.
+
+    The metadata service is off, so that a missing credential is not searched for on the network.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "PERSONALIZE_WORKER__"))
+    }
+    return {**kept, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull, **extra}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _isolated_from_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees this machine's AWS settings, or asks the network for any."""
+    wanted = clean_environment()
+    for name in set(os.environ) - set(wanted):
+        monkeypatch.delenv(name)
+    for name, value in wanted.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> RunCommand:
+    """Return a function that runs `python -m worker ARGUMENTS` in `tmp_path` to its end."""
+
+    def run(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Result:
+        return subprocess.run(
+            [sys.executable, "-m", "worker", *map(str, arguments)],
+            cwd=tmp_path,
+            env=clean_environment(env or {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def emulator_url() -> Iterator[str]:
+    """Start `emulate` once, on made-up data and a free port; yield its address."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "worker", "emulate", "--set", "emulator.port=0", "--until-eof"],
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        line = process.stdout.readline()
+        assert line.startswith("ready http://127.0.0.1:"), line
+        yield line.removeprefix("ready ").strip()
+        process.stdin.close()
+        assert process.wait(timeout=10) == 0
+
+
+def toml(value: Any) -> str:
+    """Return `value` as inline TOML: enough for configs in tests."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        case Path():
+            return toml(str(value))
+        case Mapping():
+            pairs = (f"{toml(str(key))} = {toml(part)}" for key, part in value.items())
+            return "{ " + ", ".join(pairs) + " }"
+        case Sequence():
+            return "[" + ", ".join(toml(part) for part in value) + "]"
+        case _:
+            return str(value)
+
+
+@pytest.fixture
+def write_config(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a sound config, with sections overridden, and its path.
+
+    `write_config(rate={"tps": 50})` replaces keys of a section; None removes a key.
+    """
+
+    def write(name: str = "config.toml", **sections: dict[str, Any]) -> Path:
+        values: dict[str, dict[str, Any]] = {
+            "target": {
+                "operation": "GetRecommendations",
+                "campaign_arn": campaign_arn("user-personalization"),
+            },
+            "input": {"path": tmp_path / "users.parquet", "columns": {"user_id": "USER_ID"}},
+            "output": {"path": tmp_path / "out"},
+            "rate": {"tps": 2000, "in_flight_max": 16},
+        }
+        for section, keys in sections.items():
+            merged = {**values.get(section, {}), **keys}
+            values[section] = {key: value for key, value in merged.items() if value is not None}
+        lines = []
+        for section, keys in values.items():
+            lines.append(f"[{section}]")
+            lines += [f"{key} = {toml(value)}" for key, value in keys.items()]
+        path = tmp_path / name
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    return write
+
+
+def campaign_arn(name: str) -> str:
+    """Return the ARN of an emulated campaign."""
+    return f"arn:aws:personalize:us-east-1:000000000000:campaign/{name}"

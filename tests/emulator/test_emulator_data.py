@@ -1,0 +1,179 @@
+"""Data sets: what can be loaded, what cannot and how that is said, what is made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from worker.emulator.data import load
+from worker.emulator.errors import EmulatorError
+from worker.emulator.settings import EmulatorSettings
+from worker.emulator.synthetic import synthetic_tables
+
+INTERACTIONS: dict[str, Any] = {
+    "USER_ID": ["b", "a", "b"],
+    "ITEM_ID": ["2", "1", "1"],
+    "TIMESTAMP": [30, 10, 20],
+}
+ITEMS: dict[str, Any] = {"ITEM_ID": ["1", "3"], "TITLE": ["One", None], "YEAR": [1999, 2001]}
+
+
+def write(path: Path, columns: dict[str, Any]) -> str:
+    table = pa.table(columns)
+    if path.suffix == ".csv":
+        pyarrow.csv.write_csv(table, path)
+    else:
+        pq.write_table(table, path)
+    return str(path)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_parquet_and_csv_load_alike(tmp_path: Path, ending: str) -> None:
+    data = load(
+        EmulatorSettings(
+            interactions=write(tmp_path / f"interactions.{ending}", INTERACTIONS),
+            items=write(tmp_path / f"items.{ending}", ITEMS),
+        )
+    )
+    assert data.user_ids == ["a", "b"]
+    assert data.item_ids == ["1", "2", "3"]  # of the interactions and of the items
+    assert data.user_codes.tolist() == [1, 0, 1]
+    assert data.item_codes.tolist() == [1, 0, 0]
+    assert data.timestamps.tolist() == [30, 10, 20]
+    assert data.item_columns["TITLE"].to_pylist() == ["One", None, None]
+    assert data.item_columns["YEAR"].to_pylist() == ["1999", None, "2001"]
+
+
+def test_ids_in_a_csv_file_keep_their_leading_zeros(tmp_path: Path) -> None:
+    columns = INTERACTIONS | {"USER_ID": ["007", "7", "007"]}
+    path = tmp_path / "interactions.csv"
+    path.write_text(
+        "USER_ID,ITEM_ID,TIMESTAMP\n"
+        + "".join(f"{user},x,1\n" for user in columns["USER_ID"])  # unquoted
+    )
+    assert load(EmulatorSettings(interactions=str(path))).user_ids == ["007", "7"]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pa.array([2, 1, 2]),
+        pa.array(["2", "1", "2"], type=pa.large_string()),
+        pa.array(["2", "1", "2"]).dictionary_encode(),
+        pa.array([2, 1, 2], type=pa.uint8()),
+    ],
+)
+def test_ids_of_any_text_or_integer_type_become_strings(tmp_path: Path, ids: Any) -> None:
+    path = write(tmp_path / "interactions.parquet", INTERACTIONS | {"USER_ID": ids})
+    assert load(EmulatorSettings(interactions=path)).user_ids == ["1", "2"]
+
+
+def test_column_names_match_in_any_case(tmp_path: Path) -> None:
+    columns = {name.lower(): values for name, values in INTERACTIONS.items()}
+    path = write(tmp_path / "interactions.parquet", columns)
+    assert load(EmulatorSettings(interactions=path)).user_ids == ["a", "b"]
+
+
+def test_an_item_given_twice_keeps_its_last_row(tmp_path: Path) -> None:
+    items = {"ITEM_ID": ["1", "2", "1"], "TITLE": ["old", "two", "new"]}
+    data = load(
+        EmulatorSettings(
+            interactions=write(tmp_path / "interactions.parquet", INTERACTIONS),
+            items=write(tmp_path / "items.parquet", items),
+        )
+    )
+    assert data.item_columns["TITLE"].to_pylist() == ["new", "two"]
+
+
+def test_declared_actions_replace_the_made_up_ones(tmp_path: Path) -> None:
+    path = write(tmp_path / "actions.parquet", {"ACTION_ID": ["upgrade", "call", "call"]})
+    assert load(EmulatorSettings(actions=path)).action_ids == ["call", "upgrade"]
+    assert len(load(EmulatorSettings()).action_ids) == 20
+
+
+@pytest.mark.parametrize(
+    ("columns", "says", "advises"),
+    [
+        ({"USER_ID": ["a"], "TIMESTAMP": [1]}, "no column ITEM_ID; it has: USER_ID", "rename"),
+        ({"USER_ID": ["a"], "ITEM_ID": ["1"]}, "no column TIMESTAMP", "rename"),
+        (INTERACTIONS | {"USER_ID": ["a", None, "b"]}, "null or empty, in row 1", "drop"),
+        (INTERACTIONS | {"ITEM_ID": ["a", "b", ""]}, "null or empty, in row 2", "drop"),
+        (INTERACTIONS | {"USER_ID": ["a" * 257] * 3}, "257 characters long, in row 0", "drop"),
+        (INTERACTIONS | {"USER_ID": [1.5, 2.0, 3.0]}, "has type double", "cast"),
+        (INTERACTIONS | {"TIMESTAMP": ["now", "1", "2"]}, "does not convert", "Unix time"),
+        (INTERACTIONS | {"TIMESTAMP": [1, None, 2]}, "has 1 nulls", "drop"),
+        ({name: values[:0] for name, values in INTERACTIONS.items()}, "no rows", "rows"),
+    ],
+)
+def test_unusable_interactions_are_refused_with_advice(
+    tmp_path: Path, columns: dict[str, Any], says: str, advises: str
+) -> None:
+    path = write(tmp_path / "interactions.parquet", columns)
+    with pytest.raises(EmulatorError, match=says) as caught:
+        load(EmulatorSettings(interactions=path))
+    assert path in caught.value.what
+    assert advises in caught.value.hint
+
+
+def test_a_metadata_column_of_lists_is_refused_with_advice(tmp_path: Path) -> None:
+    items = {"ITEM_ID": ["1"], "GENRES": [["Comedy", "Drama"]]}
+    settings = EmulatorSettings(
+        interactions=write(tmp_path / "interactions.parquet", INTERACTIONS),
+        items=write(tmp_path / "items.parquet", items),
+    )
+    with pytest.raises(EmulatorError, match=r"column GENRES .* has type list") as caught:
+        load(settings)
+    assert "joined with '|'" in caught.value.hint
+
+
+@pytest.mark.parametrize("which", ["interactions", "users", "items", "actions"])
+def test_each_missing_file_is_named(tmp_path: Path, which: str) -> None:
+    paths = {"interactions": write(tmp_path / "interactions.parquet", INTERACTIONS)}
+    paths[which] = str(tmp_path / "absent.parquet")
+    with pytest.raises(EmulatorError, match=f"{which} data set .*absent.parquet: No such file"):
+        load(EmulatorSettings.model_validate(paths))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("data.txt", b"USER_ID,ITEM_ID\n", "neither Parquet nor named .csv; it begins with b'USER"),
+        ("data.parquet", b"PAR1 and then nothing", "cannot be read"),
+        ("data.csv", b"", "cannot be read"),
+        ("data.csv", b"USER_ID,ITEM_ID,TIMESTAMP\n", "has no rows"),
+        ("data.csv", b"USER_ID,ITEM_ID,TIMESTAMP\na,b\n", "cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(
+    tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(EmulatorError, match=says):
+        load(EmulatorSettings(interactions=str(path)))
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EmulatorError, match="Is a directory"):
+        load(EmulatorSettings(interactions=str(tmp_path)))
+
+
+def test_made_up_data_depend_on_the_seed_alone() -> None:
+    one, same, other = (synthetic_tables(seed=seed) for seed in (1, 1, 2))
+    assert one[0].equals(same[0])
+    assert one[1].equals(same[1])
+    assert not one[0].equals(other[0])
+
+
+def test_made_up_data_have_the_promised_size_and_no_repeats() -> None:
+    data = load(EmulatorSettings())
+    assert (len(data.user_ids), len(data.item_ids)) == (500, 1000)
+    assert (data.user_ids[0], data.item_ids[0]) == ("u0001", "i0001")
+    pairs = np.unique(np.stack([data.user_codes, data.item_codes]), axis=1)
+    assert pairs.shape[1] == len(data.user_codes)

@@ -1,0 +1,99 @@
+"""Settings: what is accepted, what is refused and how, and that they stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+import worker.emulator
+from worker.emulator.resources import Resources
+from worker.emulator.settings import EmulatorSettings
+
+USER_PERSONALIZATION = {"name": "home", "recipe": "aws-user-personalization-v2"}
+
+
+def test_everything_has_a_default() -> None:
+    settings = EmulatorSettings()
+    assert (settings.host, settings.port, settings.region) == ("127.0.0.1", 8765, "us-east-1")
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    schema = EmulatorSettings.model_json_schema()
+    shapes = [schema, *schema["$defs"].values()]
+    assert all(
+        "description" in setting for shape in shapes for setting in shape["properties"].values()
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"campains": []}, "campains"),
+        ({"port": 65536}, "65535"),
+        ({"port": -1}, "greater than or equal to 0"),
+        ({"seed": -1}, "greater than or equal to 0"),
+        ({"region": "US East"}, "pattern"),
+        ({"interactions": ""}, "at least 1 character"),
+        ({"items": "items.parquet"}, "given without interactions"),
+        ({"users": "users.parquet"}, "given without interactions"),
+        ({"campaigns": [{"name": "a", "recipe": "aws-vod-top-picks"}]}, "aws-similar-items"),
+        ({"campaigns": [{"name": "a", "recipe": "user-personalization"}]}, "it knows: aws-hrnn"),
+        ({"recommenders": [{"name": "a", "use_case": "aws-sims"}]}, "aws-vod-top-picks"),
+        ({"campaigns": [{"name": "no/slash", "recipe": "aws-sims"}]}, "pattern"),
+        ({"campaigns": [{"name": "a" * 64, "recipe": "aws-sims"}]}, "63"),
+        ({"campaigns": [USER_PERSONALIZATION] * 2}, "two campaigns are called 'home'"),
+        ({"campaigns": [USER_PERSONALIZATION | {"min_provisioned_tps": 0}]}, "equal to 1"),
+    ],
+)
+def test_wrong_settings_are_refused_with_a_message_that_helps(
+    values: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ValidationError, match=says):
+        EmulatorSettings.model_validate(values)
+
+
+def test_a_campaign_and_a_recommender_may_share_a_name() -> None:
+    EmulatorSettings.model_validate(
+        {
+            "campaigns": [USER_PERSONALIZATION],
+            "recommenders": [{"name": "home", "use_case": "aws-vod-top-picks"}],
+        }
+    )
+
+
+def test_without_declared_resources_the_four_default_campaigns_exist() -> None:
+    resources = Resources(EmulatorSettings(region="eu-west-1"))
+    for name in ("user-personalization", "personalized-ranking", "similar-items"):
+        arn = f"arn:aws:personalize:eu-west-1:000000000000:campaign/{name}"
+        assert resources.find("campaignArn", arn).metadata
+    arn = "arn:aws:personalize:eu-west-1:000000000000:campaign/next-best-action"
+    assert resources.find("campaignArn", arn).recipe.name == "aws-next-best-action"
+
+
+def test_importing_the_settings_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, worker.emulator.settings, worker.emulator.errors; "
+        "print(*sorted({'numpy', 'scipy', 'starlette', 'uvicorn', 'pyarrow', 'botocore'} "
+        "& set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_emulator_imports_nothing_from_the_rest_of_the_package() -> None:
+    for path in Path(worker.emulator.__path__[0]).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path.name}:{node.lineno} imports relatively"
+                names = [node.module or ""]
+            for name in names:
+                assert name.split(".")[0] != "worker" or name.startswith("worker.emulator."), (
+                    f"{path.name}:{node.lineno} imports {name}"  # type: ignore[attr-defined] # every import has a line
+                )

@@ -1,0 +1,106 @@
+"""A service on loopback that answers from a script: for faults and fields the emulator has not.
+
+It knows nothing of the worker's code; it keeps what it was sent.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Received:
+    """One HTTP request."""
+
+    number: int  # from 0, in order of arrival
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One HTTP answer. `raw` is sent as it is; `drop` closes the connection instead."""
+
+    status: int = 200
+    body: dict[str, Any] = field(default_factory=dict)
+    raw: bytes | None = None
+    error_type: str | None = None
+    drop: bool = False
+
+
+Script = Callable[[Received], Reply]
+
+
+@dataclass
+class Service:
+    """A running scripted service."""
+
+    url: str
+    received: list[Received]
+
+
+def items(*names: str, **fields: Any) -> Reply:
+    """Return a GetRecommendations answer with these items."""
+    listed = [{"itemId": name, **fields} for name in names]
+    return Reply(body={"itemList": listed, "recommendationId": f"RID-{'-'.join(names)}"})
+
+
+def error(code: str, status: int, message: str = "scripted") -> Reply:
+    """Return an error in the service's shape."""
+    return Reply(status=status, body={"message": message}, error_type=code)
+
+
+@contextmanager
+def serving(script: Script) -> Iterator[Service]:
+    """Serve `script` on a free loopback port, a thread a connection."""
+    received: list[Received] = []
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            body = json.loads(self.rfile.read(length))
+            with lock:
+                request = Received(len(received), self.path, dict(self.headers), body)
+                received.append(request)
+            self._send(script(request))
+
+        def _send(self, reply: Reply) -> None:
+            if reply.drop:
+                self.close_connection = True
+                return
+            body = reply.raw if reply.raw is not None else json.dumps(reply.body).encode()
+            self.send_response(reply.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("x-amzn-RequestId", "request-1")
+            if reply.error_type:
+                self.send_header("x-amzn-ErrorType", reply.error_type)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """A client that went away is part of many scripts."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield Service(url=f"http://127.0.0.1:{server.server_address[1]}", received=received)
+        finally:
+            server.shutdown()
+            thread.join()

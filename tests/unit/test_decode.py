@@ -1,0 +1,140 @@
+"""Answers -> columns; one that is malformed harms no other."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.config import Operation
+from worker.decode import SHAPES, decode
+from worker.model import Answer
+
+ITEMS = SHAPES[Operation.GET_RECOMMENDATIONS]
+ACTIONS = SHAPES[Operation.GET_ACTION_RECOMMENDATIONS]
+NOTHING = {"score": None, "promotion_name": None, "reason": None, "metadata": None}
+
+
+def answer(body: Any) -> Answer:
+    return Answer(body=json.dumps(body).encode(), request_id="r")
+
+
+def item(name: str, **fields: Any) -> dict[str, Any]:
+    return {"item_id": name, **NOTHING, **fields}
+
+
+def test_every_field_of_an_item_arrives() -> None:
+    body = {
+        "recommendationId": "RID-1",
+        "itemList": [
+            {
+                "itemId": "a",
+                "score": 0.25,
+                "promotionName": "spring",
+                "reason": ["Promoted item", "Exploration"],
+                "metadata": {"TITLE": "A", "YEAR": "1999"},
+            },
+            {"itemId": "b"},
+        ],
+    }
+    decoded = decode([answer(body)], ITEMS)
+    assert decoded.recommendation_ids.to_pylist() == ["RID-1"]
+    assert decoded.lists.to_pylist() == [
+        [
+            item(
+                "a",
+                score=0.25,
+                promotion_name="spring",
+                reason=["Promoted item", "Exploration"],
+                metadata=[("TITLE", "A"), ("YEAR", "1999")],
+            ),
+            item("b"),
+        ]
+    ]
+
+
+def test_a_score_of_zero_and_a_missing_score_stay_apart() -> None:
+    body = {"itemList": [{"itemId": "a", "score": 0}, {"itemId": "b"}]}
+    (listed,) = decode([answer(body)], ITEMS).lists.to_pylist()
+    assert listed is not None
+    assert [part["score"] for part in listed] == [0.0, None]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"itemList": None, "recommendationId": None},
+        {"itemList": [], "unknownMember": {"deep": [1]}},
+    ],
+)
+def test_what_the_model_does_not_require_may_be_missing(body: dict[str, Any]) -> None:
+    decoded = decode([answer(body)], ITEMS)
+    assert decoded.lists.to_pylist() == [[]]
+    assert decoded.recommendation_ids.to_pylist() == [None]
+
+
+def test_actions_have_an_id_and_a_score() -> None:
+    body = {"actionList": [{"actionId": "x", "score": 0.5}, {"actionId": "y", "new": 1}]}
+    assert decode([answer(body)], ACTIONS).lists.to_pylist() == [
+        [{"action_id": "x", "score": 0.5}, {"action_id": "y", "score": None}]
+    ]
+
+
+MALFORMED = [
+    b"",
+    b"not json",
+    b"[]",
+    b'"text"',
+    b"null",
+    b'{"itemList": "a"}',
+    b'{"itemList": 5}',
+    b'{"itemList": [5]}',
+    b'{"itemList": [{}]}',
+    b'{"itemList": [{"itemId": 5}]}',
+    b'{"itemList": [{"itemId": "a", "score": "high"}]}',
+    b'{"itemList": [{"itemId": "a", "reason": "why"}]}',
+    b'{"itemList": [{"itemId": "a", "reason": [1]}]}',
+    b'{"itemList": [{"itemId": "a", "metadata": ["x"]}]}',
+    b'{"itemList": [{"itemId": "a", "metadata": {"k": 1}}]}',
+    b'{"itemList": [{"itemId": "a"}], "recommendationId": 7}',
+    b'{"itemList": [{"itemId": "a"}',
+    b"\xff\xfe",
+]
+
+
+@pytest.mark.parametrize("body", MALFORMED)
+def test_a_malformed_answer_fails_alone(body: bytes) -> None:
+    good = answer({"itemList": [{"itemId": "a"}], "recommendationId": "RID"})
+    decoded = decode([good, Answer(body=body, request_id="bad"), good], ITEMS)
+    assert decoded.positions == [0, 2]
+    assert decoded.lists.to_pylist() == [[item("a")], [item("a")]]
+    assert list(decoded.failures) == [1]
+    failure = decoded.failures[1]
+    assert (failure.code, failure.http_status, failure.request_id) == ("InvalidAnswer", 200, "bad")
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.text(max_size=20), st.none() | st.floats(0, 1, allow_nan=False)),
+            max_size=5,
+        ),
+        max_size=8,
+    )
+)
+def test_lists_come_out_as_they_went_in(answers: list[list[tuple[str, float | None]]]) -> None:
+    bodies = [
+        {
+            "itemList": [
+                {"itemId": name} if score is None else {"itemId": name, "score": score}
+                for name, score in listed
+            ]
+        }
+        for listed in answers
+    ]
+    decoded = decode([answer(body) for body in bodies], ITEMS)
+    assert decoded.lists.to_pylist() == [
+        [item(name, score=score) for name, score in listed] for listed in answers
+    ]

@@ -1,0 +1,76 @@
+"""`where`: SQL's meaning, on rows."""
+
+import pyarrow as pa
+import pytest
+
+from worker.errors import ConfigError
+from worker.where import check_where, parse_where
+
+ROWS = pa.table(
+    {
+        "ID": [1, 2, 3, 4],
+        "A": ["heavy", "light", None, "it's"],
+        "N": [1, 5, 10, None],
+        "odd name": [True, False, None, True],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("where", "ids"),
+    [
+        ("A = 'heavy'", [1]),
+        ("A <> 'heavy'", [2, 4]),
+        ("A != 'heavy'", [2, 4]),
+        ("A = 'it''s'", [4]),
+        ("N > 1", [2, 3]),
+        ("N >= 1 AND N < 10", [1, 2]),
+        ("N = 1 OR A = 'light'", [1, 2]),
+        ("NOT N = 1", [2, 3]),
+        ("NOT (N = 1 OR N = 5)", [3]),
+        ("N BETWEEN 5 AND 10", [2, 3]),
+        ("N > -1.5", [1, 2, 3]),
+        ("A IN ('heavy', 'light')", [1, 2]),
+        ("A NOT IN ('heavy')", [2, 4]),
+        ("A LIKE '%h%'", [1, 2]),
+        ("A IS NULL", [3]),
+        ("A IS NOT NULL", [1, 2, 4]),
+        ('"odd name" = TRUE', [1, 4]),
+        ('"odd name"', [1, 4]),
+    ],
+)
+def test_rows_are_selected_as_sql_would(where: str, ids: list[int]) -> None:
+    expression, columns = parse_where(where)
+    assert set(columns) <= set(ROWS.column_names)
+    check_where(expression, where, ROWS.schema)
+    assert ROWS.filter(expression)["ID"].to_pylist() == ids
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "A =",
+        "A = 'x",
+        "1 = 1",
+        "A = (SELECT 1)",
+        "A IN (SELECT 1)",
+        "A = 'x'; DROP TABLE y",
+        "length(A) = 5",
+        "t.A = 'x'",
+        "(" * 5_000 + "A = 1" + ")" * 5_000,
+        "A = 'x' OR " * 1_000 + "A = 'y'",
+    ],
+)
+def test_anything_but_a_condition_on_columns_is_refused_with_advice(where: str) -> None:
+    with pytest.raises(ConfigError, match=r"input\.where") as caught:
+        parse_where(where)
+    assert "ACTIVITY = 'heavy'" in caught.value.hint
+    assert "\x1b" not in caught.value.what
+
+
+@pytest.mark.parametrize("where", ["A = 1", "N = 'x'", "A = N"])
+def test_unlike_types_are_refused_with_the_columns_types(where: str) -> None:
+    expression, _ = parse_where(where)
+    with pytest.raises(ConfigError, match="does not fit the columns") as caught:
+        check_where(expression, where, ROWS.schema)
+    assert "A: string" in caught.value.hint

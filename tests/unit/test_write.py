@@ -1,0 +1,196 @@
+"""Outcomes -> parts: both layouts, failed rows, the books, and what a crash leaves."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker import layout
+from worker.config import Operation
+from worker.decode import SHAPES, decode
+from worker.errors import ConfigError, ConflictError, OutputError
+from worker.model import Answer, Batch, Chunk, Failure, Outcome
+from worker.part import Books, read_books
+from worker.store import LocalStore
+from worker.write import PartWriter
+
+SHAPE = SHAPES[Operation.GET_RECOMMENDATIONS]
+CHUNK = Chunk(index=3, pieces=())
+INPUT = pa.schema([pa.field("ID", pa.string()), pa.field("WIDE", pa.int64())])
+COPIED = pa.schema([INPUT.field("ID")])
+FAILURE = Failure(code="InternalFailure", message="oops", http_status=500, request_id="q")
+
+
+def success(*items: str, rid: str = "RID") -> Outcome:
+    listed = [{"itemId": item, "score": 0.5} for item in items]
+    body = json.dumps({"itemList": listed, "recommendationId": rid}).encode()
+    return Outcome(
+        result=Answer(body=body, request_id="r"), attempts=2, throttles=1, sent_us=10**15,
+        latency_ms=12.5,
+    )  # fmt: skip
+
+
+def failure() -> Outcome:
+    return Outcome(result=FAILURE, attempts=3, throttles=0, sent_us=10**15, latency_ms=1.0)
+
+
+def rows(names: list[str]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([{"ID": name, "WIDE": 1} for name in names], schema=INPUT)
+
+
+def batch(names: list[str], outcomes: list[Outcome]) -> Batch:
+    listed: list[Outcome | None] = list(outcomes)
+    selected = rows(names).select(["ID"])
+    return Batch(CHUNK, 0, True, selected, [b"" for _ in names], listed, 0)
+
+
+def writer(store: LocalStore, *, exploded: bool = False) -> PartWriter:
+    name = "exploded" if exploded else "nested"
+    return PartWriter(
+        store,
+        CHUNK,
+        copied=("ID",),
+        shape=SHAPE,
+        results_schema=layout.results_schema(COPIED, SHAPE, name),
+        errors_schema=layout.errors_schema(INPUT),
+        exploded=exploded,
+        compression="zstd",
+    )
+
+
+def commit(
+    store: LocalStore, batches: list[tuple[list[str], list[Outcome]]], *, exploded: bool = False
+) -> Books:
+    store.prepare()
+    part = writer(store, exploded=exploded)
+    for names, outcomes in batches:
+        part.add(batch(names, outcomes))
+    part.commit(lambda: iter([rows(names) for names, _ in batches]))
+    return part.books
+
+
+def results(store: LocalStore) -> list[dict[str, Any]]:
+    return pq.read_table(store.path(CHUNK.part_name)).to_pylist()
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=3), max_size=6))
+def test_both_layouts_hold_the_same_facts(lists: list[list[str]]) -> None:
+    copied = pa.RecordBatch.from_pylist([{"ID": str(n)} for n in range(len(lists))], schema=COPIED)
+    outcomes = [success(*listed, rid=str(n)) for n, listed in enumerate(lists)]
+    answers = [outcome.result for outcome in outcomes if isinstance(outcome.result, Answer)]
+    nested = layout.nested(
+        copied, decode(answers, SHAPE), outcomes, layout.results_schema(COPIED, SHAPE, "nested")
+    )
+    exploded = layout.explode(
+        nested, SHAPE, layout.results_schema(COPIED, SHAPE, "exploded")
+    ).to_pylist()
+    expected = []
+    for row in nested.to_pylist():
+        own = {key: value for key, value in row.items() if key != "items"}
+        nothing = dict.fromkeys(("rank", *SHAPE.type.names))
+        listed = [{"rank": n, **item} for n, item in enumerate(row["items"], 1)]
+        expected += [{**own, **item} for item in listed or [nothing]]
+    assert exploded == expected
+
+
+def test_failed_rows_keep_all_their_columns(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "out")
+    batches = [(["a", "b"], [success("x"), failure()]), (["c", "d"], [failure(), success("y")])]
+    books = commit(store, batches)
+    assert [row["ID"] for row in results(store)] == ["a", "d"]
+    errors = pq.read_table(store.path(CHUNK.errors_name))
+    assert errors.column_names[:2] == ["ID", "WIDE"]
+    assert errors.select(["ID", "WIDE", "error_code", "http_status", "attempts"]).to_pylist() == [
+        {"ID": name, "WIDE": 1, "error_code": "InternalFailure", "http_status": 500, "attempts": 3}
+        for name in ("b", "c")
+    ]
+    assert (books.rows_read, books.results, dict(books.errors)) == (4, 2, {"InternalFailure": 2})
+
+
+def test_a_malformed_answer_becomes_a_failed_row_with_its_attempts(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    bad = Outcome(Answer(body=b"{", request_id="r"), 2, 0, 10**15, 1.0)
+    commit(store, [(["a", "b"], [bad, success("x")])])
+    (row,) = pq.read_table(store.path(CHUNK.errors_name)).to_pylist()
+    assert (row["ID"], row["error_code"], row["attempts"]) == ("a", "InvalidAnswer", 2)
+
+
+def test_the_books_in_the_footer_are_those_of_the_part(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    books = commit(store, [(["a", "b"], [success("x"), failure()])])
+    found = read_books(store.path(CHUNK.part_name))
+    assert found.dump() == books.dump()
+    assert (found.calls, found.retries, found.throttles) == (5, 3, 1)
+    assert found.latency.get_value_at_percentile(50) == pytest.approx(12_500, rel=0.01)
+
+
+def test_a_repeated_chunk_replaces_its_files_and_drops_stale_failures(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    commit(store, [(["a"], [failure()])])
+    assert store.names() == [CHUNK.errors_name, CHUNK.part_name]
+    commit(store, [(["a"], [success("x")])])
+    assert store.names() == [CHUNK.part_name]
+
+
+def test_nothing_has_a_final_name_before_the_commit(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.prepare()
+    part = writer(store)
+    part.add(batch(["a"], [success("x")]))
+    assert store.names() == []
+    part.discard()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_the_part_commits_after_its_failed_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash between the two leaves a chunk that counts as not done."""
+    store = LocalStore(tmp_path)
+    committed: list[str] = []
+
+    def commit_once(name: str) -> None:
+        committed.append(name)
+
+    monkeypatch.setattr(store, "commit", commit_once)
+    commit(store, [(["a"], [failure()])])
+    assert committed == [CHUNK.errors_name, CHUNK.part_name]
+
+
+def test_a_part_whose_rows_do_not_add_up_is_never_committed(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.prepare()
+    part = writer(store)
+    part.add(batch(["a"], [success("x")]))
+    part.books.results += 1
+    with pytest.raises(RuntimeError, match="1 rows read, but 2 results"):
+        part.commit(lambda: iter([rows(["a"])]))
+    assert store.names() == []
+
+
+def test_an_output_that_cannot_be_made_is_an_error_with_advice(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot write the output") as caught:
+        LocalStore(tmp_path / "file" / "out").prepare()
+    assert caught.value.exit_code == 2
+
+
+def test_a_foreign_part_is_a_conflict(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "part-00000.parquet")
+    with pytest.raises(ConflictError, match="is not a part of this program"):
+        read_books(tmp_path / "part-00000.parquet")
+
+
+def test_an_input_column_named_like_a_result_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'latency_ms' has the name of a result column"):
+        layout.results_schema(pa.schema([("latency_ms", pa.string())]), SHAPE, "nested")
+
+
+def test_the_failed_rows_of_failed_rows_have_one_reason() -> None:
+    once = layout.errors_schema(INPUT)
+    assert layout.errors_schema(once) == once

@@ -1,0 +1,81 @@
+"""The recipes and domain use cases that the emulator knows, and what each asks and answers.
+
+Sources: the developer guide's pages "Choosing a recipe", "VIDEO_ON_DEMAND use cases" and
+"ECOMMERCE use cases" (which inputs each needs), "How recommendation scoring works" (which of them
+return scores). Light to import: the settings are checked against these tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Kind(Enum):
+    """What a resource does, which decides the operation that it answers."""
+
+    USER = "user"  # items for a user
+    ITEM = "item"  # items related to an item
+    POPULAR = "popular"  # the same popular items for everybody
+    RANKING = "ranking"  # the caller's items in the user's order
+    ACTION = "action"  # actions for a user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One recipe or use case.
+
+    `needs` lists the request members without which the service refuses a call; `scored` tells
+    whether its answers carry scores.
+    """
+
+    name: str
+    kind: Kind
+    needs: tuple[str, ...]
+    scored: bool = False
+
+    @property
+    def arn(self) -> str:
+        """The recipe's ARN, the same in every account and region."""
+        return f"arn:aws:personalize:::recipe/{self.name}"
+
+
+_USER: Final = ("userId",)
+_ITEM: Final = ("itemId",)
+_BOTH: Final = ("userId", "itemId")
+
+
+def _table(*recipes: Recipe) -> dict[str, Recipe]:
+    return {recipe.name: recipe for recipe in recipes}
+
+
+CAMPAIGN_RECIPES: Final = _table(
+    Recipe(name="aws-user-personalization", kind=Kind.USER, needs=_USER, scored=True),
+    Recipe(name="aws-user-personalization-v2", kind=Kind.USER, needs=_USER, scored=True),
+    Recipe(name="aws-hrnn", kind=Kind.USER, needs=_USER, scored=True),
+    Recipe(name="aws-hrnn-metadata", kind=Kind.USER, needs=_USER, scored=True),
+    Recipe(name="aws-hrnn-coldstart", kind=Kind.USER, needs=_USER, scored=True),
+    Recipe(name="aws-popularity-count", kind=Kind.POPULAR, needs=_USER),
+    Recipe(name="aws-trending-now", kind=Kind.POPULAR, needs=()),
+    Recipe(name="aws-similar-items", kind=Kind.ITEM, needs=_ITEM),
+    Recipe(name="aws-sims", kind=Kind.ITEM, needs=_ITEM),
+    Recipe(name="aws-personalized-ranking", kind=Kind.RANKING, needs=_USER, scored=True),
+    Recipe(name="aws-personalized-ranking-v2", kind=Kind.RANKING, needs=_USER, scored=True),
+    Recipe(name="aws-next-best-action", kind=Kind.ACTION, needs=_USER, scored=True),
+)
+"""Recipes that a campaign can be built on, by name."""
+
+USE_CASES: Final = _table(
+    Recipe(name="aws-ecomm-recommended-for-you", kind=Kind.USER, needs=_USER),
+    Recipe(name="aws-ecomm-customers-who-viewed-x-also-viewed", kind=Kind.ITEM, needs=_BOTH),
+    Recipe(name="aws-ecomm-frequently-bought-together", kind=Kind.ITEM, needs=_ITEM),
+    Recipe(name="aws-ecomm-popular-items-by-views", kind=Kind.POPULAR, needs=_USER),
+    Recipe(name="aws-ecomm-popular-items-by-purchases", kind=Kind.POPULAR, needs=_USER),
+    Recipe(name="aws-vod-top-picks", kind=Kind.USER, needs=_USER),
+    Recipe(name="aws-vod-because-you-watched-x", kind=Kind.ITEM, needs=_BOTH),
+    Recipe(name="aws-vod-more-like-x", kind=Kind.ITEM, needs=_BOTH),
+    Recipe(name="aws-vod-most-popular", kind=Kind.POPULAR, needs=_USER),
+    Recipe(name="aws-vod-trending-now", kind=Kind.POPULAR, needs=()),
+)
+"""Domain use cases that a recommender can be built on, by name."""

@@ -1,0 +1,70 @@
+"""Campaigns and recommenders: what exists, under which ARN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from worker.emulator.errors import not_found
+from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Recipe
+from worker.emulator.settings import DEFAULT_CAMPAIGNS, EmulatorSettings
+
+ACCOUNT: Final = "000000000000"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A campaign or a recommender, always ACTIVE. `requests_per_s_min` is its provisioned rate."""
+
+    name: str
+    arn: str
+    recipe: Recipe
+    metadata: bool  # requests may ask for metadataColumns
+    requests_per_s_min: int
+
+
+class Resources:
+    """Everything that requests can name, found by the member that names it.
+
+    Without any campaign or recommender in the settings, the default campaigns exist.
+    """
+
+    def __init__(self, settings: EmulatorSettings) -> None:
+        prefix = f"arn:aws:personalize:{settings.region}:{ACCOUNT}:"
+        declared = settings.campaigns or settings.recommenders
+        campaigns = [
+            Resource(
+                name=campaign.name,
+                arn=f"{prefix}campaign/{campaign.name}",
+                recipe=CAMPAIGN_RECIPES[campaign.recipe],
+                metadata=campaign.metadata,
+                requests_per_s_min=campaign.min_provisioned_tps,
+            )
+            for campaign in (settings.campaigns if declared else DEFAULT_CAMPAIGNS)
+        ]
+        recommenders = [
+            Resource(
+                name=recommender.name,
+                arn=f"{prefix}recommender/{recommender.name}",
+                recipe=USE_CASES[recommender.use_case],
+                metadata=recommender.metadata,
+                requests_per_s_min=recommender.min_recommendation_requests_per_second,
+            )
+            for recommender in settings.recommenders
+        ]
+        self.arn_prefix = prefix
+        self._by_member = {
+            "campaignArn": {each.arn: each for each in campaigns},
+            "recommenderArn": {each.arn: each for each in recommenders},
+        }
+
+    def find(self, member: str, arn: str) -> Resource:
+        """Return what `arn` names in the request member campaignArn or recommenderArn.
+
+        Raises ServiceFault, naming what exists, when there is no such thing.
+        """
+        known = self._by_member[member]
+        if arn not in known:
+            exist = ", ".join(known) or "none"
+            raise not_found(f"{member} {arn} does not exist; here exist: {exist}")
+        return known[arn]

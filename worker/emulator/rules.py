@@ -1,0 +1,140 @@
+"""The documented rules that botocore's model lacks, and requests that passed all of them.
+
+Sources: the members' descriptions in the API reference (GetRecommendations,
+GetPersonalizedRanking, GetActionRecommendations), which are also the documentation strings of
+botocore's personalize-runtime model, 2018-05-22.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from worker.emulator.errors import invalid_input
+
+RESULTS_DEFAULT: Final = 25
+RESULTS_MAX: Final = 500
+INPUT_LIST_MAX: Final = 500
+METADATA_ITEMS_MAX: Final = 50
+"""Most results, or most items to rank, in a request that asks for metadata."""
+METADATA_COLUMNS_MAX: Final = 10
+METADATA_KEY: Final = "ITEMS"
+ACTIONS_DEFAULT: Final = 5
+ACTIONS_MAX: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What all three operations have in common.
+
+    `arn_member` is campaignArn or recommenderArn, whichever brought `arn`. `filter_arns` are those
+    of the request and of its promotions. IDs are None when absent.
+    """
+
+    arn: str
+    arn_member: str
+    user_id: str | None
+    item_id: str | None = None
+    filter_arns: tuple[str, ...]
+    metadata_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedItems(Asked):
+    """GetRecommendations; `num_results` is 0..500, or 0..50 with metadata."""
+
+    num_results: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedRanking(Asked):
+    """GetPersonalizedRanking; `item_ids` has 1..500 members, or 1..50 with metadata."""
+
+    item_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedActions(Asked):
+    """GetActionRecommendations; `num_results` is 0..100."""
+
+    num_results: int
+
+
+def asked_items(members: Mapping[str, Any]) -> AskedItems:
+    """Return a GetRecommendations request. Raises ServiceFault for the first rule it breaks."""
+    given = [name for name in ("campaignArn", "recommenderArn") if name in members]
+    if len(given) != 1:
+        seen = "both" if given else "neither"
+        raise invalid_input(f"give exactly one of campaignArn and recommenderArn, not {seen}")
+    columns = _metadata_columns(members)
+    maximum, why = (METADATA_ITEMS_MAX, " with metadata") if columns else (RESULTS_MAX, "")
+    return AskedItems(
+        arn=members[given[0]],
+        arn_member=given[0],
+        user_id=members.get("userId"),
+        item_id=members.get("itemId"),
+        filter_arns=_filter_arns(members),
+        metadata_columns=columns,
+        num_results=_num_results(members, RESULTS_DEFAULT, maximum, why),
+    )
+
+
+def asked_ranking(members: Mapping[str, Any]) -> AskedRanking:
+    """Return a GetPersonalizedRanking request. Raises ServiceFault for the first broken rule."""
+    columns = _metadata_columns(members)
+    maximum, why = (METADATA_ITEMS_MAX, " with metadata") if columns else (INPUT_LIST_MAX, "")
+    items = members["inputList"]
+    if not 1 <= len(items) <= maximum:
+        raise invalid_input(f"inputList must have 1 to {maximum} items{why}; it has {len(items)}")
+    return AskedRanking(
+        arn=members["campaignArn"],
+        arn_member="campaignArn",
+        user_id=members["userId"],
+        filter_arns=_filter_arns(members),
+        metadata_columns=columns,
+        item_ids=tuple(items),
+    )
+
+
+def asked_actions(members: Mapping[str, Any]) -> AskedActions:
+    """Return a GetActionRecommendations request. Raises ServiceFault for the first broken rule."""
+    if "campaignArn" not in members:
+        raise invalid_input("the request lacks campaignArn")
+    return AskedActions(
+        arn=members["campaignArn"],
+        arn_member="campaignArn",
+        user_id=members.get("userId"),
+        filter_arns=_filter_arns(members),
+        num_results=_num_results(members, ACTIONS_DEFAULT, ACTIONS_MAX, ""),
+    )
+
+
+def _num_results(members: Mapping[str, Any], default: int, maximum: int, why: str) -> int:
+    count: int = members.get("numResults", default)
+    if count > maximum:
+        raise invalid_input(f"numResults must be at most {maximum}{why}; it is {count}")
+    return count
+
+
+def _metadata_columns(members: Mapping[str, Any]) -> tuple[str, ...]:
+    wanted: Mapping[str, list[str]] = members.get("metadataColumns", {})
+    for key, columns in wanted.items():
+        if key != METADATA_KEY:
+            raise invalid_input(f"the key of metadataColumns must be {METADATA_KEY}, not {key!r}")
+        if len(columns) > METADATA_COLUMNS_MAX:
+            raise invalid_input(
+                f"metadataColumns must name at most {METADATA_COLUMNS_MAX} columns; "
+                f"it names {len(columns)}"
+            )
+    return tuple(wanted.get(METADATA_KEY, ()))
+
+
+def _filter_arns(members: Mapping[str, Any]) -> tuple[str, ...]:
+    arns = [members["filterArn"]] if "filterArn" in members else []
+    for promotion in members.get("promotions", ()):
+        arn = promotion.get("filterArn")
+        if arn is None:
+            raise invalid_input("a promotion needs a filterArn, which says what it promotes")
+        arns.append(arn)
+    return tuple(arns)

@@ -1,0 +1,141 @@
+"""What the emulator can be told: its data, its address and its resources.
+
+Light to import (pydantic only), because a config embeds `EmulatorSettings` whether or not the
+emulator is ever started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+
+from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Recipe
+
+
+def _known(name: str, table: dict[str, Recipe], what: str) -> str:
+    if name not in table:
+        msg = f"{name!r} is no {what} that the emulator knows; it knows: {', '.join(sorted(table))}"
+        raise ValueError(msg)
+    return name
+
+
+def _known_recipe(name: str) -> str:
+    return _known(name, CAMPAIGN_RECIPES, "recipe")
+
+
+def _known_use_case(name: str) -> str:
+    return _known(name, USE_CASES, "use case")
+
+
+ResourceName = Annotated[
+    str,
+    # shape `Name` of botocore's personalize model: what fits behind the last slash of an ARN
+    StringConstraints(min_length=1, max_length=63, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9\-_]*$"),
+]
+DataPath = Annotated[str, StringConstraints(min_length=1)]
+
+
+class CampaignSettings(BaseModel, frozen=True, extra="forbid"):
+    """One campaign: a name, the recipe behind it and what DescribeCampaign tells about it."""
+
+    name: ResourceName = Field(description="Name in the ARN: .../campaign/NAME.")
+    recipe: Annotated[str, AfterValidator(_known_recipe)] = Field(
+        description="AWS's name of the recipe, such as aws-user-personalization-v2."
+    )
+    min_provisioned_tps: int = Field(
+        default=1, ge=1, description="minProvisionedTPS, requests per second."
+    )
+    metadata: bool = Field(
+        default=False, description="Whether requests may ask for metadataColumns."
+    )
+
+
+class RecommenderSettings(BaseModel, frozen=True, extra="forbid"):
+    """One domain recommender: a name, its use case and what DescribeRecommender tells about it."""
+
+    name: ResourceName = Field(description="Name in the ARN: .../recommender/NAME.")
+    use_case: Annotated[str, AfterValidator(_known_use_case)] = Field(
+        description="AWS's name of the domain use case, such as aws-vod-top-picks."
+    )
+    min_recommendation_requests_per_second: int = Field(
+        default=1, ge=1, description="minRecommendationRequestsPerSecond."
+    )
+    metadata: bool = Field(
+        default=False, description="Whether requests may ask for metadataColumns."
+    )
+
+
+DEFAULT_CAMPAIGNS: Final = (
+    CampaignSettings(name="user-personalization", recipe="aws-user-personalization", metadata=True),
+    CampaignSettings(name="personalized-ranking", recipe="aws-personalized-ranking", metadata=True),
+    CampaignSettings(name="similar-items", recipe="aws-similar-items", metadata=True),
+    CampaignSettings(name="next-best-action", recipe="aws-next-best-action"),
+)
+"""What exists when neither campaigns nor recommenders are declared."""
+
+
+class EmulatorSettings(BaseModel, frozen=True, extra="forbid"):
+    """Everything the emulator can be told. All of it has a default.
+
+    Raises pydantic's ValidationError for unknown keys, unknown recipes, names that fit no ARN,
+    names used twice, and item or user data without interactions.
+    """
+
+    interactions: DataPath | None = Field(
+        default=None,
+        description="Parquet or CSV file with USER_ID, ITEM_ID, TIMESTAMP and any other columns. "
+        "Without it, the emulator makes up its own data from `seed`.",
+    )
+    items: DataPath | None = Field(
+        default=None, description="Parquet or CSV file with ITEM_ID and metadata columns."
+    )
+    users: DataPath | None = Field(
+        default=None, description="Parquet or CSV file with USER_ID and metadata columns."
+    )
+    actions: DataPath | None = Field(
+        default=None, description="Parquet or CSV file with ACTION_ID and metadata columns."
+    )
+    host: Annotated[str, StringConstraints(min_length=1)] = Field(
+        default="127.0.0.1", description="Address to listen on. Anything but loopback is warned of."
+    )
+    port: int = Field(default=8765, ge=0, le=65535, description="TCP port; 0 picks a free one.")
+    seed: int = Field(
+        default=1, ge=0, lt=2**63, description="Seed of made-up data and of action scores."
+    )
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z\d]+(-[a-z\d]+)*$")] = Field(
+        default="us-east-1", description="Region in the ARNs."
+    )
+    campaigns: tuple[CampaignSettings, ...] = Field(
+        default=(),
+        description="Campaigns. Without any campaign or recommender there are four: "
+        + ", ".join(campaign.name for campaign in DEFAULT_CAMPAIGNS)
+        + ".",
+    )
+    recommenders: tuple[RecommenderSettings, ...] = Field(
+        default=(), description="Domain recommenders."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> EmulatorSettings:
+        _refuse_duplicates("campaigns", (campaign.name for campaign in self.campaigns))
+        _refuse_duplicates("recommenders", (each.name for each in self.recommenders))
+        alone = [key for key in ("items", "users") if getattr(self, key) is not None]
+        if alone and self.interactions is None:
+            msg = (
+                f"{' and '.join(alone)} given without interactions, which the emulator learns "
+                "from; set interactions to a file with USER_ID, ITEM_ID and TIMESTAMP, or leave "
+                "all of them out for made-up data"
+            )
+            raise ValueError(msg)
+        return self
+
+
+def _refuse_duplicates(what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            msg = f"two {what} are called {name!r}; give each its own name"
+            raise ValueError(msg)
+        seen.add(name)
