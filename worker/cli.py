@@ -249,23 +249,14 @@ def _with_access(
     """Run `main` in an event loop, with the emulator around it if asked for."""
     import anyio
 
-    from worker.call.sdk import Access
+    from worker.call.sdk import target_access
     from worker.emulated import running_emulator
-
-    target = settings.target
 
     async def inside() -> Any:
         if not flags["use_emulator"]:
-            access = Access(
-                region=target.region_name,
-                profile=target.profile,
-                endpoint_url=target.endpoint_url,
-                ca_bundle=target.ca_bundle,
-            )
-            return await main(access)
-        async with running_emulator(
-            config, settings=flags["settings"], region=target.region_name
-        ) as access:
+            return await main(target_access(settings.target))
+        region = settings.target.region_name
+        async with running_emulator(config, settings=flags["settings"], region=region) as access:
             return await main(access)
 
     return anyio.run(inside)

@@ -3,7 +3,6 @@
 It shares no code with the rest, so its errors become this program's here.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -97,7 +96,12 @@ async def running_emulator(
     for setting in (*settings, "emulator.port=0", 'emulator.host="127.0.0.1"'):
         command += ["--set", setting]
     async with await anyio.open_process(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, env=dict(os.environ)
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=None,
+        # Ctrl-C goes to a whole process group; calls that are in flight must still be answered.
+        start_new_session=True,
     ) as process:
         try:
             with anyio.fail_after(READY_TIMEOUT_S):

@@ -21,7 +21,7 @@ from worker.write import PartWriter
 
 SHAPE = SHAPES[Operation.GET_RECOMMENDATIONS]
 CHUNK = Chunk(index=3, pieces=())
-INPUT = pa.schema([pa.field("ID", pa.string()), pa.field("WIDE", pa.int64())])
+INPUT = pa.RecordBatch.from_pydict({"ID": [""], "WIDE": [0]}).schema
 COPIED = pa.schema([INPUT.field("ID")])
 FAILURE = Failure(code="InternalFailure", message="oops", http_status=500, request_id="q")
 

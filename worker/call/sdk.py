@@ -14,7 +14,7 @@ from botocore import exceptions as aws
 from botocore.config import Config as ClientConfig
 
 from worker import __version__
-from worker.config import Operation
+from worker.config import Operation, Target
 from worker.errors import ConfigError, RefusedError
 from worker.model import Answer, Failure
 
@@ -43,6 +43,16 @@ class Access:
     profile: str | None = None
     endpoint_url: str | None = None  # None: AWS's, or what the environment says
     ca_bundle: str | None = None
+
+
+def target_access(target: Target) -> Access:
+    """Return how the config's target is reached."""
+    return Access(
+        region=target.region_name,
+        profile=target.profile,
+        endpoint_url=target.endpoint_url,
+        ca_bundle=target.ca_bundle,
+    )
 
 
 @asynccontextmanager

@@ -1,0 +1,76 @@
+"""The manual stays true."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT
+
+from worker import errors
+from worker.cli import EPILOG, cli
+from worker.load import load_config
+
+README = (PROJECT / "README.md").read_text()
+
+
+def test_generated_files_are_current() -> None:
+    check = subprocess.run(
+        [sys.executable, "scripts/generate", "--check"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert check.returncode == 0, check.stderr
+
+
+def test_every_command_is_in_the_manual() -> None:
+    for name in cli.commands:
+        assert f"Usage: personalize-worker {name}" in README
+
+
+def test_every_exit_code_is_in_the_manual_and_in_the_help() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    codes = {kind.exit_code for kind in kinds if issubclass(kind, errors.WorkerError)}
+    assert codes == {1, 2, 4, 6, 75}
+    for code in codes | {0, 3}:
+        assert f"\n| {code} | " in README
+        assert re.search(rf"\b{code}  +\w", EPILOG)
+
+
+def test_the_config_in_the_manual_is_sound(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(#:schema.*?)```", README, flags=re.DOTALL)
+    path = tmp_path / "readme.toml"
+    path.write_text(example)
+    load_config(path, settings=[], environ={})
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_links_in_the_manual_lead_somewhere(link: str) -> None:
+    assert (PROJECT / link.replace("\\", "")).exists()
+
+
+@pytest.mark.parametrize("name", ["demo", "test", "check", "install", "lock", "generate"])
+def test_scripts_are_there_and_can_be_run(name: str) -> None:
+    assert os.access(PROJECT / "scripts" / name, os.X_OK)
+
+
+def test_pinned_requirements_have_hashes_and_name_no_index() -> None:
+    text = (PROJECT / "scripts" / "requirements.txt").read_text()
+    pins = re.findall(r"^\S+==\S+.*?(?=^\S|\Z)", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(pins) > 40
+    assert all("--hash=sha256:" in pin for pin in pins)
+    assert "://" not in text
+    assert "--index" not in text
+
+
+def test_every_dependency_says_why() -> None:
+    text = (PROJECT / "pyproject.toml").read_text()
+    project = tomllib.loads(text)["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["emulator"]]
+    for dependency in wanted:
+        assert re.search(rf'"{re.escape(dependency)}", +# .', text), dependency
