@@ -1,6 +1,7 @@
 """Transport `sdk`: aioboto3, the reference for credentials, endpoints and behaviour."""
 
 import ipaddress
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import aiohttp
 import orjson
 from botocore import exceptions as aws
 from botocore.config import Config as ClientConfig
+from botocore.parsers import ResponseParserError
 
 from worker import __version__
 from worker.config import Operation, Target
@@ -63,6 +65,8 @@ async def open_client(
 
     Raises ConfigError when the SDK cannot be set up as [target] says.
     """
+    if access.ca_bundle:
+        _check_bundle(access.ca_bundle)
     try:
         session = await _session(access)
         client = session.client(
@@ -106,6 +110,17 @@ async def _session(access: Access) -> Any:
     return session
 
 
+def _check_bundle(path: str) -> None:
+    """Raise ConfigError for a bundle that the SDK would only stumble over in its first call."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"target.ca_bundle {path} cannot be used: {error.strerror or error}",
+            hint="name a PEM file with the endpoint's trust root",
+        ) from None
+
+
 def _is_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     try:
@@ -135,10 +150,12 @@ class SdkTransport:
         except CREDENTIAL_ERRORS as error:
             raise no_credentials(error) from None
         except aws.SSLError as error:
-            raise RefusedError(
-                f"the endpoint's certificate is not trusted: {error}",
-                hint="check target.endpoint_url; for a private endpoint set target.ca_bundle",
-            ) from None
+            if isinstance(error.kwargs.get("error"), aiohttp.ClientConnectorCertificateError):
+                raise RefusedError(
+                    f"the endpoint's certificate is not trusted: {error}",
+                    hint="check target.endpoint_url; for a private endpoint set target.ca_bundle",
+                ) from None
+            return Failure(code="ConnectFailed", message=str(error))
         except aws.ParamValidationError as error:
             # build.py checks what the SDK checks, so this is a request only this row makes.
             return Failure(code="InvalidRow", message=f"the SDK refuses it: {error}")
@@ -148,7 +165,7 @@ class SdkTransport:
             return Failure(code="ConnectFailed", message=str(error))
         except (aws.HTTPClientError, aws.ResponseStreamingError, aiohttp.ClientError) as error:
             return Failure(code="ConnectionLost", message=str(error) or type(error).__name__)
-        except aws.ResponseParserError as error:
+        except ResponseParserError as error:
             return Failure(code="InvalidAnswer", message=str(error))
         metadata = answer.pop("ResponseMetadata")
         return Answer(body=orjson.dumps(answer), request_id=metadata.get("RequestId"))
