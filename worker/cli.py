@@ -30,7 +30,7 @@ Start here:
 \b
 Exit codes:
   0   done                                 4   the service refuses the whole run
-  1   a bug in this program                6   the output belongs to another run
+  1   a bug in this program                6   another run's output, or being written
   2   command line, config or input wrong  75  stopped early; run again to carry on
   3   done, but too many rows failed
 """
@@ -193,7 +193,7 @@ def schema() -> int:
     """Print the JSON Schema of the config, for editors and for checking."""
     from worker.schema import config_schema
 
-    click.echo(json.dumps(config_schema(), indent=2))
+    _echo(json.dumps(config_schema(), indent=2))
     return 0
 
 
@@ -208,11 +208,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_fail(StoppedError("interrupted", hint="run the same command again")))
     except KeyboardInterrupt:
         sys.exit(_fail(StoppedError("interrupted", hint="run the same command again")))
-    except BrokenPipeError:
-        # The reader of stdout is gone (`| head`): nothing is left to say. Python would complain
-        # once more when it flushes stdout at exit, so stdout goes nowhere from here.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except BaseException as error:  # noqa: BLE001 - the one place that decides what users see
         sys.exit(_fail(error))
     sys.exit(code if isinstance(code, int) else 0)
@@ -288,9 +283,16 @@ def _set_up_log(flags: dict[str, Any]) -> None:
 
 
 def _print(values: Any, text: str, *, as_json: bool) -> None:
-    if not as_json:
-        click.echo(text)
-        return
     import orjson
 
-    click.echo(orjson.dumps(values, option=orjson.OPT_INDENT_2, default=str).decode())
+    option = orjson.OPT_INDENT_2
+    _echo(orjson.dumps(values, option=option, default=str).decode() if as_json else text)
+
+
+def _echo(text: str) -> None:
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        # Whoever read stdout (`| head`) has seen enough; that changes nothing of what was done.
+        # Python would complain once more when it flushes at exit, so stdout goes nowhere now.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

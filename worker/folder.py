@@ -44,7 +44,6 @@ def claim(job: Job, store: LocalStore, *, overwrite: bool) -> None:
         for name in [*filter(_is_ours, store.names())]:
             store.remove(name)
     is_owner = check_owner(job, store)
-    store.prepare()
     if not is_owner:
         store.write(RUN_NAME, orjson.dumps(_describe(job), option=orjson.OPT_INDENT_2))
 

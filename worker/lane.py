@@ -12,7 +12,7 @@ from worker.model import Answer, Failure, Outcome
 from worker.pace import Pacer
 from worker.retry import RetryBudget, Verdict, backoff_s, judge
 from worker.stop import StopSwitch
-from worker.tally import ROWS_TO_JUDGE, Tally
+from worker.tally import Tally
 
 
 class Lane:
@@ -102,12 +102,9 @@ class Lane:
             return True
         if attempts < self._attempts_max and self._budget.take():
             return False
-        self._tally.exhausted += 1
-        if self._tally.exhausted >= ROWS_TO_JUDGE:
-            self._switch.throw(
-                f"the service does not answer: {self._tally.exhausted} rows in a row used up their "
-                f"attempts; the last ended with {failure.code}: {failure.message}"
-            )
+        self._tally.note_exhausted(failure)
+        if reason := self._tally.outage():
+            self._switch.throw(reason)
         return True
 
 

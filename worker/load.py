@@ -128,9 +128,9 @@ def _advice(detail: ErrorDetails, root: type[BaseModel]) -> str:
         case "missing":
             return f"{where}: is missing{_example(where)}"
         case _:
-            message = detail["msg"].removeprefix("Value error, ")
+            message = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
             seen = "" if isinstance(detail["input"], dict) else f" (seen: {detail['input']!r})"
-            return f"{where}: {message[:1].lower()}{message[1:]}{seen}"
+            return f"{where}: {message}{seen}"
 
 
 def _example(where: str) -> str:

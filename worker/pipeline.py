@@ -46,7 +46,7 @@ async def run_chunks(
         async with done_in:
             for _ in range(job.config.rate.in_flight_max):
                 group.start_soon(_work, rows, lane, tally, switch, done_in.clone())
-        drain = _Drain(job, store, tally, room, on_commit)
+        drain = _Drain(job, store, tally, switch, room, on_commit)
         group.start_soon(drain.run, done_out)
 
 
@@ -159,11 +159,18 @@ class _Drain:
     """Writes done batches in order, and commits a chunk after its last one."""
 
     def __init__(
-        self, job: Job, store: LocalStore, tally: Tally, room: anyio.Semaphore, on_commit: OnCommit
+        self,
+        job: Job,
+        store: LocalStore,
+        tally: Tally,
+        switch: StopSwitch,
+        room: anyio.Semaphore,
+        on_commit: OnCommit,
     ) -> None:
         self._job = job
         self._store = store
         self._tally = tally
+        self._switch = switch
         self._room = room
         self._on_commit = on_commit
         self._writer: PartWriter | None = None
@@ -193,8 +200,7 @@ class _Drain:
         await to_thread.run_sync(self._writer.add, batch)
         if not batch.last:
             return
-        if message := self._tally.refusal(rows_min=self._rows_to_judge(batch.chunk)):
-            raise refused("InvalidInputException", message)
+        self._judge_small_run()
         writer, now_s = self._writer, time.monotonic()
         writer.books.seconds, self._committed_s = now_s - self._committed_s, now_s
         await to_thread.run_sync(
@@ -203,9 +209,16 @@ class _Drain:
         self._writer = None
         self._on_commit(batch.chunk, writer.books)
 
-    def _rows_to_judge(self, chunk: Chunk) -> int:
-        """Return 1 when all of a small input is done, so that even that can be refused."""
-        return 1 if len(self._job.source.chunks) == 1 and chunk.index == 0 else 10**9
+    def _judge_small_run(self) -> None:
+        """Judge a run of a single chunk by all its rows, however few, before it is committed."""
+        tally = self._tally
+        if len(self._job.source.chunks) > 1 or tally.results:
+            return
+        if message := tally.refusal(at_end=True):
+            raise refused("InvalidInputException", message)
+        if reason := tally.outage(at_end=True):
+            self._switch.throw(reason)
+            raise self._switch.error()
 
     def _open(self, chunk: Chunk) -> PartWriter:
         return PartWriter(

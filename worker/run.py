@@ -41,8 +41,8 @@ async def run(
     Raises StoppedError when it ends early; everything committed stays, and the same call carries
     on. Raises RefusedError, ConflictError, InputError or OutputError as their names say.
     """
-    claim(job, store, overwrite=overwrite)
-    try:
+    with store.writing():
+        claim(job, store, overwrite=overwrite)
         if summary := read_success(store):
             log.info("already done", output=store.root)
             return summary
@@ -53,8 +53,6 @@ async def run(
         if todo:
             await _work(job, todo, store, access, view)
         return _succeed(job, store)
-    finally:
-        store.finish()
 
 
 def _succeed(job: Job, store: LocalStore) -> dict[str, Any]:

@@ -1,42 +1,59 @@
 """The output folder. A file appears under its final name whole, or not at all."""
 
+import fcntl
 import os
 import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from worker.errors import OutputError
+from worker.errors import ConflictError, OutputError
 
 TEMPORARY = "_temporary"
+LOCK = "_lock"
 
 
 class LocalStore:
-    """A folder of this machine. Names are relative and use `/`."""
+    """A folder of this machine. Names are relative and use `/`.
+
+    Every method raises OutputError when the disk refuses.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def prepare(self) -> None:
-        """Make the folder and throw away what an earlier run left half-written.
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make the folder, hold it as its only writer, and leave nothing half-written there.
 
-        Raises OutputError when the folder cannot be written.
+        Raises ConflictError while another process of this machine holds it. The kernel frees the
+        lock of a process that dies, however it dies.
         """
+        with self.errors_as_advice():
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = _lock(self.root / LOCK)
         try:
-            shutil.rmtree(self.root / TEMPORARY, ignore_errors=True)
-            (self.root / TEMPORARY).mkdir(parents=True)
-        except OSError as error:
-            raise unwritable(self.root, error) from None
+            with self.errors_as_advice():
+                self._clear()
+                (self.root / TEMPORARY).mkdir()
+            yield
+        finally:
+            self._clear()
+            (self.root / LOCK).unlink(missing_ok=True)
+            os.close(lock)
 
-    def finish(self) -> None:
-        """Remove the folder for half-written files."""
+    def _clear(self) -> None:
         shutil.rmtree(self.root / TEMPORARY, ignore_errors=True)
 
     def names(self) -> list[str]:
         """Return every file's name, sorted, but for half-written ones."""
-        return sorted(
-            str(path.relative_to(self.root))
-            for path in self.root.rglob("*")
-            if path.is_file() and path.relative_to(self.root).parts[0] != TEMPORARY
-        )
+        with self.errors_as_advice():
+            return sorted(
+                str(path.relative_to(self.root))
+                for path in self.root.rglob("*")
+                if path.is_file() and path.relative_to(self.root).parts[0] not in (TEMPORARY, LOCK)
+            )
 
     def path(self, name: str) -> Path:
         """Return where `name` is, or would be."""
@@ -52,34 +69,64 @@ class LocalStore:
         The data is on disk before the name is, and the name before this returns (POSIX fsync).
         """
         temporary, final = self.temporary_path(name), self.path(name)
-        final.parent.mkdir(exist_ok=True)
-        _sync(temporary)
-        temporary.replace(final)
-        _sync(final.parent)
+        with self.errors_as_advice():
+            final.parent.mkdir(exist_ok=True)
+            _sync(temporary)
+            temporary.replace(final)
+            _sync(final.parent)
 
     def write(self, name: str, content: bytes) -> None:
         """Write a small file whole."""
-        self.temporary_path(name).write_bytes(content)
+        with self.errors_as_advice():
+            self.temporary_path(name).write_bytes(content)
         self.commit(name)
 
     def read(self, name: str) -> bytes | None:
         """Return a small file's content, or None when there is none."""
-        try:
-            return self.path(name).read_bytes()
-        except FileNotFoundError:
-            return None
+        with self.errors_as_advice():
+            try:
+                return self.path(name).read_bytes()
+            except FileNotFoundError:
+                return None
 
     def remove(self, name: str) -> None:
         """Remove a file; a missing one is fine."""
-        self.path(name).unlink(missing_ok=True)
+        with self.errors_as_advice():
+            self.path(name).unlink(missing_ok=True)
+
+    @contextmanager
+    def errors_as_advice(self) -> Iterator[None]:
+        """Turn what the disk refuses, here or in a writer of a temporary file, into advice."""
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"cannot write the output {self.root}: {error.strerror or error}",
+                hint="check output.path, its permissions and the free space; what is committed "
+                "there stays",
+            ) from None
 
 
-def unwritable(path: Path, error: OSError) -> OutputError:
-    """Return the error for an output that cannot be written."""
-    return OutputError(
-        f"cannot write the output {path}: {error.strerror or error}",
-        hint="check output.path, its permissions and the free space; what is committed there stays",
-    )
+def _lock(path: Path) -> int:
+    """Return a descriptor that holds the lock; its file says who has it, for the next one."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 200).decode(errors="replace") or "starting just now"
+            os.close(descriptor)
+            raise ConflictError(
+                f"another process is writing {path.parent}: {holder}",
+                hint="wait for it, or end it; then run again: what it has committed stays",
+            ) from None
+        # The holder before may have removed the file between our opening and our locking it.
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor)):
+            break
+        os.close(descriptor)
+    os.truncate(descriptor, 0)
+    os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+    return descriptor
 
 
 def _sync(path: Path) -> None:

@@ -22,6 +22,7 @@ class Tally:
     in_flight: int = 0
     # Since the last success:
     exhausted: int = 0  # rows whose attempts ran out
+    exhausted_by: Failure | None = None  # what the last of them ended with
     rejected: Counter[str] = field(default_factory=Counter)  # rows refused, by message
 
     @property
@@ -42,12 +43,33 @@ class Tally:
                 if code == "InvalidInputException" and len(self.rejected) < 2:
                     self.rejected[message] += 1
 
-    def refusal(self, *, rows_min: int = ROWS_TO_JUDGE) -> str | None:
+    def note_exhausted(self, failure: Failure) -> None:
+        """Count a row whose attempts ran out; `note` follows if the run goes on."""
+        self.exhausted += 1
+        self.exhausted_by = failure
+
+    def outage(self, *, at_end: bool = False) -> str | None:
+        """Return why the service counts as down, or None while it does not.
+
+        It is down when enough rows in a row end without one success. At the end of a run that
+        has fewer rows, any will do, if the service was not even reached.
+        """
+        last = self.exhausted_by
+        enough = 1 if at_end and last and last.http_status is None else ROWS_TO_JUDGE
+        if last is None or self.exhausted < enough:
+            return None
+        return (
+            f"the service does not answer: {self.exhausted} rows in a row used up their attempts; "
+            f"the last ended with {last.code}: {last.message}"
+        )
+
+    def refusal(self, *, at_end: bool = False) -> str | None:
         """Return the message with which the service rejects every row, or None if it does not.
 
-        A wrong recipe type, say, is reported as every row's own InvalidInputException.
+        A wrong recipe type, say, is reported as every row's own InvalidInputException. At the end
+        of a run that has fewer rows, any will do.
         """
         if self.results or len(self.rejected) != 1:
             return None
         [(message, rows)] = self.rejected.items()
-        return message if rows >= rows_min else None
+        return message if rows >= (1 if at_end else ROWS_TO_JUDGE) else None

@@ -1,7 +1,6 @@
 """A Chunk's outcomes -> its part and its failed rows; the part's final name is the commit."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +10,7 @@ from worker.config import Compression
 from worker.decode import AnswerShape, Decoded, decode
 from worker.model import Answer, Batch, Chunk, Failure, Outcome
 from worker.part import BOOKS_KEY, Books
-from worker.store import LocalStore, unwritable
+from worker.store import LocalStore
 
 # Rows wait in memory until they make a row group of a size that readers like.
 ROW_GROUP_BYTES = 32 << 20
@@ -49,7 +48,7 @@ class PartWriter:
         # Failed rows by batch within the chunk: their positions, and why.
         self._failed: list[dict[int, tuple[Failure, Outcome]]] = []
         self.books = Books()
-        with _disk(self._store):
+        with self._store.errors_as_advice():
             self._results = self._open(chunk.part_name, results_schema)
 
     def add(self, batch: Batch) -> None:
@@ -85,7 +84,7 @@ class PartWriter:
         a crash in between repeats it and replaces both files.
         """
         name = self._chunk.errors_name
-        with _disk(self._store):
+        with self._store.errors_as_advice():
             if any(self._failed):
                 with self._open(name, self._errors_schema) as errors:
                     for rows, failed in zip(read_rows(), self._failed, strict=True):
@@ -120,7 +119,7 @@ class PartWriter:
         self._held.append(rows)
         self._held_bytes += rows.nbytes
         if self._held_bytes >= ROW_GROUP_BYTES:
-            with _disk(self._store):
+            with self._store.errors_as_advice():
                 self._flush()
 
     def _flush(self) -> None:
@@ -133,12 +132,3 @@ class PartWriter:
         return pq.ParquetWriter(
             self._store.temporary_path(name), schema, compression=self._compression
         )
-
-
-@contextmanager
-def _disk(store: LocalStore) -> Iterator[None]:
-    """Turn what the disk refuses into advice."""
-    try:
-        yield
-    except OSError as error:
-        raise unwritable(store.root, error) from None

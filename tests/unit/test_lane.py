@@ -200,7 +200,7 @@ def test_a_run_is_refused_when_all_rows_are_rejected_in_the_same_words() -> None
     for _ in range(ROWS_TO_JUDGE - 1):
         tally.note(outcome)
     assert tally.refusal() is None
-    assert tally.refusal(rows_min=1) == "no"
+    assert tally.refusal(at_end=True) == "no"
     tally.note(outcome)
     assert tally.refusal() == "no"
 
@@ -221,3 +221,15 @@ def test_a_run_is_not_refused_when_one_row_succeeds_or_reasons_differ() -> None:
         for _ in range(ROWS_TO_JUDGE):
             tally.note(rejected)
         assert tally.refusal() is None
+
+
+@pytest.mark.parametrize(
+    ("status", "down"), [(None, True), (503, False)], ids=["not reached", "answered"]
+)
+def test_a_few_rows_count_as_an_outage_only_at_the_end_and_unanswered(
+    status: int | None, *, down: bool
+) -> None:
+    tally = Tally(rows_expected=2)
+    tally.note_exhausted(Failure("ConnectFailed", "refused", http_status=status))
+    assert tally.outage() is None
+    assert bool(tally.outage(at_end=True)) is down

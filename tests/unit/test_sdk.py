@@ -3,13 +3,14 @@
 import json
 import ssl
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from botocore import exceptions as aws
-from botocore.parsers import ResponseParserError
+from scripted import Reply, Script, Service, serving
 
 from worker.call.sdk import Access, SdkTransport, open_client
 from worker.config import Operation
@@ -25,10 +26,13 @@ class FakeClient:
 
     def __init__(self, result: dict[str, Any] | Exception) -> None:
         self._result = result
-        self.sent: dict[str, Any] = {}
+        self.meta = SimpleNamespace(events=self)
 
-    async def get_recommendations(self, **request: Any) -> dict[str, Any]:
-        self.sent = request
+    def register(self, event: str, handler: object) -> None:
+        assert event == "before-parse.personalize-runtime"
+        assert callable(handler)
+
+    async def get_recommendations(self, **_: Any) -> dict[str, Any]:
         if isinstance(self._result, Exception):
             raise self._result
         return self._result
@@ -38,18 +42,29 @@ async def call(result: dict[str, Any] | Exception, body: bytes = b"{}") -> Answe
     return await SdkTransport(FakeClient(result), Operation.GET_RECOMMENDATIONS).call(body)
 
 
-async def test_an_answer_is_json_again_without_the_sdks_own_member() -> None:
-    answer = {"itemList": [{"itemId": "a"}], "ResponseMetadata": {"RequestId": "q"}}
-    result = await call(answer)
-    assert isinstance(result, Answer)
-    assert json.loads(result.body) == {"itemList": [{"itemId": "a"}]}
-    assert result.request_id == "q"
+async def call_service(script: Script, body: bytes) -> tuple[Answer | Failure, Service]:
+    """Make one call through the real SDK."""
+    with serving(script) as service:
+        access = Access(region="us-east-1", endpoint_url=service.url)
+        async with open_client("personalize-runtime", access, timeout_s=5.0) as client:
+            transport = SdkTransport(client, Operation.GET_RECOMMENDATIONS)
+            return await transport.call(body), service
 
 
-async def test_the_body_becomes_the_calls_arguments() -> None:
-    client = FakeClient({"ResponseMetadata": {}})
-    await SdkTransport(client, Operation.GET_RECOMMENDATIONS).call(b'{"userId": "u"}')
-    assert client.sent == {"userId": "u"}
+async def test_an_answers_body_arrives_byte_for_byte() -> None:
+    raw = b'{ "itemList": [], "unknownMember": 1 }'
+    body = b'{"userId":"\xc3\xbc","numResults":5}'
+    result, service = await call_service(lambda _: Reply(raw=raw), body)
+    assert result == Answer(body=raw, request_id="request-1")
+    (request,) = service.received
+    assert (request.path, request.body) == ("/recommendations", json.loads(body))
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"null", b'"text"', b"<html>", b"\xff", b"{"])
+async def test_an_error_without_a_readable_body_keeps_its_status(raw: bytes) -> None:
+    result, _ = await call_service(lambda _: Reply(status=503, raw=raw), b"{}")
+    assert isinstance(result, Failure)
+    assert result.http_status == 503
 
 
 @pytest.mark.parametrize(
@@ -65,7 +80,6 @@ async def test_the_body_becomes_the_calls_arguments() -> None:
         (aws.ResponseStreamingError(error="x"), "ConnectionLost"),
         (aiohttp.ClientPayloadError("not whole"), "ConnectionLost"),
         (aiohttp.ServerDisconnectedError(), "ConnectionLost"),
-        (ResponseParserError("not JSON"), "InvalidAnswer"),
         (aws.ParamValidationError(report="too short"), "InvalidRow"),
     ],
 )

@@ -1,6 +1,7 @@
 """Outcomes -> parts: both layouts, failed rows, the books, and what a crash leaves."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,11 @@ def writer(store: LocalStore, *, exploded: bool = False) -> PartWriter:
 def commit(
     store: LocalStore, batches: list[tuple[list[str], list[Outcome]]], *, exploded: bool = False
 ) -> Books:
-    store.prepare()
-    part = writer(store, exploded=exploded)
-    for names, outcomes in batches:
-        part.add(batch(names, outcomes))
-    part.commit(lambda: iter([rows(names) for names, _ in batches]))
+    with store.writing():
+        part = writer(store, exploded=exploded)
+        for names, outcomes in batches:
+            part.add(batch(names, outcomes))
+        part.commit(lambda: iter([rows(names) for names, _ in batches]))
     return part.books
 
 
@@ -139,12 +140,12 @@ def test_a_repeated_chunk_replaces_its_files_and_drops_stale_failures(tmp_path: 
 
 def test_nothing_has_a_final_name_before_the_commit(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
-    store.prepare()
-    part = writer(store)
-    part.add(batch(["a"], [success("x")]))
-    assert store.names() == []
-    part.discard()
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    with store.writing():
+        part = writer(store)
+        part.add(batch(["a"], [success("x")]))
+        assert store.names() == []
+        part.discard()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_part_commits_after_its_failed_rows(
@@ -164,20 +165,34 @@ def test_the_part_commits_after_its_failed_rows(
 
 def test_a_part_whose_rows_do_not_add_up_is_never_committed(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
-    store.prepare()
-    part = writer(store)
-    part.add(batch(["a"], [success("x")]))
-    part.books.results += 1
-    with pytest.raises(RuntimeError, match="1 rows read, but 2 results"):
-        part.commit(lambda: iter([rows(["a"])]))
+    with store.writing():
+        part = writer(store)
+        part.add(batch(["a"], [success("x")]))
+        part.books.results += 1
+        with pytest.raises(RuntimeError, match="1 rows read, but 2 results"):
+            part.commit(lambda: iter([rows(["a"])]))
     assert store.names() == []
 
 
 def test_an_output_that_cannot_be_made_is_an_error_with_advice(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="cannot write the output") as caught:
-        LocalStore(tmp_path / "file" / "out").prepare()
+    store = LocalStore(tmp_path / "file" / "out")
+    with pytest.raises(OutputError, match="cannot write the output") as caught, store.writing():
+        pass
     assert caught.value.exit_code == 2
+
+
+def test_a_folder_has_one_writer_at_a_time(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "out")
+    with store.writing():
+        second = LocalStore(tmp_path / "out").writing()
+        with pytest.raises(ConflictError, match=rf"process {os.getpid()} on") as caught, second:
+            pass
+        assert caught.value.exit_code == 6
+        assert store.names() == []
+    with store.writing():
+        pass
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_foreign_part_is_a_conflict(tmp_path: Path) -> None:

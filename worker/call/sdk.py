@@ -13,7 +13,6 @@ import aiohttp
 import orjson
 from botocore import exceptions as aws
 from botocore.config import Config as ClientConfig
-from botocore.parsers import ResponseParserError
 
 from worker import __version__
 from worker.config import Operation, Target
@@ -22,6 +21,7 @@ from worker.model import Answer, Failure
 
 # What a machine without credentials signs with on loopback: an emulator takes any key.
 _EMULATOR_KEY = "emulator"
+_BODY = "_body"  # no member of any answer
 _METHODS = {
     Operation.GET_RECOMMENDATIONS: "get_recommendations",
     Operation.GET_PERSONALIZED_RANKING: "get_personalized_ranking",
@@ -130,13 +130,14 @@ def _is_loopback(url: str) -> bool:
 
 
 class SdkTransport:
-    """Calls one operation through a client of the SDK.
+    """Calls one operation through a client of the SDK, which does everything but read the answer.
 
-    The SDK parses answers; they are written as JSON again (5 us), so that all transports end in
-    bytes and one decoder serves them all.
+    The answer's body is taken before the SDK parses it, so that all transports end in the same
+    bytes and one decoder serves them all. It also saves most of the SDK's time per call.
     """
 
     def __init__(self, client: Any, operation: Operation) -> None:
+        client.meta.events.register("before-parse.personalize-runtime", _keep_body)
         self._method: Callable[..., Awaitable[dict[str, Any]]] = getattr(
             client, _METHODS[operation]
         )
@@ -165,10 +166,22 @@ class SdkTransport:
             return Failure(code="ConnectFailed", message=str(error))
         except (aws.HTTPClientError, aws.ResponseStreamingError, aiohttp.ClientError) as error:
             return Failure(code="ConnectionLost", message=str(error) or type(error).__name__)
-        except ResponseParserError as error:
-            return Failure(code="InvalidAnswer", message=str(error))
-        metadata = answer.pop("ResponseMetadata")
-        return Answer(body=orjson.dumps(answer), request_id=metadata.get("RequestId"))
+        request_id = answer["ResponseMetadata"].get("RequestId")
+        return Answer(body=answer[_BODY], request_id=request_id)
+
+
+def _keep_body(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
+) -> None:
+    """Give the SDK an empty object to parse, and the caller the body (event `before-parse`).
+
+    An error's body stays, if it is an object: the SDK knows where codes and messages are.
+    """
+    if response_dict["status_code"] < 300:
+        customized_response_dict[_BODY] = response_dict["body"]
+        response_dict["body"] = b"{}"
+    elif not response_dict["body"].lstrip().startswith(b"{"):
+        response_dict["body"] = b"{}"
 
 
 def no_credentials(error: Exception) -> RefusedError:
@@ -183,9 +196,10 @@ def no_credentials(error: Exception) -> RefusedError:
 def service_failure(response: Any) -> Failure:
     """Return the failure in a ClientError's response: the service's own code and message."""
     error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
+    status = metadata.get("HTTPStatusCode")
     return Failure(
         code=str(error.get("Code") or "Unknown"),
-        message=str(error.get("Message") or ""),
-        http_status=metadata.get("HTTPStatusCode"),
+        message=str(error.get("Message") or f"HTTP {status} without a message"),
+        http_status=status,
         request_id=metadata.get("RequestId"),
     )
