@@ -86,11 +86,11 @@ class Target(Section):
     profile: str | None = Field(
         None, description="AWS profile; default: the usual AWS credential chain"
     )
-    endpoint_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/\s@]+/?$")] | None = (
-        Field(
-            None,
-            description="where the API is; default: AWS's, or AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME",
-        )
+    endpoint_url: (
+        Annotated[str, StringConstraints(pattern=r"^https?://[^/\s@]+(/\S*)?$")] | None
+    ) = Field(
+        None,
+        description="where the API is; default: AWS's, or AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME",
     )
     ca_bundle: LocalPath | None = Field(
         None, description="PEM file with the trust root of a private endpoint"
