@@ -95,7 +95,6 @@ def run(config: Path, **flags: Any) -> int:
     CONFIG is a TOML file; see configs/ for examples and `schema` for every key.
     """
     from worker.job import open_job
-    from worker.run import run as run_job
     from worker.show import show_summary
     from worker.store import LocalStore
 
@@ -105,6 +104,8 @@ def run(config: Path, **flags: Any) -> int:
     view = _view(settings, flags)
 
     async def main(access: "Access") -> dict[str, Any]:
+        from worker.run import run as run_job  # the SDK is slow to import, bad input quick to say
+
         return await run_job(job, store, access, view, overwrite=flags["overwrite"])
 
     summary = _with_access(main, config, settings, flags)

@@ -17,7 +17,6 @@ from worker.layout import errors_schema, results_schema
 from worker.model import Chunk
 from worker.read import Source, open_source, read_batches, require_columns
 from worker.rules import num_results_max
-from worker.where import check_where, parse_where
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,8 @@ def open_job(config: Config) -> Job:
     check_column_types(source.schema, columns)
     where, where_columns = None, tuple[str, ...]()
     if config.input.where:
+        from worker.where import check_where, parse_where  # its SQL parser is slow to import
+
         where, where_columns = parse_where(config.input.where)
         require_columns(source, where_columns, key="input.where")
         check_where(where, config.input.where, source.schema)

@@ -63,6 +63,8 @@ def _succeed(job: Job, store: LocalStore) -> dict[str, Any]:
         per_1000_usd=job.config.price.per_1000_usd,
         error_share_max=job.config.stop.error_share_max,
     )
+    if not summary["rows_read"]:
+        log.warning("no rows", where=job.config.input.where)
     store.write(SUCCESS_NAME, orjson.dumps(summary, option=orjson.OPT_INDENT_2))
     return summary
 

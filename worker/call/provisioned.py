@@ -1,5 +1,7 @@
 """The campaign's provisioned TPS, from the control plane: the default of `rate.tps`."""
 
+import dataclasses
+
 from botocore import exceptions as aws
 
 from worker.call.sdk import CREDENTIAL_ERRORS, Access, no_credentials, open_client, service_failure
@@ -14,6 +16,9 @@ async def provisioned_tps(access: Access, target: Target) -> float:
 
     Source: botocore model personalize 2018-05-22, DescribeCampaign and DescribeRecommender.
     """
+    if not access.is_loopback:
+        # An endpoint of one's own for the runtime does not serve the control plane; AWS's does.
+        access = dataclasses.replace(access, endpoint_url=None, ca_bundle=None)
     try:
         async with open_client("personalize", access, timeout_s=_TIMEOUT_S) as client:
             if target.campaign_arn:

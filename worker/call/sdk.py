@@ -1,6 +1,7 @@
 """Transport `sdk`: aioboto3, the reference for credentials, endpoints and behaviour."""
 
 import ipaddress
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from worker.model import Answer, Failure
 # What a machine without credentials signs with on loopback: an emulator takes any key.
 _EMULATOR_KEY = "emulator"
 _BODY = "_body"  # no member of any answer
+ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME"  # the SDKs' own
 _METHODS = {
     Operation.GET_RECOMMENDATIONS: "get_recommendations",
     Operation.GET_PERSONALIZED_RANKING: "get_personalized_ranking",
@@ -43,16 +45,25 @@ class Access:
 
     region: str
     profile: str | None = None
-    endpoint_url: str | None = None  # None: AWS's, or what the environment says
+    endpoint_url: str | None = None  # None: AWS's
     ca_bundle: str | None = None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the endpoint is on this machine: an emulator's."""
+        host = urlsplit(self.endpoint_url or "").hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
 
 
 def target_access(target: Target) -> Access:
-    """Return how the config's target is reached."""
+    """Return how the config's target is reached; the environment may name the endpoint too."""
     return Access(
         region=target.region_name,
         profile=target.profile,
-        endpoint_url=target.endpoint_url,
+        endpoint_url=target.endpoint_url or os.environ.get(ENDPOINT_VARIABLE),
         ca_bundle=target.ca_bundle,
     )
 
@@ -99,9 +110,7 @@ async def open_client(
 
 async def _session(access: Access) -> Any:
     session = aioboto3.Session(profile_name=access.profile, region_name=access.region)
-    if access.endpoint_url is None or not _is_loopback(access.endpoint_url):
-        return session
-    if access.profile is None and await session.get_credentials() is None:
+    if access.is_loopback and not access.profile and await session.get_credentials() is None:
         return aioboto3.Session(
             region_name=access.region,
             aws_access_key_id=_EMULATOR_KEY,
@@ -119,14 +128,6 @@ def _check_bundle(path: str) -> None:
             f"target.ca_bundle {path} cannot be used: {error.strerror or error}",
             hint="name a PEM file with the endpoint's trust root",
         ) from None
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class SdkTransport:

@@ -1,0 +1,230 @@
+"""What the end-to-end tests share: inputs, scripts for the service, reading an output folder."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from conftest import Result, campaign_arn, clean_environment
+from scripted import Received, Reply, Script, items
+
+WriteConfig = Callable[..., Path]
+EVENT_TIMEOUT_S = 30.0
+
+FILTER_ARN = "arn:aws:personalize:us-east-1:000000000000:filter/genre"
+RECOMMENDER_ARN = "arn:aws:personalize:us-east-1:000000000000:recommender/top-picks"
+RANKING = {
+    "operation": "GetPersonalizedRanking",
+    "campaign_arn": campaign_arn("personalized-ranking"),
+}
+RANKING_COLUMNS = {"user_id": "USER_ID", "item_list": "ITEMS"}
+ACTIONS = {
+    "operation": "GetActionRecommendations",
+    "campaign_arn": campaign_arn("next-best-action"),
+}
+
+_ITEM: list[tuple[str, pa.DataType]] = [
+    ("item_id", pa.string()),
+    ("score", pa.float64()),
+    ("promotion_name", pa.string()),
+    ("reason", pa.list_(pa.string())),
+    ("metadata", pa.map_(pa.string(), pa.string())),
+]
+# Of the output column named by the key: what its structs hold.
+LISTED = {
+    "items": pa.struct(_ITEM),
+    "actions": pa.struct([("action_id", pa.string()), ("score", pa.float64())]),
+}
+
+
+def user_ids(count: int) -> list[str]:
+    """Return the first IDs of the emulator's made-up users."""
+    return [f"u{number:04}" for number in range(1, count + 1)]
+
+
+def write_parquet(path: Path, columns: Mapping[str, Any] | pa.Table, **options: Any) -> Path:
+    """Write a Parquet file, its folder too; return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = columns if isinstance(columns, pa.Table) else pa.table(dict(columns))
+    pq.write_table(table, path, **options)
+    return path
+
+
+def write_users(folder: Path, count: int) -> Path:
+    """Write the input that `write_config` names."""
+    return write_parquet(folder / "users.parquet", {"USER_ID": user_ids(count)})
+
+
+def write_hive_users(folder: Path) -> None:
+    """Write five users with AGE, TIER and the hive key `date`, a row a row group, and litter."""
+    people: dict[str, dict[str, Any]] = {
+        "date=1/a.parquet": {"USER_ID": ["u1", "u2"], "AGE": [20, 30], "TIER": ["gold", "tin"]},
+        "date=1/b.parquet": {"USER_ID": ["u3", "u4"], "AGE": [40, 50], "TIER": ["gold", None]},
+        "date=2/a.parquet": {"USER_ID": ["u5"], "AGE": [60], "TIER": ["gold"]},
+    }
+    for name, columns in people.items():
+        write_parquet(folder / name, columns, row_group_size=1)
+    (folder / "_SUCCESS").write_text("{}")
+    (folder / "date=1" / ".a.parquet.crc").write_bytes(b"crc")
+
+
+def results(output: Path) -> pa.Table:
+    """Return the parts of a run, in the order of their names."""
+    return pa.concat_tables([pq.read_table(part) for part in part_paths(output)])
+
+
+def failed(output: Path) -> pa.Table:
+    """Return the failed rows of a run."""
+    return pa.concat_tables([pq.read_table(part) for part in part_paths(output / "_errors")])
+
+
+def output_schema(copied: list[tuple[str, pa.DataType]], layout: str, column: str) -> pa.Schema:
+    """Return the schema of results as interface.md has it; `column` is items or actions."""
+    fields = [(field.name, field.type) for field in LISTED[column]]
+    lists = {"nested": [(column, pa.list_(LISTED[column]))],
+             "exploded": [("rank", pa.int32()), *fields]}  # fmt: skip
+    call = [
+        ("requested_at", pa.timestamp("us", "UTC")),
+        ("latency_ms", pa.float32()),
+        ("attempts", pa.int8()),
+        ("request_id", pa.string()),
+    ]
+    return pa.schema([*copied, ("recommendation_id", pa.string()), *lists[layout], *call])
+
+
+def values(table: pa.Table, column: str) -> list[Any]:
+    """Return a column as Python values."""
+    return list(table[column].to_pylist())
+
+
+def part_paths(output: Path) -> list[Path]:
+    """Return the parts in a folder."""
+    return sorted(output.glob("part-*.parquet"))
+
+
+def success(output: Path) -> dict[str, Any]:
+    """Return the content of `_SUCCESS`."""
+    return dict(json.loads((output / "_SUCCESS").read_text()))
+
+
+def assert_advice(result: Result, code: int, *says: str) -> None:
+    """Assert that a command ended with `code` and advice: what, what was seen, what to do."""
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr, result.stderr
+    what, hint, to_do = result.stderr.partition("\nhint: ")
+    assert "error: " in what, result.stderr
+    assert hint, result.stderr
+    assert to_do.strip(), result.stderr
+    for text in says:
+        assert text in result.stderr, result.stderr
+
+
+def asked_for(request: Received) -> str:
+    """Return the user, or else the item, of a request."""
+    return str(request.body.get("userId") or request.body["itemId"])
+
+
+def echo(request: Received) -> Reply:
+    """Answer with an item named after the user, and an ID that no other call gets."""
+    answer = items(f"item-of-{asked_for(request)}", score=0.5)
+    return Reply(body={**answer.body, "recommendationId": f"RID-{request.number}"})
+
+
+class FirstAttempts:
+    """A script that meets the first attempts of each user in `replies` with theirs, then echoes."""
+
+    def __init__(self, replies: Mapping[str, Reply], *, times: int = 1) -> None:
+        self._replies = replies
+        self._times = times
+        self._seen = Counter[str]()
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Received) -> Reply:
+        """Answer one request."""
+        user = asked_for(request)
+        with self._lock:
+            self._seen[user] += 1
+            fails = self._seen[user] <= self._times
+        return self._replies[user] if fails and user in self._replies else echo(request)
+
+
+class Gate:
+    """A script that echoes the first `calls` requests and holds the others until it is opened."""
+
+    def __init__(self, calls: int, *, script: Script = echo) -> None:
+        self._calls = calls
+        self._script = script
+        self._open = threading.Event()
+        self._reached = threading.Event()
+
+    def __call__(self, request: Received) -> Reply:
+        """Answer one request."""
+        if request.number >= self._calls:
+            self._reached.set()
+            assert self._open.wait(EVENT_TIMEOUT_S)
+        return self._script(request)
+
+    def wait_until_reached(self) -> None:
+        """Return when a call is being held."""
+        assert self._reached.wait(EVENT_TIMEOUT_S)
+
+    def open(self) -> None:
+        """Answer those that are held, and let all later calls through."""
+        self._open.set()
+
+
+@contextmanager
+def started(*arguments: str | Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start the command; yield its process with pipes; end it if it still runs."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "worker", *map(str, arguments)],
+        cwd=folder,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    """Read the process's stderr up to the first line that holds `text`."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if text in line:
+            return
+    raise AssertionError(f"no line with {text!r}, but {seen}")
+
+
+def run_with_closed_stdout(*arguments: str | Path, folder: Path) -> Result:
+    """Run the command with a stdout that nobody reads any more."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "worker", *map(str, arguments)],
+            cwd=folder,
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writer)

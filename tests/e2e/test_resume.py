@@ -1,0 +1,259 @@
+"""Parts: what is committed stays, what is not is done again, each row exactly once."""
+
+import hashlib
+import signal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from conftest import RunCommand
+from helpers import (
+    Gate,
+    WriteConfig,
+    asked_for,
+    assert_advice,
+    echo,
+    failed,
+    part_paths,
+    results,
+    started,
+    success,
+    user_ids,
+    values,
+    wait_for_line,
+    write_parquet,
+    write_users,
+)
+from scripted import Received, Reply, error, serving
+
+PARTS_OF_TEN: dict[str, Any] = {"output": {"rows_per_part": 10}, "rate": {"in_flight_max": 4}}
+
+
+def _one_failing(request: Received) -> Reply:
+    if asked_for(request) == "u0002":
+        return error("InvalidInputException", 400)
+    return echo(request)
+
+
+def _parts(output: Path) -> dict[str, bytes]:
+    """Return the content of every committed file, failed rows too."""
+    paths = [*part_paths(output), *part_paths(output / "_errors")]
+    return {str(path.relative_to(output)): path.read_bytes() for path in paths}
+
+
+def _assert_summary_adds_up(output: Path) -> None:
+    done = success(output)
+    assert done["rows_read"] == done["results"] + done["rows_failed"]
+    assert done["rows_failed"] == sum(done["errors"].values())
+    paths = {str(path.relative_to(output)): path for path in output.rglob("part-*.parquet")}
+    assert {part["name"] for part in done["parts"]} == paths.keys()
+    for part in done["parts"]:
+        content = paths[part["name"]].read_bytes()
+        assert part["rows"] == pq.read_metadata(paths[part["name"]]).num_rows
+        assert part["bytes"] == len(content)
+        assert part["sha256"] == hashlib.sha256(content).hexdigest()
+    in_parts = dict.fromkeys(("results", "rows_failed"), 0)
+    for part in done["parts"]:
+        in_parts["rows_failed" if "_errors" in part["name"] else "results"] += part["rows"]
+    assert in_parts == {"results": done["results"], "rows_failed": done["rows_failed"]}
+
+
+def test_parts_have_the_wanted_rows_whatever_the_row_groups_and_files(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    ids = user_ids(25)
+    write_parquet(tmp_path / "in" / "a.parquet", {"USER_ID": ids[:13]}, row_group_size=5)
+    write_parquet(tmp_path / "in" / "b.parquet", {"USER_ID": ids[13:]}, row_group_size=100)
+    with serving(_one_failing) as service:
+        config = write_config(
+            target={"endpoint_url": service.url},
+            input={"path": tmp_path / "in"},
+            output={"rows_per_part": 4},
+            stop={"error_share_max": 0.05},
+        )
+        result = command("run", config)
+    assert result.returncode == 0, result.stderr
+    output = tmp_path / "out"
+    assert [path.name for path in part_paths(output)] == [f"part-{n:05}.parquet" for n in range(7)]
+    assert [len(pq.read_table(path)) for path in part_paths(output)] == [3, 4, 4, 4, 4, 4, 1]
+    assert values(results(output), "USER_ID") == [user for user in ids if user != "u0002"]
+    assert [path.name for path in part_paths(output / "_errors")] == ["part-00000.parquet"]
+    assert values(failed(output), "USER_ID") == ["u0002"]
+    _assert_summary_adds_up(output)
+    done = success(output)
+    assert (done["rows_read"], done["results"], done["calls"], done["retries"]) == (25, 24, 25, 0)
+    assert sorted(path.name for path in output.iterdir() if path.name[0] == "_") == [
+        "_SUCCESS", "_errors", "_run.json",
+    ]  # fmt: skip
+
+
+def test_a_killed_run_is_resumed_after_its_last_committed_part(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 45)
+    gate, output = Gate(25, script=_one_failing), tmp_path / "out"
+    with serving(gate) as service:
+        config = write_config(
+            target={"endpoint_url": service.url}, stop={"error_share_max": 0.5}, **PARTS_OF_TEN
+        )
+        with started("run", config, "-v", folder=tmp_path) as process:
+            wait_for_line(process, "part=part-00001.parquet")
+            gate.wait_until_reached()
+            process.kill()
+        before = _parts(output)
+        assert before.keys() == {
+            "part-00000.parquet", "part-00001.parquet", "_errors/part-00000.parquet",
+        }  # fmt: skip
+        assert not (output / "_SUCCESS").exists()
+        assert ds.dataset(output, format="parquet").count_rows() == 19
+        gate.open()
+        killed = len(service.received)
+        result = command("run", config)
+    assert result.returncode == 0, result.stderr
+    assert "resuming" in result.stderr
+    assert _parts(output).items() >= before.items()
+    assert sorted(asked_for(request) for request in service.received[killed:]) == user_ids(45)[20:]
+    everybody = [*values(results(output), "USER_ID"), *values(failed(output), "USER_ID")]
+    assert sorted(everybody) == user_ids(45)
+    _assert_summary_adds_up(output)
+    assert success(output)["calls"] == 45
+
+
+def test_a_signal_ends_the_run_resumably_with_whole_parts(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 45)
+    gate = Gate(25)
+    with serving(gate) as service:
+        config = write_config(target={"endpoint_url": service.url}, **PARTS_OF_TEN)
+        with started("run", config, "-v", folder=tmp_path) as process:
+            wait_for_line(process, "part=part-00001.parquet")
+            gate.wait_until_reached()
+            process.terminate()
+            wait_for_line(process, "stopping")
+            gate.open()
+            _, rest = process.communicate(timeout=30)
+        assert process.returncode == 75, rest
+        assert "SIGTERM" in rest
+        assert "hint: run the same command again" in rest
+        assert "Traceback" not in rest
+        stopped = len(service.received)
+        assert stopped <= 25 + 4  # what was in flight, and nothing after the signal
+        assert not (tmp_path / "out" / "_SUCCESS").exists()
+        assert command("run", config).returncode == 0
+        asked_again = {asked_for(request) for request in service.received[stopped:]}
+    assert asked_again.isdisjoint(user_ids(20))
+    assert values(results(tmp_path / "out"), "USER_ID") == user_ids(45)
+
+
+def test_a_second_signal_ends_the_run_at_once(tmp_path: Path, write_config: WriteConfig) -> None:
+    write_users(tmp_path, 45)
+    gate = Gate(25)
+    with serving(gate) as service:
+        config = write_config(target={"endpoint_url": service.url}, **PARTS_OF_TEN)
+        with started("run", config, folder=tmp_path) as process:
+            gate.wait_until_reached()
+            process.send_signal(signal.SIGINT)
+            wait_for_line(process, "stopping")
+            process.send_signal(signal.SIGINT)
+            _, rest = process.communicate(timeout=30)
+        gate.open()
+    assert process.returncode == 75, rest
+    assert "hint: run the same command again" in rest
+    assert "Traceback" not in rest
+
+
+def test_a_finished_run_says_so_and_calls_nobody(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 5)
+    with serving(_one_failing) as service:
+        config = write_config(target={"endpoint_url": service.url})
+        first = command("run", config)
+        assert_advice(first, 3, "1 rows failed")
+        before = _parts(tmp_path / "out")
+        second = command("run", config)
+        assert_advice(second, 3, "already done", "1 rows failed")
+        third = command("run", config, "--set", "stop.error_share_max=0.2")
+        assert third.returncode == 0
+        assert "already done" in third.stderr
+    assert second.stdout == first.stdout
+    assert _parts(tmp_path / "out") == before
+    assert len(service.received) == 5
+
+
+def test_overwrite_replaces_another_run(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 45)
+    output = tmp_path / "out"
+    with serving(_one_failing) as service:
+        target, tolerant = {"endpoint_url": service.url}, {"error_share_max": 1.0}
+        old = write_config(target=target, stop=tolerant, **PARTS_OF_TEN)
+        assert command("run", old).returncode == 0
+        write_users(tmp_path, 1)
+        config = write_config(target=target, request={"num_results": 3})
+        assert command("run", config, "--overwrite").returncode == 0
+    assert _parts(output).keys() == {"part-00000.parquet"}
+    assert values(results(output), "USER_ID") == ["u0001"]
+    assert service.received[-1].body["numResults"] == 3
+    _assert_summary_adds_up(output)
+
+
+def test_a_cap_on_calls_stops_the_run_and_the_next_one_carries_on(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 45)
+    with serving(echo) as service:
+        target = {"endpoint_url": service.url}
+        config = write_config(target=target, stop={"calls_max": 25}, **PARTS_OF_TEN)
+        assert_advice(command("run", config), 75, "cap of 25 calls", "run the same command again")
+        assert len(service.received) == 25
+        before = _parts(tmp_path / "out")
+        assert before.keys() == {"part-00000.parquet", "part-00001.parquet"}
+        assert command("run", config).returncode == 0
+    assert len(service.received) == 50
+    assert _parts(tmp_path / "out").items() >= before.items()
+    assert values(results(tmp_path / "out"), "USER_ID") == user_ids(45)
+
+
+def test_a_reader_sees_whole_parts_only_at_any_time(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    """Parts of 300 rows are written in several goes; the folder is read at each call."""
+    output, seen = tmp_path / "out", set[int]()
+
+    def look(request: Received) -> Reply:
+        seen.add(ds.dataset(output, format="parquet").count_rows())
+        return echo(request)
+
+    write_users(tmp_path, 700)
+    with serving(look) as service:
+        config = write_config(
+            target={"endpoint_url": service.url},
+            request={"num_results": 500},
+            output={"rows_per_part": 300},
+        )
+        result = command("run", config)
+    assert result.returncode == 0, result.stderr
+    assert 0 in seen
+    assert seen <= {0, 300, 600}
+    assert len(service.received) == 700
+
+
+def test_a_second_process_on_the_same_output_is_refused(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 45)
+    gate = Gate(25)
+    with serving(gate) as service:
+        config = write_config(target={"endpoint_url": service.url}, **PARTS_OF_TEN)
+        with started("run", config, folder=tmp_path) as process:
+            gate.wait_until_reached()
+            second = command("run", config, "--set", "stop.calls_max=1")
+            gate.open()
+            _, rest = process.communicate(timeout=30)
+    assert process.returncode == 0, rest
+    assert_advice(second, 6, "another process")
+    assert values(results(tmp_path / "out"), "USER_ID") == user_ids(45)
