@@ -141,6 +141,36 @@ def test_a_declared_recommender_answers_with_the_built_in_emulator(
     assert [len(row) for row in values(results(tmp_path / "out"), "items")] == [25, 25, 25]
 
 
+PROMOTION = {"name": "spring", "percent_promoted_items": 20, "filter_arn": FILTER_ARN}
+EVERY_CONSTANT = {
+    "num_results": 25,
+    "filter_arn": FILTER_ARN,
+    "filter_values": {"LANGUAGE": '"en"', "YEAR": "1980"},
+    "context": {"DEVICE": "phone", "DAYPART": "night"},
+    "metadata_columns": ["TITLE", "GENRES"],
+    "promotions": [{**PROMOTION, "filter_values": {"SEASON": '"spring"'}}],
+}
+EVERY_COLUMN = {
+    "user_id": "USER_ID",
+    "num_results": "N",
+    "context": {"DAYPART": "DAYPART", "AGE": "AGE"},
+    "filter_values": {"GENRE": "GENRES", "YEAR": "YEARS", "MOOD": "MOOD"},
+}
+SENT_CONSTANTS = {
+    "campaignArn": campaign_arn("user-personalization"),
+    "filterArn": FILTER_ARN,
+    "metadataColumns": {"ITEMS": ["TITLE", "GENRES"]},
+    "promotions": [
+        {
+            "name": "spring",
+            "percentPromotedItems": 20,
+            "filterArn": FILTER_ARN,
+            "filterValues": {"SEASON": '"spring"'},
+        }
+    ],
+}
+
+
 def test_each_request_has_the_constants_and_the_values_of_its_row(
     tmp_path: Path, command: RunCommand, write_config: WriteConfig
 ) -> None:
@@ -154,41 +184,19 @@ def test_each_request_has_the_constants_and_the_values_of_its_row(
         "MOOD": pa.array(["it's, fine", None]).dictionary_encode(),
     }
     write_parquet(tmp_path / "users.parquet", columns)
-    promotion = {"name": "spring", "percent_promoted_items": 20, "filter_arn": FILTER_ARN}
     with serving(lambda _: items()) as service:
         config = write_config(
             target={"endpoint_url": service.url},
-            request={
-                "num_results": 25,
-                "filter_arn": FILTER_ARN,
-                "filter_values": {"LANGUAGE": '"en"', "YEAR": "1980"},
-                "context": {"DEVICE": "phone", "DAYPART": "night"},
-                "metadata_columns": ["TITLE", "GENRES"],
-                "promotions": [{**promotion, "filter_values": {"SEASON": '"spring"'}}],
-            },
-            input={
-                "columns": {
-                    "user_id": "USER_ID",
-                    "num_results": "N",
-                    "context": {"DAYPART": "DAYPART", "AGE": "AGE"},
-                    "filter_values": {"GENRE": "GENRES", "YEAR": "YEARS", "MOOD": "MOOD"},
-                }
-            },
+            request=EVERY_CONSTANT,
+            input={"columns": EVERY_COLUMN},
         )
         result = command("run", config)
     assert result.returncode == 0, result.stderr
     assert values(results(tmp_path / "out"), "USER_ID") == [1, 2]
-    promoted = {"name": "spring", "percentPromotedItems": 20, "filterArn": FILTER_ARN}
-    shared = {
-        "campaignArn": campaign_arn("user-personalization"),
-        "filterArn": FILTER_ARN,
-        "metadataColumns": {"ITEMS": ["TITLE", "GENRES"]},
-        "promotions": [{**promoted, "filterValues": {"SEASON": '"spring"'}}],
-    }
-    by_user = {asked_for(request): request for request in service.received}
     assert {request.path for request in service.received} == {"/recommendations"}
+    by_user = {asked_for(request): request for request in service.received}
     assert by_user["1"].body == {
-        **shared,
+        **SENT_CONSTANTS,
         "userId": "1",
         "numResults": 7,
         "context": {"DEVICE": "phone", "DAYPART": "morning", "AGE": "30"},
@@ -200,7 +208,7 @@ def test_each_request_has_the_constants_and_the_values_of_its_row(
         },
     }
     assert by_user["2"].body == {
-        **shared,
+        **SENT_CONSTANTS,
         "userId": "2",
         "numResults": 25,
         "context": {"DEVICE": "phone", "DAYPART": "night", "AGE": "40"},
