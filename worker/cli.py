@@ -6,6 +6,7 @@ Modules that are heavy to import are imported where a command needs them, so tha
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -183,9 +184,8 @@ def explain(output: Path, identifier: str, **flags: Any) -> int:
     from worker.show import show_explanation
     from worker.store import LocalStore
 
-    explanation = explain_rows(LocalStore(output), identifier)
-    text = show_explanation(explanation, str(output))
-    _print(explanation, text, as_json=flags["as_json"])
+    found = explain_rows(LocalStore(output), identifier)
+    _print(found, show_explanation(found, str(output)), as_json=flags["as_json"])
     return 0
 
 
@@ -200,14 +200,14 @@ def schema() -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code of the interface."""
+    # While calls are made, run.py watches signals; before and after, both end the program alike.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         code = cli.main(arguments, prog_name="personalize-worker", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.Abort:
-        sys.exit(_fail(StoppedError("interrupted", hint="run the same command again")))
-    except KeyboardInterrupt:
+    except (click.Abort, KeyboardInterrupt):
         sys.exit(_fail(StoppedError("interrupted", hint="run the same command again")))
     except BaseException as error:  # noqa: BLE001 - the one place that decides what users see
         sys.exit(_fail(error))

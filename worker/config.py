@@ -7,6 +7,7 @@ depend on a row are checked in build.py.
 
 from enum import StrEnum
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -52,6 +53,17 @@ def _local(path: str) -> str:
     return path
 
 
+def check_endpoint_url(url: str) -> str:
+    """Return `url`; raise ValueError unless it names a host that can be called over HTTP."""
+    parts = urlsplit(url)
+    port = parts.port  # raises ValueError beyond 65535
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError("is not an address such as http://127.0.0.1:8765")
+    if parts.username is not None or parts.query or parts.fragment or " " in url:
+        raise ValueError("must have no user, query, fragment or space")
+    return url
+
+
 Compression = Literal["zstd", "snappy", "gzip", "lz4", "none"]
 LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_local)]
 FilterArn = Annotated[str, _arn("filter")]
@@ -86,9 +98,7 @@ class Target(Section):
     profile: str | None = Field(
         None, description="AWS profile; default: the usual AWS credential chain"
     )
-    endpoint_url: (
-        Annotated[str, StringConstraints(pattern=r"^https?://[^/\s@]+(/\S*)?$")] | None
-    ) = Field(
+    endpoint_url: Annotated[str, AfterValidator(check_endpoint_url)] | None = Field(
         None,
         description="where the API is; default: AWS's, or AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME",
     )

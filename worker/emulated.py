@@ -104,14 +104,7 @@ async def running_emulator(
         start_new_session=True,
     ) as process:
         try:
-            with anyio.fail_after(READY_TIMEOUT_S):
-                url = await _ready_url(process)
-            yield Access(region=region, endpoint_url=url)
-        except TimeoutError:
-            raise StoppedError(
-                f"the emulator was not ready within {READY_TIMEOUT_S:.0f} s",
-                hint="try `personalize-worker emulate CONFIG` alone, with less data",
-            ) from None
+            yield Access(region=region, endpoint_url=await _ready_url(process))
         finally:
             with anyio.CancelScope(shield=True):
                 await _end(process)
@@ -122,7 +115,13 @@ async def _ready_url(process: Process) -> str:
         raise RuntimeError("the emulator was started without a pipe")
     lines = BufferedByteReceiveStream(process.stdout)
     try:
-        line = await lines.receive_until(b"\n", _READY_BYTES_MAX)
+        with anyio.fail_after(READY_TIMEOUT_S):
+            line = await lines.receive_until(b"\n", _READY_BYTES_MAX)
+    except TimeoutError:
+        raise StoppedError(
+            f"the emulator was not ready within {READY_TIMEOUT_S:.0f} s",
+            hint="try `personalize-worker emulate CONFIG` alone, with less data",
+        ) from None
     except anyio.IncompleteRead:
         raise EmulatorNotReadyError(
             f"the emulator ended with exit code {await process.wait()} before it was ready",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from worker.config import Config
-from worker.errors import ConfigError, InputError
+from worker.errors import ConfigError, ConflictError, InputError
 from worker.folder import read_run
 from worker.job import Job, open_job
 from worker.model import Chunk, Failure
@@ -23,38 +25,50 @@ MATCHES_MAX = 100
 def explain(store: LocalStore, identifier: str) -> dict[str, Any]:
     """Return the requests, results and errors of the rows whose user or item ID is `identifier`.
 
-    The requests are built again from the input, which must still be there. At most `MATCHES_MAX`
-    rows. Raises ConfigError when the folder holds no run, InputError when no row has the ID.
+    The requests are built again from the input, which must still be there. Of each part at most
+    `MATCHES_MAX` of each. Raises ConfigError when the folder holds no run, InputError when no row
+    has the ID, or the input is another one by now.
     """
     run = read_run(store)
     if run is None:
         raise ConfigError(
             f"{store.root} holds no run: it has no _run.json", hint="pass a run's output.path"
         )
-    job = open_job(Config.model_validate(run["config"]))
+    try:
+        job = open_job(Config.model_validate(run["config"]))
+    except ValidationError as error:
+        raise ConfigError(
+            f"{store.root} holds a run of another version ({run.get('version')}), whose config "
+            f"this one does not know: {error.errors()[0]['loc']}",
+            hint="use that version to explain it",
+        ) from None
+    if job.source.fingerprint != run["identity"]["input"]["fingerprint"]:
+        raise InputError(
+            f"the input {job.config.input.path} has changed since the run",
+            hint="explain builds requests again from the input; bring the old one back",
+        )
     columns = job.config.input.columns
     names = [name for name in (columns.user_id, columns.item_id) if name]
     rows: list[dict[str, Any]] = []
     for chunk in job.source.chunks:
         rows.extend(_chunk_rows(job, store, chunk, names, identifier))
-        if len(rows) >= MATCHES_MAX:
-            break
     if not rows:
         raise InputError(
             f"no row of {job.config.input.path} has the ID {identifier!r} in {' or '.join(names)}",
             hint="IDs are case-sensitive; the input may have changed since the run",
         )
-    return {"id": identifier, "run_id": run["run_id"], "rows": rows[:MATCHES_MAX]}
+    return {"id": identifier, "run_id": run["run_id"], "rows": rows}
 
 
 def _chunk_rows(
     job: Job, store: LocalStore, chunk: Chunk, names: list[str], identifier: str
 ) -> list[dict[str, Any]]:
-    requests = [
+    matching = (
         _request(body)
         for rows in job.read(chunk)
         for body in job.builder.build(rows.filter(_same(rows, names, identifier)))
-    ]
+    )
+    requests = list(itertools.islice(matching, MATCHES_MAX))
     if not requests:
         return []
     results = _matching(store, chunk.part_name, names, identifier)
@@ -93,7 +107,27 @@ def _matching(
     if not path.exists():
         return []
     found: list[dict[str, Any]] = []
-    with pq.ParquetFile(path) as file:
-        for rows in file.iter_batches():
-            found.extend(rows.filter(_same(rows, names, identifier)).to_pylist())
-    return found
+    try:
+        with pq.ParquetFile(path) as file:
+            for rows in file.iter_batches():
+                matching = rows.filter(_same(rows, names, identifier))
+                found.extend(_to_microseconds(matching).to_pylist())
+                if len(found) >= MATCHES_MAX:
+                    break
+    except (pa.ArrowException, OSError) as error:
+        raise ConflictError(
+            f"{path} cannot be read: {error}",
+            hint="move it away and run again; the rows of that part are then computed anew",
+        ) from None
+    return found[:MATCHES_MAX]
+
+
+def _to_microseconds(rows: pa.RecordBatch) -> pa.Table:
+    """Return the rows without nanoseconds, which Python's datetime has not."""
+    fields = [
+        pa.field(field.name, pa.timestamp("us", field.type.tz))
+        if isinstance(field.type, pa.TimestampType)
+        else field
+        for field in rows.schema
+    ]
+    return pa.Table.from_batches([rows]).cast(pa.schema(fields), safe=False)

@@ -1,12 +1,13 @@
 """The output folder as a run's state: whose it is, which chunks are done, and claiming it."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from worker import __version__
+from worker import __version__, log
 from worker.errors import ConflictError
 from worker.job import Job
 from worker.model import Chunk
@@ -14,6 +15,7 @@ from worker.store import LocalStore
 
 RUN_NAME = "_run.json"
 SUCCESS_NAME = "_SUCCESS"
+_OWN_NAME = re.compile(r"_run\.json|_SUCCESS|(_errors/)?part-\d{5,}\.parquet")
 
 
 def check_owner(job: Job, store: LocalStore) -> bool:
@@ -39,9 +41,12 @@ def check_owner(job: Job, store: LocalStore) -> bool:
 
 
 def claim(job: Job, store: LocalStore, *, overwrite: bool) -> None:
-    """Make the folder this run's, unless it is already. Raises like `check_owner`."""
-    if overwrite:
-        for name in [*filter(_is_ours, store.names())]:
+    """Make the folder this run's, unless it is already. Raises like `check_owner`.
+
+    `overwrite` drops the files of the run that is there; those of nobody's run are never touched.
+    """
+    if overwrite and store.read(RUN_NAME) is not None:
+        for name in filter(_OWN_NAME.fullmatch, store.names()):
             store.remove(name)
     is_owner = check_owner(job, store)
     if not is_owner:
@@ -65,9 +70,22 @@ def read_run(store: LocalStore) -> dict[str, Any] | None:
 
 
 def read_success(store: LocalStore) -> dict[str, Any] | None:
-    """Return the content of `_SUCCESS`, or None while the run is not finished."""
+    """Return the content of `_SUCCESS`, or None while the run is not finished.
+
+    A finished run whose files are not all there any more is not finished: the rest is done again.
+    """
     text = store.read(SUCCESS_NAME)
-    return None if text is None else dict(orjson.loads(text))
+    if text is None:
+        return None
+    try:
+        success = dict(orjson.loads(text))
+        if all(store.size(part["name"]) == part["bytes"] for part in success["parts"]):
+            return success
+        reason = "a file that it lists is missing or of another size"
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"it cannot be read: {error}"
+    log.warning("_SUCCESS does not hold any more", reason=reason)
+    return None
 
 
 def chunks_by_state(store: LocalStore, chunks: Sequence[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
@@ -89,12 +107,6 @@ def _describe(job: Job) -> dict[str, Any]:
         "input": {"rows": job.source.rows, "fingerprint": job.source.fingerprint},
         "plan": {"parts": len(job.source.chunks), "batch_rows": job.batch_rows},
     }
-
-
-def _is_ours(name: str) -> bool:
-    return name in (RUN_NAME, SUCCESS_NAME) or (
-        name.removeprefix("_errors/").startswith("part-") and name.endswith(".parquet")
-    )
 
 
 def _differences(there: Any, here: Any, prefix: str = "") -> Iterator[str]:

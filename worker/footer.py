@@ -22,12 +22,14 @@ class Footer:
     schema: pa.Schema
     group_rows: tuple[int, ...]
     file_bytes: int
+    modified_ns: int
     sha256: bytes  # of the raw footer, which holds offsets, sizes and statistics of every column
 
 
 def read_footer(path: str) -> Footer:
     """Read the footer of `path`; raise InputError when there is none."""
     try:
+        modified_ns = Path(path).stat().st_mtime_ns  # before reading: a later write shows
         raw, file_bytes = _raw_footer(path)
         with pq.ParquetFile(path) as file:
             metadata = file.metadata
@@ -37,6 +39,7 @@ def read_footer(path: str) -> Footer:
                     metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)
                 ),
                 file_bytes=file_bytes,
+                modified_ns=modified_ns,
                 sha256=hashlib.sha256(raw).digest(),
             )
     except OSError as error:

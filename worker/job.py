@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,8 +12,9 @@ import pyarrow.compute as pc
 
 from worker import limits
 from worker.build import RequestBuilder, check_column_types, request_constants
-from worker.config import Config
+from worker.config import Config, Operation
 from worker.decode import SHAPES, AnswerShape
+from worker.errors import ConfigError
 from worker.layout import errors_schema, results_schema
 from worker.model import Chunk
 from worker.read import Source, open_source, read_batches, require_columns
@@ -59,14 +61,19 @@ class Job:
 
         How fast, how long and through which door the service is called does not count.
         """
-        values = self.config.model_dump(mode="json", exclude_none=True)
-        target = ("operation", "campaign_arn", "recommender_arn", "region")
-        output = ("layout", "compression", "rows_per_part")
+        config = self.config
         return {
-            "target": {key: values["target"][key] for key in target if key in values["target"]},
-            "request": values.get("request", {}),
-            "input": {**values["input"], "fingerprint": self.source.fingerprint},
-            "output": {key: values["output"][key] for key in output if key in values["output"]},
+            "target": {
+                "operation": config.target.operation.value,
+                "arn": config.target.arn,
+                "region": config.target.region_name,
+            },
+            "request": config.request.model_dump(mode="json", exclude_none=True),
+            "input": {
+                **config.input.model_dump(mode="json", exclude_none=True, exclude={"path"}),
+                "fingerprint": self.source.fingerprint,
+            },
+            "output": config.output.model_dump(mode="json", exclude={"path"}),
         }
 
     @property
@@ -79,6 +86,7 @@ class Job:
 def open_job(config: Config) -> Job:
     """Open the input and check it against the config; raise InputError or ConfigError."""
     source = open_source(config.input.path, rows_per_chunk=config.output.rows_per_part)
+    _check_apart(source, Path(config.input.path), Path(config.output.path).resolve())
     columns, keep = config.input.columns, config.input.keep
     require_columns(source, columns.all, key="input.columns")
     require_columns(source, keep, key="input.keep")
@@ -111,23 +119,41 @@ def open_job(config: Config) -> Job:
         copied=copied,
         results_schema=results_schema(copied_schema, shape, config.output.layout),
         errors_schema=errors_schema(source.schema),
-        batch_rows=_batch_rows(num_results_max(config) if columns.num_results else _asked(config)),
+        batch_rows=_batch_rows(config),
     )
 
 
-# Answers wait in memory for their batch: 16 open batches of at most 4 MiB of JSON each.
-OPEN_BATCHES_MAX = 16
+def _check_apart(source: Source, input_path: Path, output: Path) -> None:
+    """Raise ConfigError when a run would take its own results for input, or replace its input."""
+    root = input_path.resolve()
+    parts = output.parts[len(root.parts) :]
+    read_next_time = (
+        input_path.is_dir()
+        and output.is_relative_to(root)
+        and not any(part[0] in "._" for part in parts)
+    )
+    if read_next_time or any(Path(f).resolve().is_relative_to(output) for f in source.files):
+        raise ConfigError(
+            f"input and output lie in each other: {root} and {output}",
+            hint="set output.path to a folder beside the input, not in it",
+        )
+
+
+# Answers wait in memory for their batch to be done; a batch is at most about 4 MiB of JSON.
 _BATCH_BYTES = 4 << 20
 _BATCH_ROWS_MAX = 1024
+_ITEM_BYTES = 60  # an item ID, a score, their names
+_METADATA_VALUE_BYTES = 200
 
 
-def _batch_rows(num_results: int) -> int:
+def _batch_rows(config: Config) -> int:
     """Return how many rows are decoded and written at once, from how large answers will be."""
-    item_bytes = 60  # an item ID, a score, their names
-    return max(16, min(_BATCH_ROWS_MAX, _BATCH_BYTES // (200 + item_bytes * num_results)))
-
-
-def _asked(config: Config) -> int:
-    if config.input.columns.item_list:
-        return num_results_max(config)  # as long as the longest list may be
-    return config.request.num_results or limits.NUM_RESULTS_DEFAULT
+    operation, request, columns = config.target.operation, config.request, config.input.columns
+    if columns.num_results or columns.item_list:
+        items = num_results_max(config)
+    elif operation is Operation.GET_ACTION_RECOMMENDATIONS:
+        items = request.num_results or limits.NUM_ACTIONS_DEFAULT
+    else:
+        items = request.num_results or limits.NUM_RESULTS_DEFAULT
+    item_bytes = _ITEM_BYTES + _METADATA_VALUE_BYTES * len(request.metadata_columns)
+    return max(16, min(_BATCH_ROWS_MAX, _BATCH_BYTES // (200 + item_bytes * items)))

@@ -75,7 +75,7 @@ class Lane:
     async def _may_send(self, attempts: int) -> bool:
         """Wait for this attempt's turn; False when the run is to stop instead."""
         with self._switch.interruptible():
-            await self._pacer.turn()
+            await self._pacer.turn(is_retry=attempts > 0)
         if self._switch.reason:
             return False
         if self._calls_max is not None and self._tally.calls >= self._calls_max:
@@ -115,6 +115,7 @@ def refused(code: str, message: str) -> RefusedError:
         "the emulator's account is 000000000000",
         "InvalidInputException": "check that the recipe or use case fits the operation and the "
         "columns, and that filters are ACTIVE",
+        "InvalidAnswer": "check target.endpoint_url: what answers there is not Personalize",
         "UnknownOperationException": "check target.endpoint_url: it is not Personalize Runtime",
     }.get(code, "check the credentials ([target] profile, AWS_* variables) and their permissions")
     return RefusedError(f"the service refuses this run with {code}: {message}", hint=hint)

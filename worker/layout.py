@@ -84,9 +84,17 @@ def explode(rows: pa.RecordBatch, shape: AnswerShape, schema: pa.Schema) -> pa.R
 def errors_schema(source: pa.Schema) -> pa.Schema:
     """Return the schema of failed rows: all input columns, then why.
 
-    An input that is itself a folder of failed rows has these columns already; they are replaced.
+    An input that is itself a folder of failed rows has all these columns already; they are
+    replaced. Raises ConfigError when just some of their names are taken.
     """
-    own = {field.name for field in _ERROR_FIELDS}
+    own = [field.name for field in _ERROR_FIELDS]
+    taken = [field for field in source if field.name in own]
+    if taken and {*taken} != {*_ERROR_FIELDS}:
+        raise ConfigError(
+            f"the input column {taken[0].name!r} has the name of a column of _errors/, "
+            "where all input columns go",
+            hint="rename it in the input",
+        )
     return pa.schema([*(field for field in source if field.name not in own), *_ERROR_FIELDS])
 
 

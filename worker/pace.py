@@ -8,6 +8,8 @@ any window of w seconds at most `tps * (w + CREDIT_S) + 1` attempts leave.
 import math
 from dataclasses import dataclass
 
+import anyio
+
 from worker.clock import Clock
 
 # Without any credit timers that fire a millisecond late cost a third of 2,500/s; 20 ms regain it.
@@ -76,15 +78,29 @@ class Schedule:
 
 
 class Pacer:
-    """Makes each HTTP attempt of a run, retries included, wait for its turn."""
+    """Makes each HTTP attempt of a run, retries included, wait for its turn.
+
+    Turns are handed out one at a time, so none is promised far ahead. A retry goes before the
+    first attempts that wait, all but one of them: at low rates it would else come minutes late.
+    """
 
     def __init__(self, ramp: Ramp, clock: Clock) -> None:
         self._clock = clock
         self._schedule = Schedule(ramp, start_s=clock.now_s())
+        self._first_attempts = anyio.Lock(fast_acquire=True)
+        self._turns = anyio.Lock(fast_acquire=True)
 
-    async def turn(self) -> None:
+    async def turn(self, *, is_retry: bool = False) -> None:
         """Return when the next attempt is due. A turn that is cancelled is lost, not reused."""
-        now_s = self._clock.now_s()
-        due_s = self._schedule.take(now_s)
-        if due_s > now_s:
-            await self._clock.sleep_until(due_s)
+        if is_retry:
+            await self._take()
+        else:
+            async with self._first_attempts:
+                await self._take()
+
+    async def _take(self) -> None:
+        async with self._turns:
+            now_s = self._clock.now_s()
+            due_s = self._schedule.take(now_s)
+            if due_s > now_s:
+                await self._clock.sleep_until(due_s)

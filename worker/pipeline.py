@@ -1,5 +1,6 @@
 """A run's only task group: feed -> lanes -> drain. Bounded streams hold the reader back."""
 
+import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -9,7 +10,7 @@ import anyio
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from worker.job import OPEN_BATCHES_MAX, Job
+from worker.job import Job
 from worker.lane import Lane, refused
 from worker.model import Batch, Chunk, Failure, Outcome
 from worker.part import Books
@@ -18,7 +19,10 @@ from worker.store import LocalStore
 from worker.tally import Tally
 from worker.write import PartWriter
 
-# A run reports each committed part to this, with how many are done.
+# So many batches wait for a slow row before the reader is held back.
+_OPEN_BATCHES = 16
+
+# Told of each part that is committed, with its books.
 OnCommit = Callable[[Chunk, Books], None]
 
 
@@ -37,34 +41,61 @@ async def run_chunks(
     Returns early, with whole parts only, when `switch` is thrown. Errors leave in an
     ExceptionGroup, half-written parts discarded.
     """
-    room = anyio.Semaphore(OPEN_BATCHES_MAX)
+    in_flight_max = job.config.rate.in_flight_max
+    room = _Room(max(_OPEN_BATCHES * job.batch_rows, 2 * in_flight_max))
     todo_in, todo_out = anyio.create_memory_object_stream[Batch](1)
-    done_in, done_out = anyio.create_memory_object_stream[Batch](OPEN_BATCHES_MAX)
-    rows = _Rows(todo_out)
+    # Never full: `room` bounds the rows on their way, and so the batches.
+    done_in, done_out = anyio.create_memory_object_stream[Batch](math.inf)
+    drain = _Drain(job, store, tally, switch, room, on_commit)
     async with anyio.create_task_group() as group:
         group.start_soon(_feed, job, chunks, todo_in, room, switch)
-        async with done_in:
-            for _ in range(job.config.rate.in_flight_max):
+        async with todo_out, done_in:
+            rows = _Rows(todo_out.clone())
+            for _ in range(in_flight_max):
                 group.start_soon(_work, rows, lane, tally, switch, done_in.clone())
-        drain = _Drain(job, store, tally, switch, room, on_commit)
         group.start_soon(drain.run, done_out)
+
+
+class _Room:
+    """Bounds the rows that are read but not written yet. One task enters, one leaves."""
+
+    def __init__(self, rows_max: int) -> None:
+        self._rows_max = rows_max
+        self._rows = 0
+        self._changed = anyio.Event()
+
+    async def wait(self) -> None:
+        """Return when another batch may be read."""
+        while self._rows >= self._rows_max:
+            self._changed = anyio.Event()
+            await self._changed.wait()
+
+    def enter(self, batch: Batch) -> None:
+        """Count a batch that was read. One without rows counts as one."""
+        self._rows += max(1, len(batch.requests))
+
+    def leave(self, batch: Batch) -> None:
+        """Count a batch that was written."""
+        self._rows -= max(1, len(batch.requests))
+        self._changed.set()
 
 
 async def _feed(
     job: Job,
     chunks: Sequence[Chunk],
     todo: MemoryObjectSendStream[Batch],
-    room: anyio.Semaphore,
+    room: _Room,
     switch: StopSwitch,
 ) -> None:
     """Read ahead, as far as there is room."""
     async with todo:
         with closing(_batches(job, chunks)) as batches, switch.interruptible():
             while True:
-                await room.acquire()
+                await room.wait()
                 batch = await to_thread.run_sync(next, batches, None)
                 if batch is None:
                     return
+                room.enter(batch)
                 await todo.send(batch)
 
 
@@ -142,8 +173,8 @@ async def _work(
                 if outcome is None:
                     return
                 tally.note(outcome)
-                if message := tally.refusal():
-                    raise refused("InvalidInputException", message)
+                if reason := tally.refusal():
+                    raise refused(*reason)
                 batch.outcomes[row] = outcome
                 batch.open_rows -= 1
             if batch.open_rows == 0:
@@ -164,7 +195,7 @@ class _Drain:
         store: LocalStore,
         tally: Tally,
         switch: StopSwitch,
-        room: anyio.Semaphore,
+        room: _Room,
         on_commit: OnCommit,
     ) -> None:
         self._job = job
@@ -187,7 +218,7 @@ class _Drain:
                     while (following := waiting.pop(expected, None)) is not None:
                         await self._write(following)
                         expected += 1
-                        self._room.release()
+                        self._room.leave(following)
         finally:
             if self._writer is not None:
                 self._writer.discard()
@@ -214,10 +245,10 @@ class _Drain:
         tally = self._tally
         if len(self._job.source.chunks) > 1 or tally.results:
             return
-        if message := tally.refusal(at_end=True):
-            raise refused("InvalidInputException", message)
-        if reason := tally.outage(at_end=True):
-            self._switch.throw(reason)
+        if refusal := tally.refusal(at_end=True):
+            raise refused(*refusal)
+        if outage := tally.outage(at_end=True):
+            self._switch.throw(outage)
             raise self._switch.error()
 
     def _open(self, chunk: Chunk) -> PartWriter:

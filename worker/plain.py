@@ -13,6 +13,8 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
         return plain_type(kind.value_type)
     if pa.types.is_string_view(kind):
         return pa.string()
+    if pa.types.is_binary_view(kind):
+        return pa.binary()
     if pa.types.is_list(kind):
         return pa.list_(plain_type(kind.value_type))
     if pa.types.is_large_list(kind):

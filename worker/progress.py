@@ -7,6 +7,7 @@ from typing import Protocol
 import anyio
 
 from worker import log
+from worker.show import duration
 from worker.summary import cost_usd
 from worker.tally import Tally
 
@@ -108,6 +109,7 @@ class LiveView:
                 progress.update(
                     bar,
                     completed=tally.rows_done,
+                    total=tally.rows_expected,
                     rate=rate,
                     in_flight=tally.in_flight,
                     trouble=_trouble(tally),
@@ -131,8 +133,4 @@ def _cost_field(calls: int, per_1000_usd: float | None) -> dict[str, float]:
 
 
 def _shown_eta(seconds: float | None) -> str:
-    if seconds is None:
-        return "?"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s"
+    return "?" if seconds is None else duration(seconds)

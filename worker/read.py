@@ -1,7 +1,7 @@
 """A Parquet data set -> Chunks, from its footers alone; then a Chunk -> batches of rows."""
 
-import glob
 import hashlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
 from worker.errors import InputError
+from worker.files import find_files, hive_keys
 from worker.footer import read_footer
 from worker.model import Chunk, Piece
 from worker.plain import plain, plain_type
@@ -22,12 +23,21 @@ READ_BUFFER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
+class SourceFile:
+    """One file, as it was when the run was planned."""
+
+    keys: dict[str, object]  # hive keys and their values
+    file_bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
 class Source:
     """An input, known from its footers."""
 
-    schema: pa.Schema  # every column of every file, hive partitions last; plain types
+    schema: pa.Schema  # every column of every file, hive keys last; plain types
     chunks: tuple[Chunk, ...]
-    partitions: dict[str, dict[str, object]]  # file -> hive keys and values
+    files: dict[str, SourceFile]
     fingerprint: str  # SHA-256 over names, sizes and footers: the same data, the same value
 
     @property
@@ -41,38 +51,28 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
 
     Raises InputError when nothing is there, a file is not Parquet, or columns disagree in type.
     """
-    if not glob.has_magic(path) and not Path(path).exists():
-        raise InputError(
-            f"the input {path} does not exist",
-            hint="check input.path; a relative path counts from the current folder",
-        )
-    root, files = _find(path)
-    if not files:
-        raise InputError(
-            f"no input files at {path}",
-            hint="check input.path: a Parquet file, a folder of them, or a glob in quotes; names "
-            "that start with _ or . are skipped",
-        )
+    root, names = find_files(path)
+    keys, keys_schema = hive_keys(root, names)
     digest = hashlib.sha256()
     schemas: dict[pa.Schema, str] = {}
     groups: list[tuple[str, int, int]] = []
-    for file in files:
-        footer = read_footer(file)
-        digest.update(f"{os.path.relpath(file, root)}\0{footer.file_bytes}\0".encode())
+    files: dict[str, SourceFile] = {}
+    for name in names:
+        footer = read_footer(name)
+        digest.update(f"{os.path.relpath(name, root)}\0{footer.file_bytes}\0".encode())
         digest.update(footer.sha256)
-        schemas.setdefault(_plain_schema(footer.schema), file)
-        groups.extend((file, group, rows) for group, rows in enumerate(footer.group_rows))
+        schemas.setdefault(_plain_schema(footer.schema, name, without=keys_schema.names), name)
+        groups.extend((name, group, rows) for group, rows in enumerate(footer.group_rows))
+        files[name] = SourceFile(keys[name], footer.file_bytes, footer.modified_ns)
     if not any(rows for _, _, rows in groups):
         raise InputError(
-            f"the input {path} has no rows ({len(files)} files were looked at)",
+            f"the input {path} has no rows ({len(names)} files were looked at)",
             hint="check the job that writes it; a run needs at least one row",
         )
-    partitions, partition_schema = _partitions(root, files)
-    schema = _unify([*schemas.items(), (partition_schema, f"the folder names below {root}")])
     return Source(
-        schema=schema,
+        schema=pa.schema([*_unify(list(schemas.items())), *keys_schema]),
         chunks=tuple(plan_chunks(groups, rows_per_chunk=rows_per_chunk)),
-        partitions=partitions,
+        files=files,
         fingerprint=digest.hexdigest(),
     )
 
@@ -114,14 +114,13 @@ def read_batches(
     held: list[pa.RecordBatch] = []
     held_rows = 0
     read = tuple(dict.fromkeys((*columns, *where_columns)))
-    for piece in chunk.pieces:
-        for rows in _read_piece(source, piece, columns=read, where=where, batch_rows=batch_rows):
-            held.append(rows.select(columns))
-            held_rows += rows.num_rows
-            if held_rows >= batch_rows:
-                joined = _join(held)
-                yield joined.slice(0, batch_rows)
-                held, held_rows = [joined.slice(batch_rows)], held_rows - batch_rows
+    for rows in _read_chunk(source, chunk, columns=read, where=where, batch_rows=batch_rows):
+        held.append(rows.select(columns))
+        held_rows += rows.num_rows
+        if held_rows >= batch_rows:
+            joined = _join(held)
+            yield joined.slice(0, batch_rows)
+            held, held_rows = [joined.slice(batch_rows)], held_rows - batch_rows
     if held_rows:
         yield _join(held)
 
@@ -142,44 +141,15 @@ def _join(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return joined
 
 
-def _find(path: str) -> tuple[str, list[str]]:
-    """Return the folder that hive keys are looked for below, and the files in a fixed order."""
-    if Path(path).is_file():
-        return str(Path(path).parent), [path]
-    if glob.has_magic(path):
-        fixed = path[: min(path.index(char) for char in "*?[" if char in path)]
-        root, found = str(Path(fixed + "x").parent), glob.iglob(path, recursive=True)  # noqa: PTH207 - takes absolute patterns; Path.glob does not
-    else:
-        root, found = path, (str(file) for file in Path(path).rglob("*"))
-    return root, sorted(
-        file
-        for file in found
-        if Path(file).is_file()
-        and not any(part[0] in "._" for part in Path(os.path.relpath(file, root)).parts)
-    )
-
-
-def _partitions(root: str, files: Sequence[str]) -> tuple[dict[str, dict[str, object]], pa.Schema]:
-    """Return each file's hive keys (`date=2026-11-21/`), and their types over all files."""
-    try:
-        found = ds.dataset(
-            list(files), format="parquet", partitioning="hive", partition_base_dir=root
-        )
-    except (pa.ArrowException, ValueError) as error:
-        raise InputError(
-            f"the folder names below {root} are not consistent hive partitions: {error}",
-            hint="name every folder key=value, with the same keys in the same order",
-        ) from None
-    partitions = {
-        fragment.path: ds.get_partition_keys(fragment.partition_expression)
-        for fragment in found.get_fragments()
-    }
-    names = list(dict.fromkeys(name for keys in partitions.values() for name in keys))
-    return partitions, _plain_schema(pa.schema([found.schema.field(name) for name in names]))
-
-
-def _plain_schema(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([pa.field(field.name, plain_type(field.type)) for field in schema])
+def _plain_schema(schema: pa.Schema, file: str, *, without: Sequence[str]) -> pa.Schema:
+    """Return the columns in plain types; a hive key's folder wins over a column of its name."""
+    for name in schema.names:
+        if schema.names.count(name) > 1:
+            raise InputError(
+                f"{file} has more than one column {name!r}", hint="give each column its own name"
+            )
+    fields = [pa.field(each.name, plain_type(each.type)) for each in schema]
+    return pa.schema([field for field in fields if field.name not in without])
 
 
 def _unify(schemas: Sequence[tuple[pa.Schema, str]]) -> pa.Schema:
@@ -195,62 +165,75 @@ def _unify(schemas: Sequence[tuple[pa.Schema, str]]) -> pa.Schema:
     return unified
 
 
-def _read_piece(
+def _read_chunk(
     source: Source,
-    piece: Piece,
+    chunk: Chunk,
     *,
     columns: Sequence[str],
     where: pc.Expression | None,
     batch_rows: int,
 ) -> Iterator[pa.RecordBatch]:
-    keys = source.partitions.get(piece.path, {})
-    if where is not None and not _may_match(source, piece, where):
-        return
-    try:
-        with pq.ParquetFile(piece.path, buffer_size=READ_BUFFER_BYTES) as file:
-            present = set(file.schema_arrow.names)
-            stored = [name for name in columns if name in present and name not in keys]
-            # A file without any wanted column still says how many rows there are.
-            batches = file.iter_batches(
-                batch_rows,
-                row_groups=[piece.row_group],
-                columns=stored or file.schema_arrow.names[:1],
-                use_threads=False,
-            )
-            for batch in _cut(batches, offset=piece.offset, rows=piece.rows):
-                rows = _conform(batch, source.schema, columns=columns, keys=keys)
-                if where is not None:
-                    yield from pa.Table.from_batches([rows]).filter(where).to_batches()
-                else:
-                    yield rows
-    except (pa.ArrowException, OSError) as error:
+    """Yield the chunk's rows in batches of any size; each file is opened once."""
+    for path, pieces in itertools.groupby(chunk.pieces, key=lambda piece: piece.path):
+        keys = source.files[path].keys
+        where_it_is = path
+        try:
+            _check_unchanged(source, path)
+            selected = _matching_groups(source, path, where)
+            with pq.ParquetFile(path, buffer_size=READ_BUFFER_BYTES) as file:
+                present = set(file.schema_arrow.names) - set(keys)
+                # A file without any wanted column still says how many rows there are.
+                stored = [name for name in columns if name in present] or file.schema_arrow.names[
+                    :1
+                ]
+                for piece in pieces:
+                    if selected is not None and piece.row_group not in selected:
+                        continue
+                    where_it_is = f"row group {piece.row_group} of {path}"
+                    batches = file.iter_batches(
+                        batch_rows, row_groups=[piece.row_group], columns=stored, use_threads=False
+                    )
+                    for batch in _cut(batches, offset=piece.offset, rows=piece.rows):
+                        rows = _conform(batch, source.schema, columns=columns, keys=keys)
+                        if where is None:
+                            yield rows
+                        else:
+                            yield from pa.Table.from_batches([rows]).filter(where).to_batches()
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(
+                f"cannot read {where_it_is}: {str(error).strip()}",
+                hint="the file is damaged or was replaced; write it again, then run again",
+            ) from None
+
+
+def _check_unchanged(source: Source, path: str) -> None:
+    state, planned = Path(path).stat(), source.files[path]
+    if (state.st_size, state.st_mtime_ns) != (planned.file_bytes, planned.modified_ns):
         raise InputError(
-            f"cannot read row group {piece.row_group} of {piece.path}: {str(error).strip()}",
-            hint="the file is damaged or was replaced; write it again, then run again",
-        ) from None
-
-
-def _may_match(source: Source, piece: Piece, where: pc.Expression) -> bool:
-    """Tell from hive keys and column statistics whether a row group can hold a selected row."""
-    keys = source.partitions.get(piece.path, {})
-    schema = source.schema
-    partition = pc.scalar(True)
-    for name, value in keys.items():
-        field = pc.field(name)
-        same = (
-            field.is_null() if value is None else field == pa.scalar(value, schema.field(name).type)
+            f"{path} was written again after this run had read its footer",
+            hint="let the job that writes it end first; then start a run with a new output.path",
         )
-        partition = partition & same
+
+
+def _matching_groups(source: Source, path: str, where: pc.Expression | None) -> set[int] | None:
+    """Return the row groups that may hold a selected row; None: all of them.
+
+    Hive keys and column statistics decide.
+    """
+    if where is None:
+        return None
+    partition = pc.scalar(True)
+    for name, value in source.files[path].keys.items():
+        field, kind = pc.field(name), source.schema.field(name).type
+        partition &= field.is_null() if value is None else field == pa.scalar(value, kind)
     fragment = ds.ParquetFileFormat().make_fragment(
-        piece.path,
-        filesystem=LocalFileSystem(),
-        partition_expression=partition,
-        row_groups=[piece.row_group],
+        path, filesystem=LocalFileSystem(), partition_expression=partition
     )
     try:
-        return bool(fragment.subset(filter=where, schema=schema).row_groups)  # type: ignore[attr-defined] # the stubs lack it
+        matching = fragment.subset(filter=where, schema=source.schema)  # type: ignore[attr-defined] # the stubs lack it
     except pa.ArrowException:
-        return True  # statistics that cannot be compared decide nothing
+        return None  # statistics that cannot be compared decide nothing
+    return {group.id for group in matching.row_groups}
 
 
 def _cut(batches: Iterable[pa.RecordBatch], *, offset: int, rows: int) -> Iterator[pa.RecordBatch]:
@@ -263,6 +246,7 @@ def _cut(batches: Iterable[pa.RecordBatch], *, offset: int, rows: int) -> Iterat
             yield kept
         if rows == 0:
             return
+    raise pa.ArrowInvalid(f"{rows} rows fewer than its footer said")
 
 
 def _conform(

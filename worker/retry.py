@@ -59,9 +59,9 @@ REFUSED_CODES = frozenset(
 )
 TRANSIENT_STATUSES = frozenset({408, 500, 502, 503, 504})
 
-BACKOFF_BASE_S = 0.1
+BACKOFF_BASE_S = 0.5
 BACKOFF_MAX_S = 20.0
-# A short run must be able to retry at all: the share applies beyond this many retries.
+# A short run must be able to retry at all: a share above 0 applies beyond this many retries.
 BUDGET_FLOOR = 100
 
 
@@ -88,7 +88,7 @@ def judge(failure: Failure) -> Verdict:
 def backoff_s(attempts: int, rng: random.Random) -> float:
     """Return how long to wait after the `attempts`-th attempt failed: full jitter.
 
-    Uniform in 0 .. min(20 s, 0.1 s * 2^(attempts - 1)). Source: AWS Architecture Blog,
+    Uniform in 0 .. min(20 s, 0.5 s * 2^(attempts - 1)). Source: AWS Architecture Blog,
     "Exponential Backoff And Jitter" (2015).
     """
     exponent = min(attempts - 1, 30)  # beyond the maximum anyway; keeps the power finite
@@ -109,7 +109,8 @@ class RetryBudget:
 
     def take(self) -> bool:
         """Spend one retry; False when the budget is empty."""
-        if self._retries >= BUDGET_FLOOR + self._share * self._first_attempts:
+        floor = BUDGET_FLOOR if self._share else 0
+        if self._retries >= floor + self._share * self._first_attempts:
             return False
         self._retries += 1
         return True

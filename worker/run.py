@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import orjson
+from anyio import to_thread
 
 from worker import log
 from worker.call.provisioned import provisioned_tps
@@ -41,18 +42,36 @@ async def run(
     Raises StoppedError when it ends early; everything committed stays, and the same call carries
     on. Raises RefusedError, ConflictError, InputError or OutputError as their names say.
     """
+    switch = StopSwitch()
     with store.writing():
-        claim(job, store, overwrite=overwrite)
-        if summary := read_success(store):
-            log.info("already done", output=store.root)
-            return summary
-        done, todo = chunks_by_state(store, job.source.chunks)
-        if done and todo:
-            log.info("resuming", parts_done=len(done), parts_left=len(todo))
-        add_up(store, done)  # a damaged part is found before the first call, not after the last
-        if todo:
-            await _work(job, todo, store, access, view)
-        return _succeed(job, store)
+        async with anyio.create_task_group() as group:
+            group.start_soon(_watch_signals, switch)
+            summary = await _run_claimed(job, store, access, view, switch, overwrite=overwrite)
+            group.cancel_scope.cancel()
+    return summary
+
+
+async def _run_claimed(
+    job: Job,
+    store: LocalStore,
+    access: Access,
+    view: View,
+    switch: StopSwitch,
+    *,
+    overwrite: bool,
+) -> dict[str, Any]:
+    claim(job, store, overwrite=overwrite)
+    if summary := read_success(store):
+        log.info("already done", output=store.root)
+        return summary
+    done, todo = chunks_by_state(store, job.source.chunks)
+    if done and todo:
+        log.info("resuming", parts_done=len(done), parts_left=len(todo))
+    # A damaged part is found before the first call, not after the last.
+    books = await to_thread.run_sync(add_up, store, done)
+    if todo:
+        await _work(job, todo, store, access, view, switch, results_before=books.results)
+    return await to_thread.run_sync(_succeed, job, store)
 
 
 def _succeed(job: Job, store: LocalStore) -> dict[str, Any]:
@@ -69,10 +88,18 @@ def _succeed(job: Job, store: LocalStore) -> dict[str, Any]:
     return summary
 
 
-async def _work(job: Job, todo: list[Chunk], store: LocalStore, access: Access, view: View) -> None:
+async def _work(
+    job: Job,
+    todo: list[Chunk],
+    store: LocalStore,
+    access: Access,
+    view: View,
+    switch: StopSwitch,
+    *,
+    results_before: int,
+) -> None:
     config = job.config
-    switch = StopSwitch()
-    tally = Tally(rows_expected=sum(chunk.rows for chunk in todo))
+    tally = Tally(rows_expected=sum(chunk.rows for chunk in todo), results_before=results_before)
     tps = config.rate.tps or await provisioned_tps(access, config.target)
     log.info(
         "start",
@@ -98,7 +125,6 @@ async def _work(job: Job, todo: list[Chunk], store: LocalStore, access: Access, 
         )
         lane = _lane(config, SdkTransport(client, config.target.operation), tps, switch, tally)
         group = await stack.enter_async_context(anyio.create_task_group())
-        group.start_soon(_watch_signals, switch)
         group.start_soon(_watch_deadline, config.stop.deadline, switch)
         group.start_soon(view.run, tally)
         await run_chunks(

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from worker.errors import ConflictError, OutputError
 
-TEMPORARY = "_temporary"
-LOCK = "_lock"
+# Names of this program's own: `_temporary` is what Spark calls its own, too.
+TEMPORARY = "_personalize_worker_tmp"
+LOCK = "_personalize_worker_lock"
 
 
 class LocalStore:
@@ -47,13 +48,14 @@ class LocalStore:
         shutil.rmtree(self.root / TEMPORARY, ignore_errors=True)
 
     def names(self) -> list[str]:
-        """Return every file's name, sorted, but for half-written ones."""
+        """Return every file's name, sorted, but for half-written ones and dot-files."""
         with self.errors_as_advice():
-            return sorted(
-                str(path.relative_to(self.root))
-                for path in self.root.rglob("*")
-                if path.is_file() and path.relative_to(self.root).parts[0] not in (TEMPORARY, LOCK)
-            )
+            paths = [path.relative_to(self.root) for path in self.root.rglob("*") if path.is_file()]
+        return sorted(
+            str(path)
+            for path in paths
+            if path.parts[0] not in (TEMPORARY, LOCK) and not path.name.startswith(".")
+        )
 
     def path(self, name: str) -> Path:
         """Return where `name` is, or would be."""
@@ -86,6 +88,14 @@ class LocalStore:
         with self.errors_as_advice():
             try:
                 return self.path(name).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def size(self, name: str) -> int | None:
+        """Return a file's bytes, or None when there is none."""
+        with self.errors_as_advice():
+            try:
+                return self.path(name).stat().st_size
             except FileNotFoundError:
                 return None
 

@@ -7,6 +7,9 @@ from worker.model import Answer, Failure, Outcome
 
 # So many rows must end alike, with no success between, before the run is judged and not the rows.
 ROWS_TO_JUDGE = 10
+# More for rejections: an input may begin with bad rows, and rejections cost no time.
+REJECTIONS_TO_JUDGE = 100
+_REJECTIONS = frozenset({"InvalidInputException", "InvalidAnswer"})
 
 
 @dataclass(slots=True)
@@ -14,6 +17,7 @@ class Tally:
     """Mutated by the lanes, in one event loop; read by anyone."""
 
     rows_expected: int
+    results_before: int = 0  # of earlier invocations of this run
     results: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     calls: int = 0  # HTTP attempts, retries included
@@ -23,7 +27,7 @@ class Tally:
     # Since the last success:
     exhausted: int = 0  # rows whose attempts ran out
     exhausted_by: Failure | None = None  # what the last of them ended with
-    rejected: Counter[str] = field(default_factory=Counter)  # rows refused, by message
+    rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # by code and message
 
     @property
     def rows_done(self) -> int:
@@ -39,9 +43,9 @@ class Tally:
                 self.rejected.clear()
             case Failure(code=code, message=message):
                 self.errors[code] += 1
-                # Two different messages are enough to acquit the run; so the counter stays small.
-                if code == "InvalidInputException" and len(self.rejected) < 2:
-                    self.rejected[message] += 1
+                # Two different reasons are enough to acquit the run; so the counter stays small.
+                if code in _REJECTIONS and len(self.rejected) < 2:
+                    self.rejected[code, message] += 1
 
     def note_exhausted(self, failure: Failure) -> None:
         """Count a row whose attempts ran out; `note` follows if the run goes on."""
@@ -63,13 +67,14 @@ class Tally:
             f"the last ended with {last.code}: {last.message}"
         )
 
-    def refusal(self, *, at_end: bool = False) -> str | None:
-        """Return the message with which the service rejects every row, or None if it does not.
+    def refusal(self, *, at_end: bool = False) -> tuple[str, str] | None:
+        """Return the code and message with which every row is rejected, or None.
 
-        A wrong recipe type, say, is reported as every row's own InvalidInputException. At the end
-        of a run that has fewer rows, any will do.
+        A wrong recipe type, say, is reported as every row's own InvalidInputException; at the end
+        of a run that has fewer rows, any will do. A wrong endpoint may answer anything.
         """
-        if self.results or len(self.rejected) != 1:
+        if self.results or self.results_before or len(self.rejected) != 1:
             return None
-        [(message, rows)] = self.rejected.items()
-        return message if rows >= (1 if at_end else ROWS_TO_JUDGE) else None
+        [(reason, rows)] = self.rejected.items()
+        is_spoken = reason[0] == "InvalidInputException"  # the service's word, so a few are enough
+        return reason if rows >= (1 if at_end and is_spoken else REJECTIONS_TO_JUDGE) else None

@@ -1,6 +1,7 @@
 """`input.where`: a SQL condition -> an Arrow expression, which Parquet can skip row groups by."""
 
 from collections.abc import Callable
+from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,8 +26,8 @@ _COMPARISONS: dict[type[sql.Expr], Callable[[pc.Expression, pc.Expression], pc.E
 def parse_where(where: str) -> tuple[pc.Expression, tuple[str, ...]]:
     """Return the Arrow expression of a SQL condition, and the columns that it reads.
 
-    Understood: = <> < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL, and strings, numbers,
-    TRUE and FALSE to compare with.
+    Understood: = <> < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL, IS TRUE, and to compare
+    with: strings, numbers, TRUE, FALSE, DATE '2026-11-21', TIMESTAMP '2026-11-21 05:30:00'.
     A row where the condition is NULL is not selected, as in SQL. Raises ConfigError otherwise.
     """
     if len(where) > WHERE_CHARS_MAX:
@@ -40,7 +41,7 @@ def parse_where(where: str) -> tuple[pc.Expression, tuple[str, ...]]:
         details = getattr(error, "errors", None)
         reason = details[0]["description"] if details else type(error).__name__
         raise _unusable(where, reason) from None
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise _unusable(where, str(error)) from None
     if not names:
         raise _unusable(where, "it names no column")
@@ -50,7 +51,7 @@ def parse_where(where: str) -> tuple[pc.Expression, tuple[str, ...]]:
 def check_where(expression: pc.Expression, where: str, schema: pa.Schema) -> None:
     """Raise ConfigError when the expression compares a column with a value of another type."""
     try:
-        schema.empty_table().filter(expression)
+        pa.Table.from_pylist([{}], schema=schema).filter(expression)  # one row, so that it runs
     except pa.ArrowException as error:
         types = ", ".join(f"{field.name}: {field.type}" for field in schema)
         raise ConfigError(
@@ -79,6 +80,10 @@ def _expression(node: sql.Expr) -> pc.Expression:
             return pc.field(node.name)
         case sql.Is() if isinstance(node.expression, sql.Null):
             return _expression(node.this).is_null()
+        case sql.Is() if isinstance(node.expression, sql.Boolean):
+            same = _expression(node.this) == _value(node.expression)
+            never_null: pc.Expression = pc.if_else(same.is_valid(), same, pc.scalar(value=False))
+            return never_null
         case sql.In() if node.expressions and not node.args.get("query"):
             # is_in() answers false for null, SQL answers NULL, which NOT must not turn into true.
             column = _expression(node.this)
@@ -87,7 +92,7 @@ def _expression(node: sql.Expr) -> pc.Expression:
                 column.is_valid(), found, pa.scalar(None, pa.bool_())
             )
             return answer
-        case sql.Between():
+        case sql.Between() if not node.args.get("symmetric"):
             value = _expression(node.this)
             return (value >= _expression(node.args["low"])) & (
                 value <= _expression(node.args["high"])
@@ -96,10 +101,10 @@ def _expression(node: sql.Expr) -> pc.Expression:
             pattern = str(_value(node.expression))
             return pc.match_like(_expression(node.this), pattern)
         case _:
-            return pc.scalar(_value(node))
+            return pc.scalar(_value(node))  # type: ignore[arg-type] # dates too, which the stubs leave out
 
 
-def _value(node: sql.Expr) -> str | int | float | bool:
+def _value(node: sql.Expr) -> str | int | float | bool | date | datetime:
     match node:
         case sql.Literal() if node.is_string:
             return str(node.this)
@@ -108,6 +113,10 @@ def _value(node: sql.Expr) -> str | int | float | bool:
             return int(text) if text.lstrip("-").isdigit() else float(text)
         case sql.Boolean():
             return bool(node.this)
+        case sql.Cast(this=sql.Literal(is_string=True)) if node.to.this is sql.DataType.Type.DATE:
+            return date.fromisoformat(str(node.this.this))
+        case sql.Cast(this=sql.Literal(is_string=True)) if node.to.is_type("timestamp", "datetime"):
+            return datetime.fromisoformat(str(node.this.this))
         case sql.Neg() if isinstance(node.this, sql.Literal) and not node.this.is_string:
             value = _value(node.this)
             return -value if isinstance(value, (int, float)) else value

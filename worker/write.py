@@ -1,6 +1,7 @@
 """A Chunk's outcomes -> its part and its failed rows; the part's final name is the commit."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -103,8 +104,9 @@ class PartWriter:
 
     def discard(self) -> None:
         """Drop what was written; nothing of it has a final name."""
-        self._results.close()
-        self._store.temporary_path(self._chunk.part_name).unlink(missing_ok=True)
+        with suppress(OSError):  # a full disk, say, which has ended the run already
+            self._results.close()
+            self._store.temporary_path(self._chunk.part_name).unlink(missing_ok=True)
 
     def _lay_out(
         self, copied: pa.RecordBatch, decoded: Decoded, outcomes: list[Outcome]

@@ -126,7 +126,12 @@ PROMOTION = {"name": "p", "percent_promoted_items": 20, "filter_arn": FILTER_ARN
         ({"target": {"campaign_arn": FILTER_ARN}}, "is not a campaign ARN; it looks like arn:aws"),
         ({"target": {"recommender_arn": "arn:aws:personalize:r:1:recommender/x"}}, "exactly one"),
         ({"target": {"transport": "http"}}, "target.transport: should be 'sdk'"),
-        ({"target": {"endpoint_url": "http://key:secret@h"}}, "target.endpoint_url: String should"),
+        (
+            {"target": {"endpoint_url": "http://key:secret@h"}},
+            "target.endpoint_url: must have no user",
+        ),
+        ({"target": {"endpoint_url": "http://h:99999"}}, "target.endpoint_url: Port out of range"),
+        ({"target": {"endpoint_url": "127.0.0.1:80"}}, "target.endpoint_url: is not an address"),
         ({"request": {"num_results": 501}}, "request.num_results: should be less than or eq"),
         (
             {"request": {"num_results": 51, "metadata_columns": ["A"]}},

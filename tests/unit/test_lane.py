@@ -10,9 +10,9 @@ from worker.errors import RefusedError
 from worker.lane import Lane
 from worker.model import Answer, Failure, Outcome
 from worker.pace import Pacer, Ramp
-from worker.retry import BUDGET_FLOOR, RetryBudget
+from worker.retry import RetryBudget
 from worker.stop import StopSwitch
-from worker.tally import ROWS_TO_JUDGE, Tally
+from worker.tally import REJECTIONS_TO_JUDGE, ROWS_TO_JUDGE, Tally
 
 ANSWER = Answer(body=b"{}", request_id="r")
 THROTTLE = Failure(code="ThrottlingException", message="slow down", http_status=400)
@@ -26,6 +26,7 @@ class InstantClock:
 
     def __init__(self) -> None:
         self.turns = 0
+        self.retry_turns = 0
 
     def now_s(self) -> float:
         return float(self.turns)
@@ -62,13 +63,17 @@ class Bench:
     """A lane and all that it touches."""
 
     def __init__(
-        self, *results: Answer | Failure, attempts_max: int = 4, calls_max: int | None = None
+        self,
+        *results: Answer | Failure,
+        attempts_max: int = 4,
+        calls_max: int | None = None,
+        budget_share: float = 0.2,
     ) -> None:
         self.transport = ScriptedTransport(*results)
         self.switch = StopSwitch()
         self.tally = Tally(rows_expected=100)
         self.clock = InstantClock()
-        self.budget = RetryBudget(0.0)
+        self.budget = RetryBudget(budget_share)
         self.lane = Lane(
             transport=self.transport,
             pacer=CountingPacer(self.clock),
@@ -96,8 +101,9 @@ class CountingPacer(Pacer):
         super().__init__(Ramp(tps=1.0, start_tps=1.0, ramp_s=0.0), clock)
         self._counted = clock
 
-    async def turn(self) -> None:
+    async def turn(self, *, is_retry: bool = False) -> None:
         self._counted.turns += 1
+        self._counted.retry_turns += is_retry
 
 
 async def test_an_answer_is_the_outcome() -> None:
@@ -112,7 +118,7 @@ async def test_every_retry_takes_its_turn_at_the_pacer(failure: Failure) -> None
     outcome = await bench.settle()
     assert (outcome.result, outcome.attempts) == (ANSWER, 3)
     assert bench.clock.turns == bench.transport.calls == bench.tally.calls == 3
-    assert bench.tally.retries == 2
+    assert bench.tally.retries == bench.clock.retry_turns == 2
     assert outcome.throttles == (2 if failure is THROTTLE else 0)
 
 
@@ -134,9 +140,7 @@ async def test_a_refusal_ends_the_run() -> None:
 
 
 async def test_an_empty_retry_budget_fails_rows_at_their_first_failure() -> None:
-    bench = Bench(BROKEN)
-    for _ in range(BUDGET_FLOOR):
-        bench.budget.take()
+    bench = Bench(BROKEN, budget_share=0.0)
     assert (await bench.settle()).attempts == 1
 
 
@@ -197,12 +201,20 @@ async def test_a_stop_during_a_failing_call_leaves_the_row_undone() -> None:
 def test_a_run_is_refused_when_all_rows_are_rejected_in_the_same_words() -> None:
     tally = Tally(rows_expected=100)
     outcome = Outcome(result=REJECTED, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
-    for _ in range(ROWS_TO_JUDGE - 1):
+    for _ in range(REJECTIONS_TO_JUDGE - 1):
         tally.note(outcome)
     assert tally.refusal() is None
-    assert tally.refusal(at_end=True) == "no"
+    assert tally.refusal(at_end=True) == ("InvalidInputException", "no")
     tally.note(outcome)
-    assert tally.refusal() == "no"
+    assert tally.refusal() == ("InvalidInputException", "no")
+
+
+def test_a_resumed_run_that_had_results_is_not_refused() -> None:
+    tally = Tally(rows_expected=100, results_before=1)
+    outcome = Outcome(result=REJECTED, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
+    for _ in range(REJECTIONS_TO_JUDGE):
+        tally.note(outcome)
+    assert tally.refusal() is None
 
 
 def test_a_run_is_not_refused_when_one_row_succeeds_or_reasons_differ() -> None:
@@ -218,7 +230,7 @@ def test_a_run_is_not_refused_when_one_row_succeeds_or_reasons_differ() -> None:
     for acquittal in (other, success):
         tally = Tally(rows_expected=100)
         tally.note(acquittal)
-        for _ in range(ROWS_TO_JUDGE):
+        for _ in range(REJECTIONS_TO_JUDGE):
             tally.note(rejected)
         assert tally.refusal() is None
 

@@ -133,6 +133,6 @@ async def test_a_trust_root_that_cannot_be_read_is_found_before_the_first_call(
     if content is not None:
         bundle.write_text(content)
     access = Access(region="us-east-1", ca_bundle=str(bundle))
-    with pytest.raises(ConfigError, match="ca_bundle"):
+    with pytest.raises(ConfigError, match="cannot be used"):
         async with open_client("personalize-runtime", access, timeout_s=1.0):
             raise AssertionError

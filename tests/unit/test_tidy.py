@@ -18,17 +18,27 @@ TOP_LEVEL = {
 
 # Who may import whom, lowest first: a module imports only from ranks below its own.
 RANKS = (
-    {"__init__", "errors", "clock", "limits", "deadline", "plain", "log", "emulator.settings"},
-    {"model", "config", "pace", "footer", "where", "store", "stop"},
+    {
+        "__init__",
+        "errors",
+        "clock",
+        "limits",
+        "deadline",
+        "plain",
+        "log",
+        "show",
+        "emulator.settings",
+    },
+    {"model", "config", "pace", "footer", "where", "store", "stop", "files"},
     {"rules", "retry", "build", "decode", "read", "part", "tally", "schema"},
     {"load", "layout", "call.transport", "call.sdk", "summary", "call"},
-    {"call.provisioned", "lane", "write", "job", "progress", "show", "emulated"},
+    {"call.provisioned", "lane", "write", "job", "progress", "emulated"},
     {"folder", "pipeline"},
     {"run", "plan", "explain"},
     {"cli"},
     {"__main__"},
 )
-PURE = {"build", "decode", "layout", "limits", "pace", "plan", "retry", "rules", "show", "where"}
+PURE = {"build", "decode", "layout", "limits", "plan", "retry", "rules", "show", "where"}
 IMPURE_IMPORTS = re.compile(r"(anyio|asyncio|aioboto3|socket|subprocess|time)(\.|$)")
 
 

@@ -6,9 +6,11 @@ from botocore import exceptions as aws
 
 from worker.call.sdk import CREDENTIAL_ERRORS, Access, no_credentials, open_client, service_failure
 from worker.config import Target
-from worker.errors import ConfigError, RefusedError
+from worker.errors import RefusedError, StoppedError
+from worker.retry import Verdict, judge
 
 _TIMEOUT_S = 10.0
+_ATTEMPTS_MAX = 5  # Describe calls share a small quota with everybody else in the account
 
 
 async def provisioned_tps(access: Access, target: Target) -> float:
@@ -20,7 +22,9 @@ async def provisioned_tps(access: Access, target: Target) -> float:
         # An endpoint of one's own for the runtime does not serve the control plane; AWS's does.
         access = dataclasses.replace(access, endpoint_url=None, ca_bundle=None)
     try:
-        async with open_client("personalize", access, timeout_s=_TIMEOUT_S) as client:
+        async with open_client(
+            "personalize", access, timeout_s=_TIMEOUT_S, attempts_max=_ATTEMPTS_MAX
+        ) as client:
             if target.campaign_arn:
                 answer = await client.describe_campaign(campaignArn=target.campaign_arn)
                 return float(answer["campaign"]["minProvisionedTPS"])
@@ -29,14 +33,19 @@ async def provisioned_tps(access: Access, target: Target) -> float:
             return float(config["minRecommendationRequestsPerSecond"])
     except aws.ClientError as error:
         failure = service_failure(error.response)
+        if judge(failure) in (Verdict.THROTTLED, Verdict.TRANSIENT):
+            raise StoppedError(
+                f"the provisioned TPS cannot be asked for now: {failure.code}: {failure.message}",
+                hint="run the same command again, or set rate.tps",
+            ) from None
         raise RefusedError(
             f"cannot ask for the provisioned TPS: {failure.code}: {failure.message}",
             hint="check the ARN and the permission personalize:Describe*, or set rate.tps",
         ) from None
     except CREDENTIAL_ERRORS as error:
         raise no_credentials(error) from None
-    except (aws.BotoCoreError, KeyError) as error:
-        raise ConfigError(
-            f"rate.tps is not set, and the campaign's provisioned TPS cannot be asked for: {error}",
-            hint="set rate.tps, the ceiling on HTTP attempts per second",
+    except aws.BotoCoreError as error:
+        raise StoppedError(
+            f"rate.tps is not set, and the provisioned TPS cannot be asked for: {error}",
+            hint="run the same command again, or set rate.tps",
         ) from None

@@ -16,14 +16,14 @@ from botocore import exceptions as aws
 from botocore.config import Config as ClientConfig
 
 from worker import __version__
-from worker.config import Operation, Target
+from worker.config import Operation, Target, check_endpoint_url
 from worker.errors import ConfigError, RefusedError
 from worker.model import Answer, Failure
 
 # What a machine without credentials signs with on loopback: an emulator takes any key.
 _EMULATOR_KEY = "emulator"
 _BODY = "_body"  # no member of any answer
-ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME"  # the SDKs' own
+_ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME"  # the SDKs' own
 _METHODS = {
     Operation.GET_RECOMMENDATIONS: "get_recommendations",
     Operation.GET_PERSONALIZED_RANKING: "get_personalized_ranking",
@@ -63,21 +63,37 @@ def target_access(target: Target) -> Access:
     return Access(
         region=target.region_name,
         profile=target.profile,
-        endpoint_url=target.endpoint_url or os.environ.get(ENDPOINT_VARIABLE),
+        endpoint_url=target.endpoint_url or _endpoint_of_environment(),
         ca_bundle=target.ca_bundle,
     )
 
 
+def _endpoint_of_environment() -> str | None:
+    url = os.environ.get(_ENDPOINT_VARIABLE)
+    try:
+        return check_endpoint_url(url) if url else None
+    except ValueError as error:
+        raise ConfigError(
+            f"{_ENDPOINT_VARIABLE} {error} (seen: {url!r})",
+            hint="correct it, or unset it to call AWS",
+        ) from None
+
+
 @asynccontextmanager
 async def open_client(
-    service: str, access: Access, *, timeout_s: float, connections_max: int = 1
+    service: str,
+    access: Access,
+    *,
+    timeout_s: float,
+    connections_max: int = 1,
+    attempts_max: int = 1,
 ) -> AsyncIterator[Any]:
-    """Yield an aioboto3 client without retries of its own; close it on exit.
+    """Yield an aioboto3 client, as a rule without retries of its own; close it on exit.
 
     Raises ConfigError when the SDK cannot be set up as [target] says.
     """
-    if access.ca_bundle:
-        _check_bundle(access.ca_bundle)
+    if bundle := access.ca_bundle or os.environ.get("AWS_CA_BUNDLE"):
+        _check_bundle(bundle)
     try:
         session = await _session(access)
         client = session.client(
@@ -86,7 +102,7 @@ async def open_client(
             verify=access.ca_bundle,  # None: the usual trust roots; it is never off
             config=ClientConfig(
                 max_pool_connections=connections_max,
-                retries={"total_max_attempts": 1},
+                retries={"total_max_attempts": attempts_max, "mode": "standard"},
                 connect_timeout=timeout_s,
                 read_timeout=timeout_s,
                 user_agent_extra=f"personalize-worker/{__version__}",
@@ -97,7 +113,7 @@ async def open_client(
         raise ConfigError(
             f"target.profile: {error}", hint="name a profile of ~/.aws/config, or remove the key"
         ) from None
-    except aws.BotoCoreError as error:
+    except (aws.BotoCoreError, ValueError) as error:
         raise ConfigError(
             f"the AWS SDK cannot be set up: {error}",
             hint="check [target] and the AWS_* environment variables",
@@ -125,8 +141,8 @@ def _check_bundle(path: str) -> None:
         ssl.create_default_context(cafile=path)
     except OSError as error:  # ssl.SSLError is one
         raise ConfigError(
-            f"target.ca_bundle {path} cannot be used: {error.strerror or error}",
-            hint="name a PEM file with the endpoint's trust root",
+            f"the trust root {path} cannot be used: {error.strerror or error}",
+            hint="name a PEM file in target.ca_bundle, or in AWS_CA_BUNDLE where that is used",
         ) from None
 
 
@@ -167,8 +183,10 @@ class SdkTransport:
             return Failure(code="ConnectFailed", message=str(error))
         except (aws.HTTPClientError, aws.ResponseStreamingError, aiohttp.ClientError) as error:
             return Failure(code="ConnectionLost", message=str(error) or type(error).__name__)
-        request_id = answer["ResponseMetadata"].get("RequestId")
-        return Answer(body=answer[_BODY], request_id=request_id)
+        body_received, request_id = answer[_BODY], answer["ResponseMetadata"].get("RequestId")
+        if not body_received.lstrip().startswith(b"{"):
+            return Failure("InvalidAnswer", "the answer is not a JSON object", 200, request_id)
+        return Answer(body=body_received, request_id=request_id)
 
 
 def _keep_body(
@@ -176,13 +194,23 @@ def _keep_body(
 ) -> None:
     """Give the SDK an empty object to parse, and the caller the body (event `before-parse`).
 
-    An error's body stays, if it is an object: the SDK knows where codes and messages are.
+    An error's body stays if it is sound: the SDK knows where codes and messages are, but not what
+    to do with bytes that are no text, or a code that is a number.
     """
+    body = response_dict["body"]
     if response_dict["status_code"] < 300:
-        customized_response_dict[_BODY] = response_dict["body"]
-        response_dict["body"] = b"{}"
-    elif not response_dict["body"].lstrip().startswith(b"{"):
-        response_dict["body"] = b"{}"
+        customized_response_dict[_BODY] = body
+    elif _is_sound_error(body):
+        return
+    response_dict["body"] = b"{}"
+
+
+def _is_sound_error(body: bytes) -> bool:
+    try:
+        error = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(error, dict) and all(isinstance(value, str) for value in error.values())
 
 
 def no_credentials(error: Exception) -> RefusedError:
