@@ -52,7 +52,7 @@ def items(*names: str, **fields: Any) -> Reply:
 
 def error(code: str, status: int, message: str = "scripted") -> Reply:
     """Return an error in the service's shape."""
-    return Reply(status=status, body={"message": message}, error_type=code)
+    return Reply(status=status, body={"message": message, "__type": code}, error_type=code)
 
 
 @contextmanager

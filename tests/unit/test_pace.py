@@ -1,5 +1,7 @@
 """The pacer, on a simulated clock."""
 
+from functools import partial
+
 import anyio
 import pytest
 from hypothesis import given
@@ -114,3 +116,35 @@ async def test_turns_are_a_constant_distance_apart() -> None:
         await pacer.turn()
         times.append(clock.now_s() - 100.0)
     assert times == pytest.approx([number / 50.0 for number in range(10)])
+
+
+async def test_a_retry_goes_before_all_waiting_first_attempts_but_one() -> None:
+    clock = HeldClock()
+    pacer = Pacer(constant(10.0), clock)
+    await pacer.turn()
+    left: list[str] = []
+
+    async def take(name: str, *, is_retry: bool) -> None:
+        await pacer.turn(is_retry=is_retry)
+        left.append(name)
+
+    async with anyio.create_task_group() as group:
+        for number in range(5):
+            group.start_soon(partial(take, f"first {number}", is_retry=False))
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(partial(take, "retry", is_retry=True))
+        await anyio.wait_all_tasks_blocked()
+        clock.release.set()
+    assert left == ["first 0", "retry", "first 1", "first 2", "first 3", "first 4"]
+
+
+class HeldClock(FakeClock):
+    """Time that stands still until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.release = anyio.Event()
+
+    async def sleep_until(self, due_s: float) -> None:
+        await self.release.wait()
+        await super().sleep_until(due_s)

@@ -194,3 +194,50 @@ def test_chunks_name_their_parts_by_position(tmp_path: Path) -> None:
     assert chunks[2].errors_name == "_errors/part-00002.parquet"
     assert all(first.index < second.index for first, second in pairwise(chunks))
     assert isinstance(chunks[0], Chunk)
+
+
+def test_a_file_is_opened_once_for_all_its_row_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.parquet", N=list(range(100)), row_group_size=1)
+    source = open_source(str(path), rows_per_chunk=50)
+    opened: list[Path] = []
+    original = pq.ParquetFile
+
+    def spy(path: Path, **options: Any) -> pq.ParquetFile:
+        opened.append(path)
+        return original(path, **options)
+
+    monkeypatch.setattr("worker.read.pq.ParquetFile", spy)
+    assert len(rows_of(source, "N", where="N >= 0")) == 100
+    assert len(opened) == len(source.chunks) == 2
+
+
+@pytest.mark.parametrize("spelling", ["d/day=1", "./d/day=1", "d//day=1/", "d/../d/day=1"])
+def test_the_spelling_of_a_path_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "d" / "day=1" / "a.parquet", ID=["a"])
+    assert open_source(spelling, rows_per_chunk=10).schema.names == ["ID"]
+
+
+def test_a_folders_key_wins_over_a_column_of_its_name(tmp_path: Path) -> None:
+    write(tmp_path / "n=7" / "a.parquet", ID=["a"], n=pa.array([1], pa.int32()))
+    assert rows_of(open_source(str(tmp_path), rows_per_chunk=10), "ID", "n") == [
+        {"ID": "a", "n": 7}
+    ]
+
+
+def test_folders_with_different_keys_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "n=1" / "a.parquet", ID=["a"])
+    write(tmp_path / "b.parquet", ID=["b"])
+    with pytest.raises(InputError, match="different hive partitions"):
+        open_source(str(tmp_path), rows_per_chunk=10)
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["ID", "ID"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="more than one column 'ID'"):
+        open_source(str(tmp_path), rows_per_chunk=10)

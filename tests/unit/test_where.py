@@ -1,5 +1,7 @@
 """`where`: SQL's meaning, on rows."""
 
+from datetime import date, datetime
+
 import pyarrow as pa
 import pytest
 
@@ -12,6 +14,8 @@ ROWS = pa.table(
         "A": ["heavy", "light", None, "it's"],
         "N": [1, 5, 10, None],
         "odd name": [True, False, None, True],
+        "D": [date(2026, 11, 20), date(2026, 11, 21), None, None],
+        "T": [datetime(2026, 11, 20), datetime(2026, 11, 21, 13), None, None],  # noqa: DTZ001 - Parquet's own kind
     }
 )
 
@@ -37,6 +41,11 @@ ROWS = pa.table(
         ("A IS NOT NULL", [1, 2, 4]),
         ('"odd name" = TRUE', [1, 4]),
         ('"odd name"', [1, 4]),
+        ('"odd name" IS TRUE', [1, 4]),
+        ('"odd name" IS NOT TRUE', [2, 3]),
+        ("D >= DATE '2026-11-21'", [2]),
+        ("T < TIMESTAMP '2026-11-21 12:00:00'", [1]),
+        ("T BETWEEN TIMESTAMP '2026-11-21' AND TIMESTAMP '2026-11-22'", [2]),
     ],
 )
 def test_rows_are_selected_as_sql_would(where: str, ids: list[int]) -> None:
@@ -57,6 +66,9 @@ def test_rows_are_selected_as_sql_would(where: str, ids: list[int]) -> None:
         "A = 'x'; DROP TABLE y",
         "length(A) = 5",
         "t.A = 'x'",
+        "N BETWEEN SYMMETRIC 5 AND 1",
+        "N > 99999999999999999999999",
+        "D = DATE 'someday'",
         "(" * 5_000 + "A = 1" + ")" * 5_000,
         "A = 'x' OR " * 1_000 + "A = 'y'",
     ],
@@ -68,7 +80,7 @@ def test_anything_but_a_condition_on_columns_is_refused_with_advice(where: str) 
     assert "\x1b" not in caught.value.what
 
 
-@pytest.mark.parametrize("where", ["A = 1", "N = 'x'", "A = N"])
+@pytest.mark.parametrize("where", ["A = 1", "N = 'x'", "A = N", "D > '2026-11-21'"])
 def test_unlike_types_are_refused_with_the_columns_types(where: str) -> None:
     expression, _ = parse_where(where)
     with pytest.raises(ConfigError, match="does not fit the columns") as caught:
