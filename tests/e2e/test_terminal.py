@@ -1,0 +1,50 @@
+"""What a person sees who runs a job in a terminal."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from conftest import clean_environment
+from helpers import write_users
+
+WriteConfig = Callable[..., Path]
+
+
+def run_in_terminal(config: Path, folder: Path) -> tuple[int, str]:
+    """Run a job whose stderr is a terminal; return the exit code and what it showed."""
+    terminal, stderr = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "worker", "run", str(config)],
+        cwd=folder,
+        env=clean_environment({"TERM": "xterm-256color", "COLUMNS": "120"}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+    ) as process:
+        os.close(stderr)
+        shown = b""
+        while True:
+            try:
+                part = os.read(terminal, 65536)
+            except OSError:  # how Linux says that a terminal's other end is closed
+                break
+            if not part:
+                break
+            shown += part
+    os.close(terminal)
+    return process.returncode, shown.decode()
+
+
+def test_a_terminal_shows_a_bar_with_rate_eta_and_cost(
+    tmp_path: Path, write_config: WriteConfig, emulator_url: str
+) -> None:
+    write_users(tmp_path, 30)
+    config = write_config(
+        target={"endpoint_url": emulator_url}, price={"per_1000_usd": 5.0}, rate={"tps": 100}
+    )
+    code, shown = run_in_terminal(config, tmp_path)
+    assert code == 0, shown
+    for text in ("/30 rows", "/s", "in flight", "no errors", "ETA", "so far (estimate)"):
+        assert text in shown

@@ -1,0 +1,72 @@
+"""What ends a run early."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import anyio
+import pytest
+
+from worker.config import Config
+from worker.rules import calls_max
+from worker.run import _watch_deadline
+from worker.stop import StopSwitch
+
+START = datetime.fromisoformat("2026-11-21T22:00:00+00:00")
+
+
+async def test_the_switch_ends_waits_and_keeps_its_first_reason() -> None:
+    switch = StopSwitch()
+    async with anyio.create_task_group() as group:
+
+        async def wait() -> None:
+            with switch.interruptible():
+                await anyio.sleep_forever()
+
+        group.start_soon(wait)
+        group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        switch.throw("first")
+        switch.throw("second")
+    assert "first" in switch.error().what
+    with switch.interruptible():
+        await anyio.sleep_forever()
+
+
+async def test_the_deadline_throws_the_switch_when_it_has_come() -> None:
+    moments: Iterator[datetime] = iter([START, START + timedelta(hours=2)])
+    switch = StopSwitch()
+    await _watch_deadline("2h", switch, now=lambda: next(moments))
+    assert switch.reason == "the deadline 2h has come"
+
+
+async def test_without_a_deadline_nothing_is_thrown() -> None:
+    switch = StopSwitch()
+    await _watch_deadline(None, switch)
+    assert switch.reason is None
+
+
+@pytest.mark.parametrize(
+    ("stop", "price", "calls"),
+    [
+        ({}, {}, None),
+        ({"calls_max": 500}, {}, 500),
+        ({"cost_usd_max": 1.0}, {"per_1000_usd": 0.05}, 20_000),
+        ({"cost_usd_max": 1.0, "calls_max": 500}, {"per_1000_usd": 0.05}, 500),
+    ],
+)
+def test_the_stricter_cap_counts(
+    stop: dict[str, float], price: dict[str, float], calls: int | None
+) -> None:
+    config = Config.model_validate(
+        {
+            "target": {
+                "operation": "GetRecommendations",
+                "campaign_arn": "arn:aws:personalize:us-east-1:1:campaign/c",
+            },
+            "input": {"path": "in", "columns": {"user_id": "U"}},
+            "output": {"path": "out"},
+            "stop": stop,
+            "price": price,
+        }
+    )
+    assert calls_max(config) == calls
