@@ -46,7 +46,7 @@ def test_the_config_in_the_manual_is_sound(tmp_path: Path) -> None:
     (example,) = re.findall(r"```toml\n(#:schema.*?)```", README, flags=re.DOTALL)
     path = tmp_path / "readme.toml"
     path.write_text(example)
-    load_config(path, settings=[], environ={})
+    assert load_config(path, settings=[], environ={}).rate.tps == 200
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))

@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from conftest import PROJECT
 
 MODULE_LINES_MAX = 300
@@ -160,15 +159,16 @@ def test_public_names_have_docstrings() -> None:
     assert not problems, "\n".join(problems)
 
 
-@pytest.mark.parametrize("pattern", [r"(type: ignore|noqa)(?!(\[[\w-]+\]|: [A-Z0-9, ]+) (#|-) \w)"])
-def test_every_ignore_has_its_reason_beside_it(pattern: str) -> None:
-    comment = re.compile(r"#\s*" + pattern)
+def test_every_ignore_has_its_reason_beside_it() -> None:
+    words = "|".join(("type: " + "ignore", "no" + "qa"))  # split, so that this line is none
+    comment = re.compile(rf"#\s*({words})(?!(\[[\w-]+\]|: [A-Z0-9, ]+) (#|-) \w)")
     problems = [
         f"{path}:{number}: an ignore without its reason: {line.strip()}"
         for folder in ("worker", "tests", "scripts")
-        for path in sorted((PROJECT / folder).rglob("*.py"))
+        for path in sorted((PROJECT / folder).rglob("*"))
+        if path.is_file() and path.suffix in ("", ".py")
         for number, line in enumerate(path.read_text().splitlines(), 1)
-        if comment.search(line) and "re.compile" not in line and "parametrize" not in line
+        if comment.search(line)
     ]
     assert not problems, "\n".join(problems)
 
