@@ -1,6 +1,7 @@
 """Fixtures: the real command, the real emulator, both as processes of their own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# A test run in the background inherits an ignored SIGINT, and so would the processes it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROJECT = Path(__file__).parent.parent
 COMMAND_TIMEOUT_S = 60

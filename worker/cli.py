@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from worker.call.sdk import Access
     from worker.config import Config
     from worker.progress import View
+    from worker.stop import StopSwitch
 
 EPILOG = """\b
 Start here:
@@ -96,6 +97,7 @@ def run(config: Path, **flags: Any) -> int:
     CONFIG is a TOML file; see configs/ for examples and `schema` for every key.
     """
     from worker.job import open_job
+    from worker.reach import run_with_access
     from worker.show import show_summary
     from worker.store import LocalStore
 
@@ -104,12 +106,14 @@ def run(config: Path, **flags: Any) -> int:
     job, store = open_job(settings), LocalStore(Path(settings.output.path))
     view = _view(settings, flags)
 
-    async def main(access: "Access") -> dict[str, Any]:
+    async def main(access: "Access", switch: "StopSwitch") -> dict[str, Any]:
         from worker.run import run as run_job  # the SDK is slow to import, bad input quick to say
 
-        return await run_job(job, store, access, view, overwrite=flags["overwrite"])
+        return await run_job(job, store, access, view, switch, overwrite=flags["overwrite"])
 
-    summary = _with_access(main, config, settings, flags)
+    summary = run_with_access(
+        main, settings.target, emulator=_emulator(config, flags), settings=flags["settings"]
+    )
     _print(summary, show_summary(summary, settings.output.path), as_json=flags["as_json"])
     share, tolerated = summary["error_share"], settings.stop.error_share_max
     if share > tolerated:
@@ -135,15 +139,22 @@ def plan(config: Path, **flags: Any) -> int:
     """
     from datetime import datetime
 
+    from worker.call.provisioned import provisioned_tps
     from worker.job import open_job
     from worker.plan import make_plan
+    from worker.reach import run_with_access
     from worker.show import show_plan
     from worker.store import LocalStore
 
     _set_up_log(flags)
     settings = _load(config, flags["settings"])
     job, store = open_job(settings), LocalStore(Path(settings.output.path))
-    tps = settings.rate.tps or _with_access(_ask_tps(settings), config, settings, flags)
+    tps = settings.rate.tps or run_with_access(
+        lambda access, _: provisioned_tps(access, settings.target),
+        settings.target,
+        emulator=_emulator(config, flags),
+        settings=flags["settings"],
+    )
     made = make_plan(job, store, tps=tps, now=datetime.now().astimezone())
     _print(made, show_plan(made), as_json=flags["as_json"])
     return 0
@@ -200,15 +211,14 @@ def schema() -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code of the interface."""
-    # While calls are made, run.py watches signals; before and after, both end the program alike.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # While an event loop runs, it watches signals; before that, SIGTERM ends the program as Ctrl-C
+    # does, even where Ctrl-C itself is ignored, as in a shell's background jobs.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = cli.main(arguments, prog_name="personalize-worker", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(_fail(StoppedError("interrupted", hint="run the same command again")))
     except BaseException as error:  # noqa: BLE001 - the one place that decides what users see
         sys.exit(_fail(error))
     sys.exit(code if isinstance(code, int) else 0)
@@ -230,6 +240,8 @@ def _first_known(error: BaseException) -> WorkerError | None:
     if isinstance(error, BaseExceptionGroup):
         inner = [_first_known(part) for part in error.exceptions]
         return None if None in inner else inner[0]
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return StoppedError("interrupted", hint="run the same command again")
     return error if isinstance(error, WorkerError) else None
 
 
@@ -239,32 +251,9 @@ def _load(config: Path, settings: Sequence[str]) -> "Config":
     return load_config(config, settings=settings, environ=os.environ)
 
 
-def _with_access(
-    main: Callable[["Access"], Any], config: Path, settings: "Config", flags: dict[str, Any]
-) -> Any:
-    """Run `main` in an event loop, with the emulator around it if asked for."""
-    import anyio
-
-    from worker.call.sdk import target_access
-    from worker.emulated import running_emulator
-
-    async def inside() -> Any:
-        if not flags["use_emulator"]:
-            return await main(target_access(settings.target))
-        region = settings.target.region_name
-        async with running_emulator(config, settings=flags["settings"], region=region) as access:
-            return await main(access)
-
-    return anyio.run(inside)
-
-
-def _ask_tps(settings: "Config") -> Callable[["Access"], Any]:
-    async def ask(access: "Access") -> float:
-        from worker.call.provisioned import provisioned_tps
-
-        return await provisioned_tps(access, settings.target)
-
-    return ask
+def _emulator(config: Path, flags: dict[str, Any]) -> Path | None:
+    """Return the config that the emulator is to be started with, if it is."""
+    return config if flags["use_emulator"] else None
 
 
 def _view(settings: "Config", flags: dict[str, Any]) -> "View":

@@ -17,9 +17,10 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from worker.call.sdk import Access
 from worker.emulator.settings import EmulatorSettings
 from worker.errors import StoppedError, WorkerError
+from worker.stop import StopSwitch
 
 READY_TIMEOUT_S = 120.0  # training included
-_TERMINATE_TIMEOUT_S = 5.0
+_END_TIMEOUT_S = 5.0
 _READY_BYTES_MAX = 4096
 
 
@@ -86,9 +87,11 @@ async def _set_on_eof(stop: anyio.Event) -> None:
 
 @asynccontextmanager
 async def running_emulator(
-    config: Path, *, settings: Sequence[str], region: str
+    config: Path, *, settings: Sequence[str], region: str, switch: StopSwitch
 ) -> AsyncIterator[Access]:
     """Start `emulate CONFIG` on a free loopback port; yield how to reach it; end it.
+
+    Raises StoppedError when `switch` is thrown before it is ready.
 
     The child watches its standard input, so it ends with this process, however this ends.
     """
@@ -104,7 +107,11 @@ async def running_emulator(
         start_new_session=True,
     ) as process:
         try:
-            yield Access(region=region, endpoint_url=await _ready_url(process))
+            with switch.interruptible():
+                url = await _ready_url(process)
+            if switch.reason is not None:
+                raise switch.error()
+            yield Access(region=region, endpoint_url=url)
         finally:
             with anyio.CancelScope(shield=True):
                 await _end(process)
@@ -131,10 +138,11 @@ async def _ready_url(process: Process) -> str:
 
 
 async def _end(process: Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-        with anyio.move_on_after(_TERMINATE_TIMEOUT_S):
-            await process.wait()
+    """End the child: by closing its standard input, which it watches; by force if it must be."""
+    if process.stdin is not None:
+        await process.stdin.aclose()
+    with anyio.move_on_after(_END_TIMEOUT_S):
+        await process.wait()
     if process.returncode is None:
         process.kill()
         await process.wait()

@@ -1,7 +1,6 @@
 """`run`: claims the output, works on every chunk that is not done, and sums up."""
 
 import random
-import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -17,7 +16,6 @@ from worker.call.sdk import Access, SdkTransport, open_client
 from worker.clock import MonotonicClock
 from worker.config import Config
 from worker.deadline import deadline_at
-from worker.errors import StoppedError
 from worker.folder import SUCCESS_NAME, chunks_by_state, claim, read_success
 from worker.job import Job
 from worker.lane import Lane
@@ -35,43 +33,33 @@ from worker.tally import Tally
 
 
 async def run(
-    job: Job, store: LocalStore, access: Access, view: View, *, overwrite: bool = False
-) -> dict[str, Any]:
-    """Finish the run and return the content of `_SUCCESS`.
-
-    Raises StoppedError when it ends early; everything committed stays, and the same call carries
-    on. Raises RefusedError, ConflictError, InputError or OutputError as their names say.
-    """
-    switch = StopSwitch()
-    with store.writing():
-        async with anyio.create_task_group() as group:
-            group.start_soon(_watch_signals, switch)
-            summary = await _run_claimed(job, store, access, view, switch, overwrite=overwrite)
-            group.cancel_scope.cancel()
-    return summary
-
-
-async def _run_claimed(
     job: Job,
     store: LocalStore,
     access: Access,
     view: View,
     switch: StopSwitch,
     *,
-    overwrite: bool,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
-    claim(job, store, overwrite=overwrite)
-    if summary := read_success(store):
-        log.info("already done", output=store.root)
-        return summary
-    done, todo = chunks_by_state(store, job.source.chunks)
-    if done and todo:
-        log.info("resuming", parts_done=len(done), parts_left=len(todo))
-    # A damaged part is found before the first call, not after the last.
-    books = await to_thread.run_sync(add_up, store, done)
-    if todo:
-        await _work(job, todo, store, access, view, switch, results_before=books.results)
-    return await to_thread.run_sync(_succeed, job, store)
+    """Finish the run and return the content of `_SUCCESS`.
+
+    Raises StoppedError when `switch` or a cap of [stop] ends it early: everything committed stays,
+    and the same call carries on. Raises RefusedError, ConflictError, InputError or OutputError as
+    their names say.
+    """
+    with store.writing():
+        claim(job, store, overwrite=overwrite)
+        if summary := read_success(store):
+            log.info("already done", output=store.root)
+            return summary
+        done, todo = chunks_by_state(store, job.source.chunks)
+        if done and todo:
+            log.info("resuming", parts_done=len(done), parts_left=len(todo))
+        # A damaged part is found before the first call, not after the last.
+        books = await to_thread.run_sync(add_up, store, done)
+        if todo:
+            await _work(job, todo, store, access, view, switch, results_before=books.results)
+        return await to_thread.run_sync(_succeed, job, store)
 
 
 def _succeed(job: Job, store: LocalStore) -> dict[str, Any]:
@@ -151,20 +139,6 @@ def _lane(
         calls_max=calls_max(config),
         rng=random.Random(),  # noqa: S311 - jitter is no secret
     )
-
-
-async def _watch_signals(switch: StopSwitch) -> None:
-    """First signal: finish what is in flight, commit whole parts. Second: at once."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
-            name = signal.Signals(number).name
-            if switch.reason is not None:
-                raise StoppedError(
-                    f"stopped at once: {name} came twice",
-                    hint="run the same command again: it carries on after the last committed part",
-                )
-            log.warning("stopping", signal=name, next="ends what is in flight; again: at once")
-            switch.throw(name)
 
 
 async def _watch_deadline(

@@ -1,10 +1,12 @@
-"""Ending a run early: one switch for signals, the deadline and the caps."""
+"""Ending a command early: one switch for signals, the deadline and the caps."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import anyio
 
+from worker import log
 from worker.errors import StoppedError
 
 
@@ -43,3 +45,17 @@ class StopSwitch:
             f"stopped before the end: {self.reason}",
             hint="run the same command again: it carries on after the last committed part",
         )
+
+
+async def watch_signals(switch: StopSwitch) -> None:
+    """Throw the switch at the first SIGINT or SIGTERM; raise StoppedError at the second."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            name = signal.Signals(number).name
+            if switch.reason is not None:
+                raise StoppedError(
+                    f"stopped at once: {name} after {switch.reason}",
+                    hint="run the same command again: it carries on after the last committed part",
+                )
+            log.warning("stopping", signal=name, next="ends what is in flight; again: at once")
+            switch.throw(name)

@@ -157,17 +157,20 @@ class FirstAttempts:
 
 
 class Gate:
-    """A script that echoes the first `calls` requests and holds the others until it is opened."""
+    """A script that answers for the first `users` users and holds the others until it is opened.
 
-    def __init__(self, calls: int, *, script: Script = echo) -> None:
-        self._calls = calls
+    Which calls are held does not depend on the order in which they arrive.
+    """
+
+    def __init__(self, users: int, *, script: Script = echo) -> None:
+        self._users = set(user_ids(users))
         self._script = script
         self._open = threading.Event()
         self._reached = threading.Event()
 
     def __call__(self, request: Received) -> Reply:
         """Answer one request."""
-        if request.number >= self._calls:
+        if asked_for(request) not in self._users:
             self._reached.set()
             assert self._open.wait(EVENT_TIMEOUT_S)
         return self._script(request)

@@ -32,7 +32,7 @@ RANKS = (
     {"rules", "retry", "build", "decode", "read", "part", "tally", "schema"},
     {"load", "layout", "call.transport", "call.sdk", "summary", "call"},
     {"call.provisioned", "lane", "write", "job", "progress", "emulated"},
-    {"folder", "pipeline"},
+    {"folder", "pipeline", "reach"},
     {"run", "plan", "explain"},
     {"cli"},
     {"__main__"},

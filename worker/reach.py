@@ -1,0 +1,43 @@
+"""An event loop for a command that makes calls: signals watched, the emulator around it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+
+from worker.call.sdk import Access, target_access
+from worker.config import Target
+from worker.emulated import running_emulator
+from worker.stop import StopSwitch, watch_signals
+
+_Result = TypeVar("_Result")
+
+
+def run_with_access(
+    main: Callable[[Access, StopSwitch], Awaitable[_Result]],
+    target: Target,
+    *,
+    emulator: Path | None,
+    settings: Sequence[str],
+) -> _Result:
+    """Run `main` with a way to reach `target`, or an emulator started with the config `emulator`.
+
+    The first signal throws the switch that `main` gets; the second ends everything at once.
+    """
+
+    async def inside() -> _Result:
+        switch = StopSwitch()
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch_signals, switch)
+            if emulator is None:
+                result = await main(target_access(target), switch)
+            else:
+                async with running_emulator(
+                    emulator, settings=settings, region=target.region_name, switch=switch
+                ) as access:
+                    result = await main(access, switch)
+            group.cancel_scope.cancel()
+        return result
+
+    return anyio.run(inside)
