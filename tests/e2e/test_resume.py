@@ -27,7 +27,11 @@ from helpers import (
 )
 from scripted import Received, Reply, error, serving
 
-PARTS_OF_TEN: dict[str, Any] = {"output": {"rows_per_part": 10}, "rate": {"in_flight_max": 4}}
+PARTS_OF_TEN: dict[str, Any] = {
+    "output": {"rows_per_part": 10},
+    "rate": {"in_flight_max": 4},
+    "retry": {"timeout_s": 60},  # a call that a gate holds must not be given up
+}
 
 
 def _one_failing(request: Received) -> Reply:
