@@ -11,10 +11,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from worker.emulator.data import load
+from worker.emulator.data import Data, load
 from worker.emulator.errors import EmulatorError
+from worker.emulator.recommend import Recommender
 from worker.emulator.settings import EmulatorSettings
 from worker.emulator.synthetic import synthetic_tables
+from worker.emulator.train import train
 
 INTERACTIONS: dict[str, Any] = {
     "USER_ID": ["b", "a", "b"],
@@ -31,6 +33,12 @@ def write(path: Path, columns: dict[str, Any]) -> str:
     else:
         pq.write_table(table, path)
     return str(path)
+
+
+def event_types(data: Data) -> list[str | None]:
+    types: Any = data.event_types  # Arrow's stubs don't follow dictionaries
+    listed: list[str | None] = types.to_pylist()
+    return listed
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
@@ -177,3 +185,57 @@ def test_made_up_data_have_the_promised_size_and_no_repeats() -> None:
     assert (data.user_ids[0], data.item_ids[0]) == ("u0001", "i0001")
     pairs = np.unique(np.stack([data.user_codes, data.item_codes]), axis=1)
     assert pairs.shape[1] == len(data.user_codes)
+
+
+def test_tables_have_one_row_for_each_id(tmp_path: Path) -> None:
+    items = {"YEAR": [1999, 2001, 2002], "item_id": ["1", "3", "3"]}
+    users = {"USER_ID": ["c", "a"], "AGE": [30, 40]}
+    actions = {"ACTION_ID": ["y", "x", "y"], "VALUE": [1.5, 2.5, 3.5]}
+    data = load(
+        EmulatorSettings(
+            interactions=write(tmp_path / "interactions.parquet", INTERACTIONS),
+            items=write(tmp_path / "items.parquet", items),
+            users=write(tmp_path / "users.parquet", users),
+            actions=write(tmp_path / "actions.parquet", actions),
+        )
+    )
+    assert data.item_table.to_pydict() == {"ITEM_ID": ["1", "2", "3"], "YEAR": [1999, None, 2002]}
+    assert data.user_table.to_pydict() == {"USER_ID": ["a", "b", "c"], "AGE": [40, None, 30]}
+    assert data.action_table.to_pydict() == {"ACTION_ID": ["x", "y"], "VALUE": [2.5, 3.5]}
+    assert data.user_ids == ["a", "b", "c"]  # of the interactions and of the users
+    assert data.user_codes.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        pa.array(["watch", None, "click"]),
+        pa.array(["watch", None, "click"]).dictionary_encode(),
+        pa.array(["watch", None, "click"], type=pa.large_string()),
+    ],
+)
+def test_event_types_go_with_their_interactions(tmp_path: Path, types: Any) -> None:
+    path = write(tmp_path / "interactions.parquet", INTERACTIONS | {"Event_Type": types})
+    data = load(EmulatorSettings(interactions=path))
+    assert event_types(data) == ["watch", None, "click"]
+    assert event_types(data.only(np.array([False, True, True]))) == [None, "click"]
+
+
+def test_interactions_without_event_types_have_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "interactions.parquet", INTERACTIONS)
+    assert event_types(load(EmulatorSettings(interactions=path))) == [None] * 3
+
+
+def test_a_user_of_the_users_data_set_alone_is_known_and_answered_as_unknown(
+    tmp_path: Path,
+) -> None:
+    users = {"USER_ID": ["new"], "AGE": [30]}
+    data = load(
+        EmulatorSettings(
+            interactions=write(tmp_path / "interactions.parquet", INTERACTIONS),
+            users=write(tmp_path / "users.parquet", users),
+        )
+    )
+    recommender = Recommender(train(data))
+    known = data.user_ids.index("new")
+    assert recommender.for_user(known, 2) == recommender.for_user(None, 2)

@@ -124,7 +124,7 @@ def test_descriptions_have_the_model_s_shape(operation: str, member: str, arn: s
 @pytest.mark.parametrize(
     ("target", "body", "code"),
     [
-        ("AmazonPersonalize.ListCampaigns", b"{}", "UnknownOperationException"),
+        ("AmazonPersonalize.ListSolutions", b"{}", "UnknownOperationException"),
         ("DescribeCampaign", b"{}", "UnknownOperationException"),
         ("", b"{}", "UnknownOperationException"),
         ("AmazonPersonalize.DescribeCampaign", b"{}", "InvalidInputException"),

@@ -98,7 +98,11 @@ GUIDE = "developer guide"
 
 ACCEPTED = [
     (MODEL, user(userId="u" * 256)),
-    (MODEL, user(context={f"K_{n}": "v" * 1000 for n in range(150)})),
+    (MODEL, user(context={"DEVICE": "v" * 1000})),
+    (GUIDE, user(context={"DEVICE": "phone", "DAYPART": "night"})),
+    (GUIDE, ranking(context={"DEVICE": "phone"})),
+    (GUIDE, recommender("vod-trending", context={"DEVICE": "phone"})),
+    ("choice: names without regard to case", user(context={"Device": "phone"})),
     (MODEL, user(filterValues={f"K_{n}": "v" for n in range(25)})),
     (API, user(numResults=500)),
     (API, user(numResults=50, metadataColumns=columns(10))),
@@ -128,6 +132,10 @@ INVALID = [
     (MODEL, user(campaignArn="arn:aws:s3:::bucket"), "campaignArn must match"),
     (MODEL, user(campaignArn=PREFIX + "campaign/" + "x" * 256), "at most 256 characters"),
     (MODEL, user(numResults=-1), "numResults must be at least 0; it is -1"),
+    (GUIDE, user(context={"WEATHER": "wet"}), "there are: DAYPART, DEVICE"),
+    (GUIDE, ranking(context={"WEATHER": "wet"}), "context key 'WEATHER' is no metadata field"),
+    (GUIDE, recommender("vod-trending", context={"WEATHER": "wet"}), "context key 'WEATHER'"),
+    (GUIDE, user(context={"EVENT_TYPE": "watch"}), "context key 'EVENT_TYPE'"),
     (MODEL, user(context={f"K{n}": "v" for n in range(151)}), "context must have at most 150"),
     (MODEL, user(context={"a-b": "v"}), "a key of context must match"),
     (MODEL, user(context={"K" * 151: "v"}), "a key of context must have at most 150"),
@@ -184,6 +192,8 @@ INVALID = [
     (GUIDE, recommender("more-like", itemId="i0001"), "aws-vod-more-like-x needs userId,"),
     (GUIDE, recommender("bought-together", userId="u0001"), "bought-together needs itemId"),
     (GUIDE, user(promotions=[{"name": "spring"}]), "a promotion needs a filterArn"),
+    (GUIDE, user(promotions=promotion(name=None)), "a promotion needs a name"),
+    (GUIDE, user(promotions=promotion(percentPromotedItems=None)), "needs percentPromotedItems"),
 ]
 
 NOT_FOUND = [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,14 +35,19 @@ def made_up() -> tuple[Data, Model]:
 def small(pairs: list[tuple[int, int]], *, users: int, items: int) -> Data:
     """Interactions (user, item) in the order of time."""
     codes = np.array(pairs, dtype=np.int32)
+    user_ids, item_ids = [f"u{n}" for n in range(users)], [f"i{n}" for n in range(items)]
     return Data(
-        user_ids=[f"u{n}" for n in range(users)],
-        item_ids=[f"i{n}" for n in range(items)],
+        user_ids=user_ids,
+        item_ids=item_ids,
         action_ids=["a"],
         user_codes=codes[:, 0],
         item_codes=codes[:, 1],
         timestamps=np.arange(len(codes), dtype=np.int64),
+        event_types=pa.nulls(len(codes), pa.string()).dictionary_encode(),
         item_columns={},
+        item_table=pa.table({"ITEM_ID": item_ids}),
+        user_table=pa.table({"USER_ID": user_ids}),
+        action_table=pa.table({"ACTION_ID": ["a"]}),
     )
 
 
@@ -197,10 +204,15 @@ def test_weights_too_small_for_a_float_still_rank() -> None:
 
 def test_propensities_depend_on_seed_user_and_action_alone() -> None:
     names = [f"action-{n}" for n in range(30)]
-    scores = dict(Propensities(names, seed=1).best("u1", 30))
-    assert dict(Propensities(names[::-1], seed=1).best("u1", 30)) == scores
-    assert dict(Propensities(names, seed=2).best("u1", 30)) != scores
-    assert dict(Propensities(names, seed=1).best("u2", 30)) != scores
+
+    def propensities(ids: list[str], seed: int) -> Propensities:
+        data = replace(made_up()[0], action_ids=ids, action_table=pa.table({"ACTION_ID": ids}))
+        return Propensities(data, seed=seed)
+
+    scores = dict(propensities(names, seed=1).best("u1", 30))
+    assert dict(propensities(names[::-1], seed=1).best("u1", 30)) == scores
+    assert dict(propensities(names, seed=2).best("u1", 30)) != scores
+    assert dict(propensities(names, seed=1).best("u2", 30)) != scores
     assert all(0.0 < score < 1.0 for score in scores.values())
     assert sum(scores.values()) > 1.5
     assert list(scores.values()) == sorted(scores.values(), reverse=True)

@@ -131,6 +131,7 @@ async def test_listening_beyond_loopback_is_warned_of(caplog: pytest.LogCaptureF
             assert "LOOPBACK" not in caplog.text
         async with running(host="0.0.0.0"):  # noqa: S104 - what the warning is about
             assert "NOT ON LOOPBACK" in caplog.text
+            assert "nobody" in caplog.text
 
 
 def post_nothing(address: str) -> tuple[int, str | None, bytes]:

@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 import worker.emulator
+from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Kind
 from worker.emulator.resources import Resources
 from worker.emulator.settings import EmulatorSettings
 
@@ -67,19 +68,55 @@ def test_a_campaign_and_a_recommender_may_share_a_name() -> None:
     )
 
 
-def test_without_declared_resources_the_four_default_campaigns_exist() -> None:
+def test_without_declared_resources_every_recipe_has_a_campaign_under_its_short_name() -> None:
     resources = Resources(EmulatorSettings(region="eu-west-1"))
-    for name in ("user-personalization", "personalized-ranking", "similar-items"):
-        arn = f"arn:aws:personalize:eu-west-1:000000000000:campaign/{name}"
-        assert resources.find("campaignArn", arn).metadata
-    arn = "arn:aws:personalize:eu-west-1:000000000000:campaign/next-best-action"
-    assert resources.find("campaignArn", arn).recipe.name == "aws-next-best-action"
+    prefix = "arn:aws:personalize:eu-west-1:000000000000:"
+    assert len(CAMPAIGN_RECIPES) == len(resources.campaigns)
+    for name, recipe in CAMPAIGN_RECIPES.items():
+        short = name.removeprefix("aws-")
+        found = resources.find("campaignArn", f"{prefix}campaign/{short}")
+        assert (found.name, found.recipe) == (short, recipe)
+        assert found.metadata == (recipe.kind is not Kind.ACTION)
+    for short in ("user-personalization", "personalized-ranking", "similar-items", "sims"):
+        assert resources.find("campaignArn", f"{prefix}campaign/{short}").name == short
+
+
+def test_without_declared_resources_every_use_case_has_a_recommender_under_its_short_name() -> None:
+    resources = Resources(EmulatorSettings())
+    assert {each.name for each in resources.recommenders} == {
+        name.removeprefix("aws-") for name in USE_CASES
+    }
+    arn = "arn:aws:personalize:us-east-1:000000000000:recommender/vod-top-picks"
+    assert resources.find("recommenderArn", arn).recipe.name == "aws-vod-top-picks"
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"campaigns": [USER_PERSONALIZATION]},
+        {"recommenders": [{"name": "picks", "use_case": "aws-vod-top-picks"}]},
+    ],
+)
+def test_one_declared_resource_replaces_the_default_ones_of_both_kinds(
+    declared: dict[str, Any],
+) -> None:
+    resources = Resources(EmulatorSettings.model_validate(declared))
+    assert len(resources.campaigns) + len(resources.recommenders) == 1
+
+
+def test_filters_have_arns_and_their_own_names() -> None:
+    unseen = {"name": "unseen", "expression": "EXCLUDE ItemID WHERE Items.YEAR > 1990"}
+    (found,) = Resources(EmulatorSettings.model_validate({"filters": [unseen]})).filters
+    assert found.arn == "arn:aws:personalize:us-east-1:000000000000:filter/unseen"
+    assert found.expression == unseen["expression"]
+    with pytest.raises(ValidationError, match="two filters are called 'unseen'"):
+        EmulatorSettings.model_validate({"filters": [unseen, unseen]})
 
 
 def test_importing_the_settings_imports_nothing_heavy() -> None:
     code = (
         "import sys, worker.emulator.settings, worker.emulator.errors; "
-        "print(*sorted({'numpy', 'scipy', 'starlette', 'uvicorn', 'pyarrow', 'botocore'} "
+        "print(*sorted({'numpy', 'scipy', 'httptools', 'pyarrow', 'botocore'} "
         "& set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

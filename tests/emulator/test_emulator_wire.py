@@ -2,77 +2,28 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import ClientError
+from emulating import client, emulator, post
 
-from worker.emulator import app
+from worker.emulator.message import BODY_BYTES_MAX
 
 ARN = "arn:aws:personalize:us-east-1:000000000000:"
 USER = ARN + "campaign/user-personalization"
-MAIN = """
-import sys, anyio
-from worker.emulator.server import serve
-from worker.emulator.settings import EmulatorSettings
-settings = EmulatorSettings.model_validate_json(sys.argv[1])
-async def main():
-    await serve(settings, on_ready=lambda address: print(address, flush=True))
-anyio.run(main)
-"""
-
-
-@contextmanager
-def emulator(**settings: Any) -> Iterator[str]:
-    """A server in a process of its own; its address."""
-    command = [sys.executable, "-c", MAIN, json.dumps({"port": 0, **settings})]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.kill()
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with emulator() as found:
         yield found
-
-
-def client(service: str, address: str) -> Any:
-    return boto3.client(
-        service,
-        region_name="us-east-1",
-        endpoint_url=address,
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
-    )
-
-
-def post(
-    address: str, path: str, body: bytes = b"", method: str = "POST", **headers: str
-) -> tuple[int, dict[str, str], bytes]:
-    where = urlsplit(address)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port or 0, timeout=10)
-    try:
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
-    finally:
-        connection.close()
 
 
 def test_boto3_gets_recommendations(address: str) -> None:
@@ -144,7 +95,7 @@ def test_boto3_learns_a_campaign_s_rate() -> None:
         with pytest.raises(control.exceptions.ResourceNotFoundException):
             control.describe_campaign(campaignArn=ARN + "campaign/other")
         with pytest.raises(ClientError, match="UnknownOperationException"):
-            control.list_campaigns()
+            control.list_solutions()
 
 
 def test_two_servers_on_the_same_data_give_the_same_answers(address: str) -> None:
@@ -214,6 +165,6 @@ def test_another_method_or_path_is_an_unknown_operation(
 
 
 def test_a_body_that_is_too_long_is_refused(address: str) -> None:
-    body = b" " * (app.BODY_BYTES_MAX + 1)
+    body = b" " * (BODY_BYTES_MAX + 1)
     status, headers, _ = post(address, "/recommendations", body)
     assert (status, headers["x-amzn-errortype"]) == (413, "RequestEntityTooLargeException")

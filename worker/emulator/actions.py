@@ -2,44 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from worker.emulator.data import Data
 from worker.emulator.softmax import SCORE_DECIMALS
+from worker.emulator.tables import find_column
 
 _Uint64s = npt.NDArray[np.uint64]
 _SPREAD: Final = 2.0  # logits by which an action's appeal differs between users, either way
+_VALUE_WEIGHT: Final = 0.5  # logits that an action's VALUE adds or takes, at most
 
 
 class Propensities:
-    """Scores of every (user, action) pair, drawn from the seed and the two IDs alone.
+    """Scores of every (user, action) pair, drawn from the seed and the two IDs.
 
-    There is no action-interaction data to learn from in this version, so they are made up: every
-    action has an appeal of its own, and every user leans to or from it. Unknown users have scores
-    like anybody else.
+    There is no action-interactions data set to learn from, so they are made up: every action has
+    an appeal of its own, more of it with a higher VALUE, and every user leans to or from it.
+    Unknown users have scores like anybody else. Actions whose ACTION_EXPIRATION_TIMESTAMP is
+    before the last interaction have expired and are never returned.
     """
 
-    def __init__(self, action_ids: Sequence[str], *, seed: int) -> None:
-        self._action_ids = action_ids
+    def __init__(self, data: Data, *, seed: int) -> None:
+        self._action_ids = data.action_ids
         self._seed = seed
-        self._keys = np.array([self._key("action", each) for each in action_ids], dtype=np.uint64)
+        keys = [self._key("action", each) for each in self._action_ids]
+        self._keys = np.array(keys, dtype=np.uint64)
         # Appeals around a logit of -1: a propensity of about a quarter
         self._appeal = -1.0 + _SPREAD * (_uniform(self._keys) - 0.5)
+        values = _numbers(data, "VALUE")
+        typical = float(np.nanmean(values)) if not np.isnan(values).all() else 0.0
+        self._appeal += _VALUE_WEIGHT * np.tanh(np.nan_to_num(values - typical))
+        expires = _numbers(data, "ACTION_EXPIRATION_TIMESTAMP")
+        self._alive = ~(expires <= float(data.timestamps.max()))  # true where there is no time
 
-    def best(self, user_id: str, count: int) -> list[tuple[str, float]]:
+    def best(
+        self, user_id: str, count: int, allowed: npt.NDArray[np.bool_] | None = None
+    ) -> list[tuple[str, float]]:
         """Return (action ID, propensity 0..1) pairs, best first, ties in the order of the IDs."""
         lean = _uniform(self._keys ^ np.uint64(self._key("user", user_id))) - 0.5
         scores = np.round(1.0 / (1.0 + np.exp(-self._appeal - 2 * _SPREAD * lean)), SCORE_DECIMALS)
-        order = np.argsort(-scores, kind="stable")[:count]
+        among = np.flatnonzero(self._alive if allowed is None else self._alive & allowed)
+        order = among[np.argsort(-scores[among], kind="stable")[:count]]
         return [(self._action_ids[n], float(scores[n])) for n in order.tolist()]
 
     def _key(self, kind: str, identifier: str) -> int:
         text = f"{self._seed}/{kind}/{identifier}".encode()
         return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+
+
+def _numbers(data: Data, name: str) -> npt.NDArray[np.float64]:
+    """Return a column of the actions data set, NaN where it has no number."""
+    spelling = find_column(data.action_table, name)
+    nothing = np.full(len(data.action_ids), np.nan)
+    if spelling is None:
+        return nothing
+    column: Any = data.action_table.column(spelling)  # Arrow's stubs lose track of casts
+    try:
+        numbers: npt.NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
+    except pa.ArrowException:
+        return nothing  # not in the service's form, so as good as absent
+    return numbers
 
 
 def _uniform(keys: _Uint64s) -> npt.NDArray[np.float64]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import uuid4
 
+import numpy as np
 import orjson
 import pyarrow as pa
 
 from worker.emulator.actions import Propensities
+from worker.emulator.chance import Chance
+from worker.emulator.choose import Choice, Promoting, choose, choose_explained, promoted_count
+from worker.emulator.contexts import Contexts, Told
 from worker.emulator.contract import Contract
 from worker.emulator.data import Data
-from worker.emulator.errors import invalid_input, not_found
-from worker.emulator.recipes import Kind
-from worker.emulator.recommend import Ranked, Recommender
+from worker.emulator.errors import invalid_input
+from worker.emulator.filtering import Filters
+from worker.emulator.history import History
+from worker.emulator.recipes import USE_CASES, Kind, Recipe
+from worker.emulator.recommend import Recommender
+from worker.emulator.relevance import Allowed
 from worker.emulator.resources import Resource, Resources
 from worker.emulator.rules import Asked, AskedItems, asked_actions, asked_items, asked_ranking
 from worker.emulator.settings import EmulatorSettings
@@ -34,9 +42,15 @@ class Answers:
             "personalize-runtime",
             ("GetRecommendations", "GetPersonalizedRanking", "GetActionRecommendations"),
         )
+        self._settings = settings
         self._resources = resources
-        self._recommender = Recommender(train(data))
-        self._propensities = Propensities(data.action_ids, seed=settings.seed)
+        self._filters = Filters(resources, data)
+        self._contexts = Contexts(data)
+        self._recommender = Recommender(train(data), data, self._contexts)
+        self._histories = {
+            each.hides: History(data, each.hides) for each in USE_CASES.values() if each.hides
+        }
+        self._propensities = Propensities(data, seed=settings.seed)
         self._user_codes = {each: code for code, each in enumerate(data.user_ids)}
         self._item_codes = {each: code for code, each in enumerate(data.item_ids)}
         self._item_ids = data.item_ids
@@ -47,28 +61,40 @@ class Answers:
         asked = asked_items(self._contract.request("GetRecommendations", body))
         resource = self._resource(asked, _ITEM_KINDS, "GetRecommendations")
         columns = self._columns(asked, resource)
-        ranked = self._recommend(asked, resource)
-        scores = ranked.scores if resource.recipe.scored else None
-        return _body("itemList", self._items(ranked.codes, scores, columns))
+        told = self._told(asked)
+        return _body("itemList", self._items(self._chosen(asked, resource.recipe, told), columns))
 
     def get_personalized_ranking(self, body: bytes) -> bytes:
-        """Answer GetPersonalizedRanking: known items by score, then unknown ones without."""
+        """Answer GetPersonalizedRanking: known items by score, then unknown ones.
+
+        With a filter, only known items that it lets through.
+        """
         asked = asked_ranking(self._contract.request("GetPersonalizedRanking", body))
         resource = self._resource(asked, {Kind.RANKING}, "GetPersonalizedRanking")
         columns = self._columns(asked, resource)
+        told, user = self._told(asked), self._user(asked)
         once = dict.fromkeys(asked.item_ids)
         known = [self._item_codes[item] for item in once if item in self._item_codes]
-        ranked = self._recommender.ranking(self._user(asked), known)
-        items = self._items(ranked.codes, ranked.scores, columns)
-        items += [{"itemId": item} for item in once if item not in self._item_codes]
+        unknown = [item for item in once if item not in self._item_codes]
+        allowed = self._allowed(asked.filter_arn, asked.filter_values, user, None)
+        if allowed is not None:
+            known, unknown = [code for code in known if allowed[code]], []
+        ranked = self._recommender.ranking(user, known, told)
+        scores = ranked.scores or []
+        choices = [Choice(*pair) for pair in zip(ranked.codes, scores, strict=True)]
+        zero = {"score": 0.0} if self._settings.unknown_item_score == "zero" else {}
+        items = self._items(choices, columns) + [{"itemId": item, **zero} for item in unknown]
         return _body("personalizedRanking", items)
 
     def get_action_recommendations(self, body: bytes) -> bytes:
         """Answer GetActionRecommendations: actions by propensity."""
         asked = asked_actions(self._contract.request("GetActionRecommendations", body))
         self._resource(asked, {Kind.ACTION}, "GetActionRecommendations")
-        best = self._propensities.best(asked.user_id or "", asked.num_results)
-        return _body("actionList", [{"actionId": name, "score": score} for name, score in best])
+        user = self._user(asked)
+        allowed = self._allowed(asked.filter_arn, asked.filter_values, user, None)
+        best = self._propensities.best(asked.user_id or "", asked.num_results, allowed)
+        actions = [{"actionId": name, "score": _plain(score)} for name, score in best]
+        return _body("actionList", actions)
 
     def _resource(self, asked: Asked, kinds: frozenset[Kind] | set[Kind], name: str) -> Resource:
         """Return what the request is for, when it may be asked this."""
@@ -80,8 +106,11 @@ class Answers:
         missing = [member for member in recipe.needs if not given[member]]
         if missing:
             raise invalid_input(f"{recipe.name} needs {' and '.join(missing)}, not null or empty")
-        for arn in asked.filter_arns:
-            raise not_found(f"filterArn {arn} does not exist")
+        promotion = asked.promotion if isinstance(asked, AskedItems) else None
+        promoting = None if promotion is None else promotion.filter_arn
+        for arn in (asked.filter_arn, promoting):
+            if arn is not None:
+                self._filters.check(arn, recipe, user_id=asked.user_id, item_id=asked.item_id)
         return resource
 
     def _columns(self, asked: Asked, resource: Resource) -> dict[str, pa.Array[Any]]:
@@ -98,35 +127,99 @@ class Answers:
             columns[name] = self._item_columns[spelling]
         return columns
 
-    def _recommend(self, asked: AskedItems, resource: Resource) -> Ranked:
-        match resource.recipe.kind:
-            case Kind.USER:
-                return self._recommender.for_user(self._user(asked), asked.num_results)
-            case Kind.ITEM:
-                item = self._item_codes.get(asked.item_id or "")
-                return self._recommender.related(item, asked.num_results)
-            case _:
-                return self._recommender.popular(asked.num_results)
+    def _told(self, asked: Asked) -> Told:
+        """Return what the request's context tells, when its keys are such as there can be."""
+        if not asked.context:
+            return ()
+        if self._settings.unknown_context == "refuse":
+            self._contexts.check(asked.context)
+        return self._contexts.told(asked.context)
+
+    def _chosen(self, asked: AskedItems, recipe: Recipe, told: Told) -> list[Choice]:
+        user, item = self._user(asked), self._item_codes.get(asked.item_id or "")
+        promotion = asked.promotion
+        shown = self._shown(recipe, user)
+        allowed = _both(shown, self._allowed(asked.filter_arn, asked.filter_values, user, item))
+        promoting = None
+        if promotion is not None:
+            possible = self._filters.allowed(
+                promotion.filter_arn, promotion.filter_values, user=user, item=item
+            )
+            promoting = Promoting(
+                promotion.name,
+                promoted_count(promotion.percent, asked.num_results),
+                possible if shown is None else possible & shown,
+            )
+        about = (asked.item_id or "").encode() if recipe.kind is Kind.ITEM else b""
+        chance = Chance(self._settings.seed, asked.fingerprint + about)
+        if recipe.reasons:
+            return choose_explained(
+                self._recommender,
+                self._recommender.subset(user, told),
+                asked.num_results,
+                allowed=allowed,
+                promoting=promoting,
+                chance=chance,
+            )
+        relevance = self._recommender.relevance(recipe, user=user, item=item, told=told)
+        return choose(
+            relevance,
+            asked.num_results,
+            scored=recipe.scored,
+            allowed=allowed,
+            promoting=promoting,
+            chance=chance,
+        )
+
+    def _allowed(
+        self, arn: str | None, values: Mapping[str, str], user: int | None, item: int | None
+    ) -> Allowed | None:
+        if arn is None:
+            return None
+        return self._filters.allowed(arn, values, user=user, item=item)
+
+    def _shown(self, recipe: Recipe, user: int | None) -> Allowed | None:
+        """Return what is left when a use case hides what the user has; None for everything."""
+        if recipe.hides is None:
+            return None
+        hidden = self._histories[recipe.hides].of(user)
+        if not len(hidden):
+            return None
+        shown = np.ones(len(self._item_ids), dtype=np.bool_)
+        shown[hidden] = False
+        return shown
 
     def _user(self, asked: Asked) -> int | None:
         return self._user_codes.get(asked.user_id or "")
 
     def _items(
-        self, codes: list[int], scores: list[float] | None, columns: dict[str, pa.Array[Any]]
+        self, choices: list[Choice], columns: dict[str, pa.Array[Any]]
     ) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = [{"itemId": self._item_ids[code]} for code in codes]
-        if scores is not None:
-            for item, score in zip(items, scores, strict=True):
-                item["score"] = _plain(score)
+        items: list[dict[str, Any]] = []
+        for choice in choices:
+            item: dict[str, Any] = {"itemId": self._item_ids[choice.code]}
+            if choice.score is not None:
+                item["score"] = _plain(choice.score)
+            if choice.promotion is not None:
+                item["promotionName"] = choice.promotion
+            if choice.reason is not None:
+                item["reason"] = [choice.reason]
+            items.append(item)
         if columns:
             for item in items:
                 item["metadata"] = {}
-            rows = pa.array(codes, type=pa.int64())
+            rows = pa.array([choice.code for choice in choices], type=pa.int64())
             for name, column in columns.items():
                 for item, value in zip(items, column.take(rows).to_pylist(), strict=True):
                     if value is not None:
                         item["metadata"][name] = value
         return items
+
+
+def _both(one: Allowed | None, other: Allowed | None) -> Allowed | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
 
 
 def _plain(score: float) -> float | orjson.Fragment:

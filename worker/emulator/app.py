@@ -1,104 +1,144 @@
-"""The wire: routes, headers and errors in the service's shapes, over ASGI.
+"""Routes: what answers a request, after weather, signature and capacity had their say.
 
 The runtime speaks REST-JSON (botocore model personalize-runtime): three POST paths, the error's
 code in the header x-amzn-ErrorType and its message in the body. The control plane speaks JSON 1.1
 (botocore model personalize): POST / with X-Amz-Target, the code in the body's __type as well.
+
+In this order a runtime request is reset, refused for its signature, given an injected error,
+throttled, and checked. A request that names a resource which exists counts towards its capacity,
+whether it is valid or not; one that is reset, refused for its signature or given an error does not.
+The control plane is signed, too, but has neither weather nor capacity.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Callable
 from typing import Final
-from uuid import uuid4
 
 import orjson
-from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Route
 
+from worker.emulator.admin import PREFIX, Admin
 from worker.emulator.answer import Answers
-from worker.emulator.control import Control
+from worker.emulator.capacity import Capacity
+from worker.emulator.control import TARGET_PREFIX, Control
 from worker.emulator.errors import ServiceFault
-
-BODY_BYTES_MAX: Final = 4 * 1024 * 1024
-"""More than any request within the model's limits needs, even with every character escaped."""
+from worker.emulator.message import JSON_1_1, REST_JSON, Answer, Request, refusal
+from worker.emulator.signature import Signatures
+from worker.emulator.stats import Outcome, Stats
+from worker.emulator.updates import Updates
+from worker.emulator.weather import FAIR, INJECTED_STATUS, Fate, Weather
 
 _log = logging.getLogger("worker.emulator")
-_Endpoint = Callable[[Request], Awaitable[Response]]
-_REST_JSON: Final = "application/json"
-_JSON_1_1: Final = "application/x-amz-json-1.1"
+_NO_RESOURCE: Final = "none"
 
 
-def application(answers: Answers, control: Control) -> Starlette:
-    """Return the ASGI application that serves the runtime and the control plane."""
+class Application:
+    """Answers requests; `handle` is what `wire` calls."""
 
-    def describe(request: Request, body: bytes) -> bytes:
-        return control.answer(request.headers.get("x-amz-target", ""), body)
+    def __init__(
+        self,
+        answers: Answers,
+        control: Control,
+        *,
+        signatures: Signatures,
+        capacity: Capacity,
+        updates: Updates,
+        weather: Weather,
+        arns: frozenset[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._runtime: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+            "/recommendations": ("GetRecommendations", answers.get_recommendations),
+            "/personalize-ranking": ("GetPersonalizedRanking", answers.get_personalized_ranking),
+            "/action-recommendations": (
+                "GetActionRecommendations",
+                answers.get_action_recommendations,
+            ),
+        }
+        self._control = control
+        self._signatures = signatures
+        self._capacity = capacity
+        self._updates = updates
+        self._weather = weather
+        self._arns = arns
+        self._clock = clock
+        self._stats = Stats()
+        self._admin = Admin(stats=self._stats, weather=weather, capacity=capacity, clock=clock)
+        settings = capacity.settings
+        self._throttle_status = settings.throttle_status if settings else 400
 
-    def runtime(path: str, operation: Callable[[bytes], bytes]) -> Route:
-        return _route(path, lambda _request, body: operation(body), media_type=_REST_JSON)
+    def handle(self, request: Request) -> tuple[Answer, Fate, float]:
+        """Return the answer, its fate, and the seconds to wait before it is sent."""
+        path = request.target.partition("?")[0]
+        if request.method == "POST" and path in self._runtime:
+            return self._answer_runtime(request, *self._runtime[path])
+        if request.method == "POST" and path == "/":
+            return _guarded(lambda: self._answer_control(request), JSON_1_1), FAIR, 0.0
+        if path.startswith(PREFIX):
+            return _guarded(lambda: self._admin.answer(request), REST_JSON), FAIR, 0.0
+        text = f"no operation answers {request.method} {path}"
+        return refusal(ServiceFault("UnknownOperationException", 404, text)), FAIR, 0.0
 
-    return Starlette(
-        routes=[
-            runtime("/recommendations", answers.get_recommendations),
-            runtime("/personalize-ranking", answers.get_personalized_ranking),
-            runtime("/action-recommendations", answers.get_action_recommendations),
-            _route("/", describe, media_type=_JSON_1_1),
-        ],
-        exception_handlers={404: _no_operation, 405: _no_operation},
-    )
+    def _answer_control(self, request: Request) -> Answer:
+        target = request.headers.get("x-amz-target", "")
+        self._signatures.verify(request, target.removeprefix(TARGET_PREFIX))
+        content = self._control.answer(target, request.body)
+        return Answer(status=200, content=content, media_type=JSON_1_1)
 
+    def _answer_runtime(
+        self, request: Request, name: str, operation: Callable[[bytes], bytes]
+    ) -> tuple[Answer, Fate, float]:
+        now_s = self._clock()
+        fate = self._weather.next()
+        arn = self._named(request.body)
+        outcome = Outcome.SERVED
 
-def _route(path: str, operation: Callable[[Request, bytes], bytes], *, media_type: str) -> Route:
-    async def endpoint(request: Request) -> Response:
+        def answered() -> Answer:
+            nonlocal outcome
+            outcome = Outcome.REFUSED
+            self._signatures.verify(request, name)
+            if fate.error is not None:
+                outcome = Outcome.INJECTED
+                is_throttle = fate.error == "ThrottlingException"
+                status = self._throttle_status if is_throttle else INJECTED_STATUS[fate.error]
+                raise ServiceFault(fate.error, status, "the emulator's weather has it so")
+            self._updates.settle(now_s)
+            throttled = self._capacity.refused(arn, now_s)
+            if throttled is not None:
+                outcome = Outcome.THROTTLED
+                raise ServiceFault("ThrottlingException", self._throttle_status, throttled)
+            content = operation(request.body)
+            outcome = Outcome.SERVED
+            return Answer(status=200, content=content)
+
+        if fate.reset:
+            answer, outcome = Answer(status=500, content=b""), Outcome.INJECTED
+        else:
+            answer = _guarded(answered, REST_JSON)
+        self._stats.count(arn, outcome, time.time())
+        return answer, fate, self._weather.wait_s(fate.latency_s, now_s)
+
+    def _named(self, body: bytes) -> str:
+        """Return the ARN of the resource that a runtime request names, if it exists."""
         try:
-            content = operation(request, await _read(request))
-        except ServiceFault as fault:
-            return _refusal(fault, media_type=media_type)
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody is left to read it
-        except Exception:  # noqa: BLE001 - whatever it is, one request fails, not the server
-            _log.exception("a bug in the emulator, answered with InternalFailure")
-            bug = ServiceFault("InternalFailure", 500, "the emulator failed; its log says how")
-            return _refusal(bug, media_type=media_type)
-        return _response(content, 200, media_type=media_type)
-
-    return Route(path, endpoint, methods=["POST"])
+            members = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return _NO_RESOURCE
+        if not isinstance(members, dict):
+            return _NO_RESOURCE
+        arn = members.get("campaignArn") or members.get("recommenderArn")
+        return arn if isinstance(arn, str) and arn in self._arns else _NO_RESOURCE
 
 
-async def _read(request: Request) -> bytes:
-    """Return the request's body. Raises ServiceFault as soon as it is longer than the maximum."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > BODY_BYTES_MAX:
-            raise ServiceFault(
-                "RequestEntityTooLargeException",
-                413,
-                f"the request body is longer than {BODY_BYTES_MAX} bytes",
-            )
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-async def _no_operation(request: Request, _error: Exception) -> Response:
-    message = f"no operation answers {request.method} {request.url.path}"
-    fault = ServiceFault("UnknownOperationException", 404, message)
-    return _refusal(fault, media_type=_REST_JSON)
-
-
-def _refusal(fault: ServiceFault, *, media_type: str) -> Response:
-    content = {"message": fault.message}
-    if media_type == _JSON_1_1:
-        content["__type"] = fault.code
-    response = _response(orjson.dumps(content), fault.status, media_type=media_type)
-    response.headers["x-amzn-ErrorType"] = fault.code
-    return response
-
-
-def _response(content: bytes, status: int, *, media_type: str) -> Response:
-    headers = {"x-amzn-RequestId": str(uuid4()), "content-type": media_type}
-    return Response(content, status, headers)
+def _guarded(answered: Callable[[], Answer], media_type: str) -> Answer:
+    """Return an answer, or the refusal that comes instead. A bug fails one request, no more."""
+    try:
+        return answered()
+    except ServiceFault as fault:
+        return refusal(fault, media_type)
+    except Exception:  # noqa: BLE001 - whatever it is, one request fails, not the server
+        _log.exception("a bug in the emulator, answered with InternalFailure")
+        bug = ServiceFault("InternalFailure", 500, "the emulator failed; its log says how")
+        return refusal(bug, media_type)

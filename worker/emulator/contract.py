@@ -77,7 +77,8 @@ def _check(shape: Any) -> Check:
 
 def _string(shape: Any) -> Check:
     bounded = _bounds(shape, "characters")
-    pattern = re.compile(shape.metadata["pattern"]) if "pattern" in shape.metadata else None
+    source = shape.metadata.get("pattern")
+    pattern = None if source is None else re.compile(source.replace(r"\p{ASCII}", r"[\x00-\x7f]"))
 
     def check(value: Any, where: str) -> None:
         _expect(value, str, where)
@@ -96,6 +97,10 @@ def _integer(shape: Any) -> Check:
         bounded(value, where)
 
     return check
+
+
+def _boolean(_shape: Any) -> Check:
+    return lambda value, where: _expect(value, bool, where)
 
 
 def _list(shape: Any) -> Check:
@@ -138,6 +143,7 @@ def _structure(shape: Any) -> Check:
 
 
 _CHECKS: Final[dict[str, Callable[[Any], Check]]] = {
+    "boolean": _boolean,
     "string": _string,
     "integer": _integer,
     "list": _list,

@@ -1,36 +1,84 @@
-"""The two control-plane operations that clients need to learn a resource's rate."""
+"""The control plane: what clients ask about resources, and UpdateCampaign for the minimum rate.
+
+Choices: everything was created when the emulator started, and is ACTIVE. Each campaign has a
+solution of its own name with one version; everything is in the data set group `emulator`; domain
+use cases are recipes, too. Lists are sorted as declared, 100 a page, and nextToken is the next
+one's position. UpdateCampaign changes minProvisionedTPS only: another solution version does not
+exist, and another campaignConfig is refused with InvalidInputException.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
+from worker.emulator.capacity import Capacity
 from worker.emulator.contract import Contract
-from worker.emulator.errors import ServiceFault
+from worker.emulator.errors import ServiceFault, invalid_input
+from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Kind
 from worker.emulator.resources import Resource, Resources
+from worker.emulator.updates import Updates
 
 TARGET_PREFIX: Final = "AmazonPersonalize."
 """What comes before an operation's name in the header X-Amz-Target (botocore model personalize)."""
 
+_PAGE_MAX: Final = 100  # shape MaxResults
+_RECIPE_TYPES: Final = {
+    Kind.USER: "USER_PERSONALIZATION",
+    Kind.ITEM: "RELATED_ITEMS",
+    Kind.POPULAR: "USER_PERSONALIZATION",
+    Kind.RANKING: "PERSONALIZED_RANKING",
+    Kind.ACTION: "USER_PERSONALIZATION",  # the model's documentation knows these three only
+}
+_Members = dict[str, Any]
+_T = TypeVar("_T")
+
 
 class Control:
-    """DescribeCampaign and DescribeRecommender over the declared resources, all of them ACTIVE.
+    """Operations over the declared resources, in the shapes of botocore's personalize model.
 
-    Shapes: Campaign and Recommender of botocore's personalize model, 2018-05-22. Times are Unix
-    seconds; everything was created when the emulator started.
+    `filters` has expressions by name; without `updates`, an update changes no capacity. Times are
+    Unix seconds in answers; `clock` counts seconds from any beginning.
     """
 
-    def __init__(self, resources: Resources) -> None:
-        self._contract = Contract("personalize", ("DescribeCampaign", "DescribeRecommender"))
-        self._operations = {
+    def __init__(
+        self,
+        resources: Resources,
+        *,
+        filters: Mapping[str, str] = {},
+        updates: Updates | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._operations: dict[str, Callable[[_Members], _Members]] = {
             "DescribeCampaign": self._describe_campaign,
+            "DescribeFilter": self._describe_filter,
+            "DescribeRecipe": self._describe_recipe,
             "DescribeRecommender": self._describe_recommender,
+            "DescribeSolution": self._describe_solution,
+            "DescribeSolutionVersion": self._describe_solution_version,
+            "ListCampaigns": self._list_campaigns,
+            "ListFilters": self._list_filters,
+            "UpdateCampaign": self._update_campaign,
         }
+        self._contract = Contract("personalize", tuple(self._operations))
         self._resources = resources
+        self._updates = updates or Updates(Capacity(None, {}, now_s=0.0))
+        self._clock = clock
+        self._started_s = clock()
         self._started = round(time.time(), 3)
+        prefix = resources.arn_prefix
+        self._group = f"{prefix}dataset-group/emulator"
+        self._filters = {f"{prefix}filter/{name}": name for name in filters}
+        self._expressions = filters
+        self._campaigns = resources.campaigns
+        self._solutions = {f"{prefix}solution/{each.name}": each for each in resources.campaigns}
+        self._versions = {self._version(each): each for each in resources.campaigns}
+        recipes = (*CAMPAIGN_RECIPES.values(), *USE_CASES.values())
+        self._recipes = {recipe.arn: recipe for recipe in recipes}
 
     def answer(self, target: str, body: bytes) -> bytes:
         """Answer the operation that the header X-Amz-Target names. Raises ServiceFault."""
@@ -40,31 +88,41 @@ class Control:
             raise ServiceFault(
                 "UnknownOperationException", 400, f"no operation {target!r} here; there are {known}"
             )
+        self._updates.settle(self._clock())
         return orjson.dumps(self._operations[name](self._contract.request(name, body)))
 
-    def _describe_campaign(self, members: dict[str, Any]) -> dict[str, Any]:
+    def _describe_campaign(self, members: _Members) -> _Members:
         campaign = self._find("campaignArn", members["campaignArn"])
-        version = blake2b(campaign.name.encode(), digest_size=4).hexdigest()
-        return {
-            "campaign": {
-                "name": campaign.name,
-                "campaignArn": campaign.arn,
-                "solutionVersionArn": (
-                    f"{self._resources.arn_prefix}solution/{campaign.name}/{version}"
-                ),
-                "minProvisionedTPS": campaign.requests_per_s_min,
-                "campaignConfig": {"enableMetadataWithRecommendations": campaign.metadata},
-                **self._status(),
-            }
+        described = {
+            "name": campaign.name,
+            "campaignArn": campaign.arn,
+            "solutionVersionArn": self._version(campaign),
+            "minProvisionedTPS": self._minimum(campaign),
+            "campaignConfig": _campaign_config(campaign),
+            **self._status(),
         }
+        update = self._updates.latest(campaign.arn)
+        if update is not None:
+            now_s = self._clock()
+            described["latestCampaignUpdate"] = {
+                "solutionVersionArn": self._version(campaign),
+                "minProvisionedTPS": update.minimum,
+                "campaignConfig": _campaign_config(campaign),
+                "status": update.status(now_s),
+                "creationDateTime": self._unix(update.begun_s),
+                "lastUpdatedDateTime": self._unix(update.changed_s(now_s)),
+            }
+            if now_s >= update.active_s:
+                described["lastUpdatedDateTime"] = self._unix(update.active_s)
+        return {"campaign": described}
 
-    def _describe_recommender(self, members: dict[str, Any]) -> dict[str, Any]:
+    def _describe_recommender(self, members: _Members) -> _Members:
         recommender = self._find("recommenderArn", members["recommenderArn"])
         return {
             "recommender": {
                 "name": recommender.name,
                 "recommenderArn": recommender.arn,
-                "datasetGroupArn": f"{self._resources.arn_prefix}dataset-group/emulator",
+                "datasetGroupArn": self._group,
                 "recipeArn": recommender.recipe.arn,
                 "recommenderConfig": {
                     "minRecommendationRequestsPerSecond": recommender.requests_per_s_min,
@@ -74,6 +132,86 @@ class Control:
             }
         }
 
+    def _describe_filter(self, members: _Members) -> _Members:
+        arn = members["filterArn"]
+        name = _one_of(self._filters, "filterArn", arn)
+        return {"filter": {**self._filter(arn, name), "filterExpression": self._expressions[name]}}
+
+    def _describe_solution(self, members: _Members) -> _Members:
+        arn = members["solutionArn"]
+        campaign = _one_of(self._solutions, "solutionArn", arn)
+        solution = {
+            "name": campaign.name,
+            "solutionArn": arn,
+            "performHPO": False,
+            "performAutoML": False,
+            "performAutoTraining": False,
+            "recipeArn": campaign.recipe.arn,
+            "datasetGroupArn": self._group,
+            "latestSolutionVersion": {
+                "solutionVersionArn": self._version(campaign),
+                **self._status(),
+                "trainingMode": "FULL",
+                "trainingType": "MANUAL",
+            },
+            **self._status(),
+        }
+        return {"solution": solution}
+
+    def _describe_solution_version(self, members: _Members) -> _Members:
+        arn = members["solutionVersionArn"]
+        campaign = _one_of(self._versions, "solutionVersionArn", arn)
+        version = {
+            "solutionVersionArn": arn,
+            "solutionArn": arn.rpartition("/")[0],
+            "performHPO": False,
+            "performAutoML": False,
+            "recipeArn": campaign.recipe.arn,
+            "datasetGroupArn": self._group,
+            "trainingMode": "FULL",
+            "trainingType": "MANUAL",
+            **self._status(),
+        }
+        return {"solutionVersion": version}
+
+    def _describe_recipe(self, members: _Members) -> _Members:
+        recipe = _one_of(self._recipes, "recipeArn", members["recipeArn"])
+        described = {
+            "name": recipe.name,
+            "recipeArn": recipe.arn,
+            "recipeType": _RECIPE_TYPES[recipe.kind],
+            **self._status(),
+        }
+        return {"recipe": described}
+
+    def _list_campaigns(self, members: _Members) -> _Members:
+        solution = members.get("solutionArn")
+        campaigns = self._campaigns
+        if solution is not None:
+            campaigns = (_one_of(self._solutions, "solutionArn", solution),)
+        rows = [{"name": e.name, "campaignArn": e.arn, **self._status()} for e in campaigns]
+        return _page("campaigns", rows, members)
+
+    def _list_filters(self, members: _Members) -> _Members:
+        group = members.get("datasetGroupArn", self._group)
+        _one_of({self._group: None}, "datasetGroupArn", group)
+        rows = [self._filter(arn, name) for arn, name in self._filters.items()]
+        return _page("Filters", rows, members)
+
+    def _update_campaign(self, members: _Members) -> _Members:
+        campaign = self._find("campaignArn", members["campaignArn"])
+        version = members.get("solutionVersionArn", self._version(campaign))
+        _one_of({self._version(campaign): None}, "solutionVersionArn", version)
+        present = _campaign_config(campaign)
+        config = members.get("campaignConfig", {})
+        changed = [key for key, value in config.items() if value != present.get(key)]
+        if changed:
+            names = ", ".join(changed)
+            raise invalid_input(f"the emulator cannot change campaignConfig ({names}) as it runs")
+        minimum = members.get("minProvisionedTPS", self._minimum(campaign))
+        self._updates.begin(campaign.arn, minimum, self._clock())
+        return {"campaignArn": campaign.arn}
+
     def _find(self, member: str, arn: str) -> Resource:
         try:
             return self._resources.find(member, arn)
@@ -81,9 +219,45 @@ class Control:
             # Here the model gives the fault no status of its own: 400, as JSON 1.1 services do
             raise ServiceFault(fault.code, 400, fault.message) from fault
 
-    def _status(self) -> dict[str, Any]:
+    def _minimum(self, campaign: Resource) -> int:
+        return self._updates.minimum(campaign.arn, campaign.requests_per_s_min)
+
+    def _version(self, campaign: Resource) -> str:
+        version = blake2b(campaign.name.encode(), digest_size=4).hexdigest()
+        return f"{self._resources.arn_prefix}solution/{campaign.name}/{version}"
+
+    def _filter(self, arn: str, name: str) -> _Members:
+        return {"name": name, "filterArn": arn, "datasetGroupArn": self._group, **self._status()}
+
+    def _unix(self, at_s: float) -> float:
+        return round(self._started + at_s - self._started_s, 3)
+
+    def _status(self) -> _Members:
         return {
             "status": "ACTIVE",
             "creationDateTime": self._started,
             "lastUpdatedDateTime": self._started,
         }
+
+
+def _campaign_config(campaign: Resource) -> _Members:
+    return {"enableMetadataWithRecommendations": campaign.metadata}
+
+
+def _one_of(known: Mapping[str, _T], member: str, arn: str) -> _T:
+    if arn not in known:
+        exist = ", ".join(known) or "none"
+        message = f"{member} {arn} does not exist; here exist: {exist}"
+        raise ServiceFault("ResourceNotFoundException", 400, message)
+    return known[arn]
+
+
+def _page(list_name: str, rows: list[_Members], members: _Members) -> _Members:
+    token = members.get("nextToken")
+    begin = 0
+    if token is not None:
+        if not (token.isascii() and token.isdecimal() and 0 < int(token[:9]) < len(rows)):
+            raise ServiceFault("InvalidNextTokenException", 400, "nextToken is none of this list's")
+        begin = int(token[:9])
+    end = begin + members.get("maxResults", _PAGE_MAX)
+    return {list_name: rows[begin:end], **({"nextToken": str(end)} if end < len(rows) else {})}

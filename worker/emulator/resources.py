@@ -1,4 +1,4 @@
-"""Campaigns and recommenders: what exists, under which ARN."""
+"""Campaigns, recommenders and filters: what exists, under which ARN."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from worker.emulator.errors import not_found
 from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Recipe
-from worker.emulator.settings import DEFAULT_CAMPAIGNS, EmulatorSettings
+from worker.emulator.settings import DEFAULT_CAMPAIGNS, DEFAULT_RECOMMENDERS, EmulatorSettings
 
 ACCOUNT: Final = "000000000000"
 
@@ -23,10 +23,19 @@ class Resource:
     requests_per_s_min: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterResource:
+    """A filter, always ACTIVE, as it was declared."""
+
+    name: str
+    arn: str
+    expression: str
+
+
 class Resources:
     """Everything that requests can name, found by the member that names it.
 
-    Without any campaign or recommender in the settings, the default campaigns exist.
+    Without any campaign or recommender in the settings, the default ones of both kinds exist.
     """
 
     def __init__(self, settings: EmulatorSettings) -> None:
@@ -50,9 +59,17 @@ class Resources:
                 metadata=recommender.metadata,
                 requests_per_s_min=recommender.min_recommendation_requests_per_second,
             )
-            for recommender in settings.recommenders
+            for recommender in (settings.recommenders if declared else DEFAULT_RECOMMENDERS)
         ]
         self.arn_prefix = prefix
+        self.campaigns = tuple(campaigns)
+        self.recommenders = tuple(recommenders)
+        self.filters = tuple(
+            FilterResource(
+                name=each.name, arn=f"{prefix}filter/{each.name}", expression=each.expression
+            )
+            for each in settings.filters
+        )
         self._by_member = {
             "campaignArn": {each.arn: each for each in campaigns},
             "recommenderArn": {each.arn: each for each in recommenders},

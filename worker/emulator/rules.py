@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from worker.emulator.errors import invalid_input
 
 RESULTS_DEFAULT: Final = 25
@@ -22,22 +24,36 @@ METADATA_COLUMNS_MAX: Final = 10
 METADATA_KEY: Final = "ITEMS"
 ACTIONS_DEFAULT: Final = 5
 ACTIONS_MAX: Final = 100
+_NOT_OF_CHANCE: Final = frozenset({"itemId", "metadataColumns"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What all three operations have in common.
 
-    `arn_member` is campaignArn or recommenderArn, whichever brought `arn`. `filter_arns` are those
-    of the request and of its promotions. IDs are None when absent.
+    `arn_member` is campaignArn or recommenderArn, whichever brought `arn`. IDs are None when
+    absent. `fingerprint` is the same for requests that ask the same, however they are written.
     """
 
     arn: str
     arn_member: str
     user_id: str | None
     item_id: str | None = None
-    filter_arns: tuple[str, ...]
+    filter_arn: str | None
+    filter_values: Mapping[str, str]
+    context: Mapping[str, str]
     metadata_columns: tuple[str, ...] = ()
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedPromotion:
+    """A promotion; `percent` of the results are to be promoted, 1..100."""
+
+    name: str
+    percent: int
+    filter_arn: str
+    filter_values: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +61,7 @@ class AskedItems(Asked):
     """GetRecommendations; `num_results` is 0..500, or 0..50 with metadata."""
 
     num_results: int
+    promotion: AskedPromotion | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +91,13 @@ def asked_items(members: Mapping[str, Any]) -> AskedItems:
         arn_member=given[0],
         user_id=members.get("userId"),
         item_id=members.get("itemId"),
-        filter_arns=_filter_arns(members),
+        filter_arn=members.get("filterArn"),
+        filter_values=members.get("filterValues", {}),
+        context=members.get("context", {}),
+        fingerprint=_fingerprint(members),
         metadata_columns=columns,
         num_results=_num_results(members, RESULTS_DEFAULT, maximum, why),
+        promotion=_promotion(members),
     )
 
 
@@ -91,7 +112,10 @@ def asked_ranking(members: Mapping[str, Any]) -> AskedRanking:
         arn=members["campaignArn"],
         arn_member="campaignArn",
         user_id=members["userId"],
-        filter_arns=_filter_arns(members),
+        filter_arn=members.get("filterArn"),
+        filter_values=members.get("filterValues", {}),
+        context=members.get("context", {}),
+        fingerprint=_fingerprint(members),
         metadata_columns=columns,
         item_ids=tuple(items),
     )
@@ -105,7 +129,10 @@ def asked_actions(members: Mapping[str, Any]) -> AskedActions:
         arn=members["campaignArn"],
         arn_member="campaignArn",
         user_id=members.get("userId"),
-        filter_arns=_filter_arns(members),
+        filter_arn=members.get("filterArn"),
+        filter_values=members.get("filterValues", {}),
+        context=members.get("context", {}),
+        fingerprint=_fingerprint(members),
         num_results=_num_results(members, ACTIONS_DEFAULT, ACTIONS_MAX, ""),
     )
 
@@ -130,11 +157,30 @@ def _metadata_columns(members: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(wanted.get(METADATA_KEY, ()))
 
 
-def _filter_arns(members: Mapping[str, Any]) -> tuple[str, ...]:
-    arns = [members["filterArn"]] if "filterArn" in members else []
+def _promotion(members: Mapping[str, Any]) -> AskedPromotion | None:
+    """Return the only promotion that the model lets a request have."""
     for promotion in members.get("promotions", ()):
-        arn = promotion.get("filterArn")
-        if arn is None:
+        if promotion.get("filterArn") is None:
             raise invalid_input("a promotion needs a filterArn, which says what it promotes")
-        arns.append(arn)
-    return tuple(arns)
+        if promotion.get("percentPromotedItems") is None:
+            raise invalid_input("a promotion needs percentPromotedItems, which says how much")
+        if promotion.get("name") is None:
+            raise invalid_input("a promotion needs a name, which the promoted items carry")
+        return AskedPromotion(
+            name=promotion["name"],
+            percent=promotion["percentPromotedItems"],
+            filter_arn=promotion["filterArn"],
+            filter_values=promotion.get("filterValues") or {},
+        )
+    return None
+
+
+def _fingerprint(members: Mapping[str, Any]) -> bytes:
+    """Return what chance goes by: not the metadata, nor an item that most recipes ignore.
+
+    Of a promotion, only what the model knows: what else it has may be nested too deep to write.
+    """
+    known = {name: value for name, value in members.items() if name not in _NOT_OF_CHANCE}
+    if "promotions" in members:
+        known["promotions"] = _promotion(members)
+    return orjson.dumps(known, option=orjson.OPT_SORT_KEYS)

@@ -10,20 +10,24 @@ import ipaddress
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Final
 
 import anyio
-import uvicorn
-from starlette.applications import Starlette
 
 from worker.emulator.answer import Answers
-from worker.emulator.app import application
+from worker.emulator.app import Application
+from worker.emulator.capacity import Capacity
 from worker.emulator.control import Control
 from worker.emulator.data import load
 from worker.emulator.errors import EmulatorError
 from worker.emulator.resources import Resources
 from worker.emulator.settings import EmulatorSettings
+from worker.emulator.signature import Signatures
+from worker.emulator.updates import Updates
+from worker.emulator.weather import Weather
+from worker.emulator.wire import Connection
 
 _log = logging.getLogger("worker.emulator")
 
@@ -48,27 +52,21 @@ async def serve(
     Raises EmulatorError when the data or the address cannot be used.
     """
     stop = stop or anyio.Event()
-    with _bound(settings.host, settings.port) as listener:
+    with _bound(settings.host, settings.port, signed=bool(settings.credentials)) as listener:
         app = await _built(settings, stop)
         if app is None:
             return
-        server = _Server(app)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.run_until_told, listener)
-            try:
-                await server.accepting.wait()
-                on_ready(_address(settings.host, listener))
-                await stop.wait()
-            finally:
-                server.should_exit = True
+        async with _accepting(app, listener):
+            on_ready(_address(settings.host, listener))
+            await stop.wait()
 
 
-async def _built(settings: EmulatorSettings, stop: anyio.Event) -> Starlette | None:
+async def _built(settings: EmulatorSettings, stop: anyio.Event) -> Application | None:
     """Return the trained application, or None if `stop` is set before it is ready.
 
     Trains in a daemon thread, the only kind that a process can leave without waiting for it.
     """
-    outcome: concurrent.futures.Future[Starlette] = concurrent.futures.Future()
+    outcome: concurrent.futures.Future[Application] = concurrent.futures.Future()
     outcome.set_running_or_notify_cancel()  # from now on nobody can cancel it under the thread
 
     def work() -> None:
@@ -89,7 +87,7 @@ async def _built(settings: EmulatorSettings, stop: anyio.Event) -> Starlette | N
         stopped.cancel()
 
 
-def _build(settings: EmulatorSettings) -> Starlette:
+def _build(settings: EmulatorSettings) -> Application:
     data = load(settings)
     resources = Resources(settings)
     answers = Answers(settings, data, resources)
@@ -99,47 +97,66 @@ def _build(settings: EmulatorSettings) -> Starlette:
         len(data.user_ids),
         len(data.item_ids),
     )
-    return application(answers, Control(resources))
+    return assembled(
+        settings,
+        answers,
+        resources,
+        filters={each.name: each.expression for each in settings.filters},
+    )
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, which tells when it accepts connections."""
+def assembled(
+    settings: EmulatorSettings, answers: Answers, resources: Resources, filters: Mapping[str, str]
+) -> Application:
+    """Return the application over trained answers; `filters` has expressions by name."""
+    now_s = time.monotonic()
+    everything = [*resources.campaigns, *resources.recommenders]
+    minimums = {each.arn: each.requests_per_s_min for each in everything}
+    capacity = Capacity(settings.capacity, minimums, now_s)
+    updates = Updates(capacity)
+    return Application(
+        answers,
+        Control(resources, filters=filters, updates=updates),
+        signatures=Signatures(settings.credentials, settings.region),
+        capacity=capacity,
+        updates=updates,
+        weather=Weather(settings.weather, now_s),
+        arns=frozenset(minimums),
+    )
 
-    def __init__(self, app: Starlette) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                log_level=logging.WARNING,
-                server_header=False,
-                timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=_SHUTDOWN_S,
-                backlog=_BACKLOG,
-            )
-        )
-        self.accepting = anyio.Event()
 
-    async def run_until_told(self, listener: socket.socket) -> None:
-        """Serve until `should_exit`; a cancelled task group waits for the orderly end."""
-        with anyio.CancelScope(shield=True):
-            await self.serve(sockets=[listener])
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.accepting.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to whoever runs the event loop."""
+@contextlib.asynccontextmanager
+async def _accepting(app: Application, listener: socket.socket) -> AsyncIterator[None]:
+    """Answer what comes through the listener; at the end give the answers under way a second."""
+    connections: set[Connection] = set()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(app.handle, connections, keep_alive_s=KEEP_ALIVE_S),
+        sock=listener,
+        backlog=_BACKLOG,
+    )
+    try:
         yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            server.close()
+            await _finished(connections)
+
+
+async def _finished(connections: set[Connection]) -> None:
+    await asyncio.sleep(0)  # connections that have just been accepted become known
+    last = list(connections)
+    for connection in last:
+        connection.finish()
+    with anyio.move_on_after(_SHUTDOWN_S):
+        for connection in last:
+            await connection.lost.wait()
+    for connection in last:
+        connection.abort()
+        await connection.lost.wait()
 
 
 @contextlib.contextmanager
-def _bound(host: str, port: int) -> Iterator[socket.socket]:
+def _bound(host: str, port: int, *, signed: bool) -> Iterator[socket.socket]:
     """Yield a listening socket's beginnings: bound, so that a port in use is found out at once."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -158,8 +175,9 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
         if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
             _log.warning(
                 "THE EMULATOR LISTENS ON %s, NOT ON LOOPBACK: whoever reaches this machine can "
-                "call it, and it asks nobody for credentials",
+                "call it%s",
                 address[0],
+                "" if signed else ", and it asks nobody for credentials",
             )
         yield listener
 

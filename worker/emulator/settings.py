@@ -7,11 +7,12 @@ emulator is ever started.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
-from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Recipe
+from worker.emulator.conditions import CapacitySettings, CredentialSettings, WeatherSettings
+from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Kind, Recipe
 
 
 def _known(name: str, table: dict[str, Recipe], what: str) -> str:
@@ -67,13 +68,30 @@ class RecommenderSettings(BaseModel, frozen=True, extra="forbid"):
     )
 
 
-DEFAULT_CAMPAIGNS: Final = (
-    CampaignSettings(name="user-personalization", recipe="aws-user-personalization", metadata=True),
-    CampaignSettings(name="personalized-ranking", recipe="aws-personalized-ranking", metadata=True),
-    CampaignSettings(name="similar-items", recipe="aws-similar-items", metadata=True),
-    CampaignSettings(name="next-best-action", recipe="aws-next-best-action"),
+class FilterSettings(BaseModel, frozen=True, extra="forbid"):
+    """One filter: a name and what it lets through."""
+
+    name: ResourceName = Field(description="Name in the ARN: .../filter/NAME.")
+    expression: Annotated[str, StringConstraints(min_length=1, max_length=2500)] = Field(
+        description="Filter expression, such as INCLUDE ItemID WHERE Items.YEAR >= 1990."
+    )  # lengths: shape FilterExpression of botocore's personalize model
+
+
+_PREFIX: Final = "aws-"
+
+DEFAULT_CAMPAIGNS: Final = tuple(
+    CampaignSettings(
+        name=name.removeprefix(_PREFIX), recipe=name, metadata=recipe.kind is not Kind.ACTION
+    )
+    for name, recipe in CAMPAIGN_RECIPES.items()
 )
-"""What exists when neither campaigns nor recommenders are declared."""
+"""What exists when neither campaigns nor recommenders are declared: every recipe."""
+
+DEFAULT_RECOMMENDERS: Final = tuple(
+    RecommenderSettings(name=name.removeprefix(_PREFIX), use_case=name, metadata=True)
+    for name in USE_CASES
+)
+"""What exists when neither campaigns nor recommenders are declared: every domain use case."""
 
 
 class EmulatorSettings(BaseModel, frozen=True, extra="forbid"):
@@ -102,25 +120,53 @@ class EmulatorSettings(BaseModel, frozen=True, extra="forbid"):
     )
     port: int = Field(default=8765, ge=0, le=65535, description="TCP port; 0 picks a free one.")
     seed: int = Field(
-        default=1, ge=0, lt=2**63, description="Seed of made-up data and of action scores."
+        default=1, ge=0, lt=2**63, description="Seed of made-up data, action scores and chance."
     )
     region: Annotated[str, StringConstraints(pattern=r"^[a-z\d]+(-[a-z\d]+)*$")] = Field(
         default="us-east-1", description="Region in the ARNs."
     )
     campaigns: tuple[CampaignSettings, ...] = Field(
         default=(),
-        description="Campaigns. Without any campaign or recommender there are four: "
+        description="Campaigns. Without any campaign or recommender there is one for every recipe, "
+        "named as the recipe without its aws-: "
         + ", ".join(campaign.name for campaign in DEFAULT_CAMPAIGNS)
         + ".",
     )
     recommenders: tuple[RecommenderSettings, ...] = Field(
-        default=(), description="Domain recommenders."
+        default=(),
+        description="Domain recommenders. Without any campaign or recommender there is one for "
+        "every use case, named as the use case without its aws-: "
+        + ", ".join(recommender.name for recommender in DEFAULT_RECOMMENDERS)
+        + ".",
+    )
+    filters: tuple[FilterSettings, ...] = Field(
+        default=(), description="Filters that requests and promotions can name."
+    )
+
+    unknown_context: Literal["refuse", "ignore"] = Field(
+        default="refuse",
+        description="What happens to context keys that are no columns of the interactions.",
+    )
+    unknown_item_score: Literal["absent", "zero"] = Field(
+        default="absent", description="Score of ranked items that are not in the catalogue."
+    )
+    credentials: tuple[CredentialSettings, ...] = Field(
+        default=(),
+        description="Keys whose signatures are verified. None: nobody's signature is.",
+    )
+    capacity: CapacitySettings | None = Field(
+        default=None, description="Quotas and scaling. Absent: no call is throttled."
+    )
+    weather: WeatherSettings | None = Field(
+        default=None, description="Latency and faults. Absent: none."
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> EmulatorSettings:
         _refuse_duplicates("campaigns", (campaign.name for campaign in self.campaigns))
         _refuse_duplicates("recommenders", (each.name for each in self.recommenders))
+        _refuse_duplicates("credentials", (each.access_key_id for each in self.credentials))
+        _refuse_duplicates("filters", (each.name for each in self.filters))
         alone = [key for key in ("items", "users") if getattr(self, key) is not None]
         if alone and self.interactions is None:
             msg = (

@@ -32,13 +32,19 @@ _SECOND_WORDS: Final = (
 )  # fmt: skip
 _HISTORY_MEDIAN: Final = 40  # films per user
 _TASTE_WEIGHT: Final = 3.0  # how much a liked genre matters, against a popularity of about 1
+_CONTEXTS: Final = {
+    "DEVICE": ("phone", "tablet", "tv"),
+    "DAYPART": ("morning", "afternoon", "evening", "night"),
+}
+_CONTEXT_WEIGHT: Final = 1.0  # how much a genre leans to one of the values
 _FIRST_TIMESTAMP: Final = 1_700_000_000  # 2023-11-14, in seconds
 
 
 def synthetic_tables(*, seed: int) -> tuple[pa.Table, pa.Table]:
     """Return (interactions, items) in the service's schemas, the same for the same seed.
 
-    Interactions: USER_ID, ITEM_ID, TIMESTAMP in seconds, EVENT_TYPE; nobody watches a film twice.
+    Interactions: USER_ID, ITEM_ID, TIMESTAMP in seconds, EVENT_TYPE, and DEVICE and DAYPART, on
+    which the genre depends; nobody watches a film twice.
     Items: ITEM_ID, TITLE, GENRES (joined with "|"), YEAR.
     """
     random = np.random.default_rng(seed)
@@ -62,9 +68,31 @@ def synthetic_tables(*, seed: int) -> tuple[pa.Table, pa.Table]:
             "ITEM_ID": items,
             "TIMESTAMP": np.array(times, dtype=np.int64) + _FIRST_TIMESTAMP,
             "EVENT_TYPE": ["watch"] * len(users),
+            **_contexts(items, item_ids, belongs, seed=seed),
         }
     )
     return interactions, _items(random, item_ids, belongs)
+
+
+def _contexts(
+    items: list[str],
+    item_ids: npt.NDArray[np.str_],
+    belongs: npt.NDArray[np.float64],
+    *,
+    seed: int,
+) -> dict[str, list[str]]:
+    """Return where and when each of the interactions with `items` happened.
+
+    From a generator of their own, so that films and audience are what they are without them.
+    """
+    random = np.random.default_rng([seed, 1])
+    rows = np.searchsorted(item_ids, np.array(items))
+    columns = {}
+    for name, values in _CONTEXTS.items():
+        leaning = random.normal(scale=_CONTEXT_WEIGHT, size=(len(_GENRES), len(values)))
+        chosen = (belongs @ leaning)[rows] + random.gumbel(size=(len(rows), len(values)))
+        columns[name] = np.array(values)[chosen.argmax(axis=1)].tolist()
+    return columns
 
 
 def _item_genres(random: np.random.Generator) -> npt.NDArray[np.float64]:

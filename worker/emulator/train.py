@@ -57,10 +57,15 @@ class Model:
         """Return the codes of the items that a user has interacted with, each once."""
         return self.seen_items[self.seen_start[user] : self.seen_start[user + 1]]
 
-    def weights(self, user: int) -> tuple[Floats, float]:
-        """Return every item's weight for a user, and their sum: a score is a weight over it."""
+    def weights(self, user: int, lift: Floats | None = None) -> tuple[Floats, float]:
+        """Return every item's weight for a user, and their sum: a score is a weight over it.
+
+        `lift` is added to the logits: what the context of the request changes.
+        """
         logits = (np.float32(self.scale) * self.user_vectors[user]) @ self.item_vectors
         logits += self.appeal
+        if lift is not None:
+            logits += lift
         return as_weights(logits, self.seen(user), self.repeat_rate)
 
 
@@ -127,7 +132,8 @@ def _even(users: _Doubles, items: _Doubles) -> _Doubles:
     covariance = np.atleast_2d(np.cov(items, ddof=0))
     variance = ((users @ covariance) * users).sum(axis=1)
     deviation = np.sqrt(variance.clip(min=0.0))
-    typical = float(np.median(deviation))
+    active = users.any(axis=1)  # users of the users data set alone have no tastes
+    typical = float(np.median(deviation[active]))
     evened: _Doubles = users / np.maximum(deviation, 0.2 * typical or 1.0)[:, None]
     return evened
 
@@ -139,8 +145,9 @@ def _scale(model: Model) -> float:
     thumb through the developer guide's example of three films and published answers of the service;
     it changes scores, hardly ever their order.
     """
-    users, items = model.user_vectors.shape[0], model.item_vectors.shape[1]
-    sample = np.unique(np.linspace(0, users - 1, _SAMPLE_USERS).astype(int)).tolist()
+    items = model.item_vectors.shape[1]
+    active = np.flatnonzero(np.diff(model.seen_start))
+    sample = active[np.unique(np.linspace(0, len(active) - 1, _SAMPLE_USERS).astype(int))].tolist()
     low, high = _SCALE_RANGE
     for _ in range(_SCALE_STEPS):
         middle = (low * high) ** 0.5

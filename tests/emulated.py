@@ -1,0 +1,78 @@
+"""An emulator without its server, for tests of what it answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from worker.emulator.answer import Answers
+from worker.emulator.data import load
+from worker.emulator.resources import Resources
+from worker.emulator.settings import EmulatorSettings
+
+ARN = "arn:aws:personalize:us-east-1:000000000000:"
+Items = list[dict[str, Any]]
+
+
+class Emulated:
+    """Answers of the default resources, on made-up data or on some tables."""
+
+    def __init__(
+        self, folder: Path | None = None, *, filters: dict[str, str] | None = None, **values: Any
+    ) -> None:
+        """Tables among the values are written to the folder."""
+        for name, value in values.items():
+            if isinstance(value, pa.Table) and folder is not None:
+                path = folder / f"{name}.parquet"
+                pq.write_table(value, path)
+                values[name] = str(path)
+        values["filters"] = [
+            {"name": name, "expression": text} for name, text in (filters or {}).items()
+        ]
+        settings = EmulatorSettings.model_validate(values)
+        self.data = load(settings)
+        self.answers = Answers(settings, self.data, Resources(settings))
+
+    def items(self, name: str, **members: Any) -> Items:
+        """GetRecommendations of a campaign, or of a recommender if that is what it is called."""
+        kind = "recommender" if name.startswith(("vod-", "ecomm-")) else "campaign"
+        request = {f"{kind}Arn": f"{ARN}{kind}/{name}"} | members
+        body = self.answers.get_recommendations(orjson.dumps(request))
+        found: Items = orjson.loads(body)["itemList"]
+        return found
+
+    def rank(self, name: str = "personalized-ranking", **members: Any) -> Items:
+        """GetPersonalizedRanking."""
+        request = {"campaignArn": f"{ARN}campaign/{name}"} | members
+        body = self.answers.get_personalized_ranking(orjson.dumps(request))
+        found: Items = orjson.loads(body)["personalizedRanking"]
+        return found
+
+    def actions(self, name: str = "next-best-action", **members: Any) -> Items:
+        """GetActionRecommendations."""
+        request = {"campaignArn": f"{ARN}campaign/{name}"} | members
+        body = self.answers.get_action_recommendations(orjson.dumps(request))
+        found: Items = orjson.loads(body)["actionList"]
+        return found
+
+
+def filter_arn(name: str) -> str:
+    """Return the ARN of a filter."""
+    return f"{ARN}filter/{name}"
+
+
+def ids(items: Items) -> list[str]:
+    """Return the IDs of items, in order."""
+    return [item["itemId"] for item in items]
+
+
+def promotion(percent: int, filter_name: str, **members: Any) -> Items:
+    """Return the member `promotions`."""
+    return [
+        {"name": "spring", "percentPromotedItems": percent, "filterArn": filter_arn(filter_name)}
+        | members
+    ]
