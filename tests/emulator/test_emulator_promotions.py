@@ -178,13 +178,6 @@ def test_promoted_items_come_with_metadata() -> None:
     assert all(int(item["metadata"]["YEAR"]) == year(item["itemId"]) for item in items)
 
 
-@pytest.mark.parametrize("name", ["personalized-ranking", "next-best-action"])
-def test_rankings_and_actions_promote_nothing(name: str) -> None:
-    with pytest.raises(ServiceFault) as caught:
-        made_up().items(name, userId="u0001", promotions=promotion(20, "sixties"))
-    assert caught.value.code == "InvalidInputException"
-
-
 def test_an_unknown_filter_of_a_promotion_is_not_found() -> None:
     with pytest.raises(ServiceFault) as caught:
         made_up().items("hrnn", userId="u0001", promotions=promotion(20, "other"))

@@ -33,6 +33,8 @@ Where AWS's documentation is silent, or silent about the wording, the emulator c
 * An item that inputList has twice is ranked once. Items that are not in the catalogue come last,
   in the order of the request, without a score, or with 0 if `unknown_item_score` says so. With a
   filter, a ranking has only items of the catalogue that pass it, and scores sum to 1 over them.
+* The numbers of campaigns, recommenders and filters are not limited; the 20 fields that all filters
+  together may go by are.
 * A filter of actions where items are returned or the other way round, one that goes by the user
   without a userId, one that goes by CurrentItem where no related items are asked for:
   InvalidInputException. filterValues without a filterArn are checked against the model and ignored.

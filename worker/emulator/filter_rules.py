@@ -6,7 +6,7 @@ FilterExpression of botocore's personalize model for the length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from worker.emulator.filter_grammar import (
@@ -24,6 +24,9 @@ LENGTH_MAX: Final = 2500
 
 FIELDS_MAX: Final = 10
 """Distinct fields of one filter (page filter-expression-guidelines-requirements)."""
+
+GROUP_FIELDS_MAX: Final = 20
+"""Distinct fields of all filters of a dataset group together (the same page)."""
 
 PARAMETER_LENGTH_MAX: Final = 50
 """Characters of a key of filterValues (botocore model personalize-runtime, FilterAttributeName)."""
@@ -92,6 +95,16 @@ def checked(text: str) -> tuple[Expression, ...]:
                         hint=f"a filter may have {FIELDS_MAX}, over all its expressions",
                     )
     return expressions
+
+
+def fields_of(expressions: Iterable[Expression]) -> frozenset[tuple[str, str]]:
+    """Return the distinct fields of expressions that keep the rules: (data set, name)."""
+    return frozenset(
+        (_STORED_IN.get(dataset_of(field), dataset_of(field)), field.name)
+        for expression in expressions
+        for condition in [*expression.conditions, *expression.user]
+        for field in _fields(condition)
+    )
 
 
 def _check_target(expression: Expression, first: Expression) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from worker.emulator.data import Data
 from worker.emulator.errors import invalid_input, not_found
-from worker.emulator.filters import Filter, compile_filter
+from worker.emulator.filters import Filter, compile_filters
 from worker.emulator.recipes import Kind, Recipe
 from worker.emulator.relevance import Allowed
 from worker.emulator.resources import Resources
@@ -16,8 +16,10 @@ class Filters:
     """Filters by ARN. Raises EmulatorError for an expression that is none."""
 
     def __init__(self, resources: Resources, data: Data) -> None:
+        declared = {each.name: each.expression for each in resources.filters}
+        compiled = compile_filters(declared, data) if declared else {}
         self._by_arn: dict[str, Filter] = {
-            each.arn: compile_filter(each.name, each.expression, data) for each in resources.filters
+            each.arn: compiled[each.name] for each in resources.filters
         }
 
     def check(self, arn: str, recipe: Recipe, *, user_id: str | None, item_id: str | None) -> None:

@@ -38,11 +38,11 @@ from typing import Final
 import numpy as np
 
 from worker.emulator.data import Data
-from worker.emulator.errors import invalid_input
+from worker.emulator.errors import EmulatorError, invalid_input
 from worker.emulator.filter_columns import Bools
 from worker.emulator.filter_grammar import BadExpression, Expression, Field
 from worker.emulator.filter_plan import LIST, NUMBER, Index, Request, Use, plan_rows, plan_user
-from worker.emulator.filter_rules import checked, dataset_of
+from worker.emulator.filter_rules import GROUP_FIELDS_MAX, checked, dataset_of, fields_of
 from worker.emulator.filter_values import Value, parse_values
 
 __all__ = ["Filter", "compile_filter", "compile_filters", "parse_values"]
@@ -67,6 +67,7 @@ class Filter:
             raise error.refusal(name, expression) from None
         self.target = "items" if expressions[0].target.upper() == "ITEMID" else "actions"
         self._size = (index.items if self.target == "items" else index.actions).size
+        self.fields = fields_of(expressions)
         self.parameters = frozenset(use.parameter for part in self._parts for use in part.uses)
         self.needs_user = any(part.on_events or part.on_user for part in self._parts)
         self.needs_item = any(part.on_item for part in self._parts)
@@ -173,9 +174,20 @@ def compile_filter(name: str, expression: str, data: Data) -> Filter:
 
 
 def compile_filters(expressions: Mapping[str, str], data: Data) -> dict[str, Filter]:
-    """Return filters by name; what they read of the data is prepared once for all of them."""
+    """Return filters by name; what they read of the data is prepared once for all of them.
+
+    Raises EmulatorError for a bad expression, or when all together go by more than
+    `GROUP_FIELDS_MAX` fields.
+    """
     index = Index(data)
-    return {name: Filter(name, expression, index) for name, expression in expressions.items()}
+    filters = {name: Filter(name, expression, index) for name, expression in expressions.items()}
+    fields = {field for each in filters.values() for field in each.fields}
+    if len(fields) > GROUP_FIELDS_MAX:
+        raise EmulatorError(
+            f"the filters go by {len(fields)} distinct fields",
+            hint=f"all filters of a dataset group together may have {GROUP_FIELDS_MAX}",
+        )
+    return filters
 
 
 def _check(use: Use, values: tuple[Value, ...]) -> None:
