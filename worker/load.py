@@ -129,8 +129,8 @@ def _advice(detail: ErrorDetails, root: type[BaseModel]) -> str:
             return f"{where}: is missing{_example(where)}"
         case _:
             message = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
-            seen = "" if isinstance(detail["input"], dict) else f" (seen: {detail['input']!r})"
-            return f"{where}: {message}{seen}"
+            is_shown = not isinstance(detail["input"], dict) and "credentials" not in detail["loc"]
+            return f"{where}: {message}" + (f" (seen: {detail['input']!r})" if is_shown else "")
 
 
 def _example(where: str) -> str:

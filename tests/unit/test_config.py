@@ -206,3 +206,10 @@ def test_a_file_for_the_emulator_needs_no_other_section(tmp_path: Path) -> None:
     path.write_text("[emulator]\nseed = 5\n")
     assert load_emulator_settings(path, settings=[], environ={}).seed == 5
     assert load_emulator_settings(None, settings=[], environ={}).seed == 1
+
+
+def test_a_wrong_secret_is_not_shown(tmp_path: Path) -> None:
+    credentials = [{"access_key_id": "AKIA0000000000000000", "secret_access_key": 123456789}]
+    with pytest.raises(ConfigError, match="secret_access_key") as caught:
+        load(tmp_path, with_keys(emulator={"credentials": credentials}))
+    assert "123456789" not in caught.value.what

@@ -13,7 +13,7 @@ import ipaddress
 import time
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import orjson
 from pydantic import ValidationError
@@ -45,6 +45,10 @@ class Admin:
         if not _is_loopback(request.peer):
             text = f"{PREFIX} is for clients on loopback; {request.peer} is not"
             raise ServiceFault("AccessDeniedException", 403, text)
+        if not _names_loopback(request.headers.get("host", "localhost")):
+            # A page in a browser may have its own name resolve to loopback; its Host gives it away.
+            text = f"{PREFIX} is asked for by a loopback address, such as http://127.0.0.1:8765"
+            raise ServiceFault("AccessDeniedException", 403, text)
         path, _, query = request.target.partition("?")
         match request.method, path.removeprefix(PREFIX):
             case "GET", "stats":
@@ -61,7 +65,9 @@ class Admin:
 
     def _report(self, query: str) -> bytes:
         asked = parse_qs(query).get("seconds", [str(SECONDS_MAX)])[-1]
-        if not (asked.isascii() and asked.isdecimal() and int(asked[:9]) <= SECONDS_MAX):
+        if not (
+            asked.isascii() and asked.isdecimal() and len(asked) < 4 and int(asked) <= SECONDS_MAX
+        ):
             raise invalid_input(f"seconds must be 0 to {SECONDS_MAX}; it is {asked!r}")
         report = self._stats.report(int(asked))
         capacity = self._capacity.state(self._clock())
@@ -80,6 +86,12 @@ class Admin:
 
     def _now(self) -> Answer:
         return Answer(status=200, content=self._weather.settings.model_dump_json().encode())
+
+
+def _names_loopback(host: str) -> bool:
+    """Tell whether the header Host is a loopback address or localhost, with or without a port."""
+    name = urlsplit(f"//{host}").hostname or ""
+    return name == "localhost" or _is_loopback(name)
 
 
 def _is_loopback(peer: str) -> bool:

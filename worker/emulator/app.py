@@ -77,6 +77,7 @@ class Application:
         if request.method == "POST" and path == "/":
             return _guarded(lambda: self._answer_control(request), JSON_1_1), FAIR, 0.0
         if path.startswith(PREFIX):
+            self._updates.settle(self._clock())  # an update that is due shows in the report
             return _guarded(lambda: self._admin.answer(request), REST_JSON), FAIR, 0.0
         text = f"no operation answers {request.method} {path}"
         return refusal(ServiceFault("UnknownOperationException", 404, text)), FAIR, 0.0

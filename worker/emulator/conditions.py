@@ -5,6 +5,7 @@ Light to import (pydantic only), as `settings`, which embeds these.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, SecretStr, StringConstraints, model_validator
@@ -136,12 +137,13 @@ class WeatherSettings(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _possible(self) -> WeatherSettings:
-        if (total := sum(self.error_shares.values())) > 1:
+        if (total := math.fsum(self.error_shares.values())) > 1:
             msg = f"error_shares are {total:g} in total; 1 is all there is"
             raise ValueError(msg)
-        if self.latency_ms_p99 is not None and not 0 < self.latency_ms_p50 <= self.latency_ms_p99:
+        p99 = self.latency_ms_p99
+        if p99 is not None and not 0.001 <= self.latency_ms_p50 <= p99:
             msg = (
-                f"latency_ms_p50 {self.latency_ms_p50:g} must be above 0 and at most "
+                f"latency_ms_p50 {self.latency_ms_p50:g} must be 0.001 at least, and at most "
                 f"latency_ms_p99 {self.latency_ms_p99:g}"
             )
             raise ValueError(msg)

@@ -94,7 +94,7 @@ DEFAULT_RECOMMENDERS: Final = tuple(
 """What exists when neither campaigns nor recommenders are declared: every domain use case."""
 
 
-class EmulatorSettings(BaseModel, frozen=True, extra="forbid"):
+class EmulatorSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """Everything the emulator can be told. All of it has a default.
 
     Raises pydantic's ValidationError for unknown keys, unknown recipes, names that fit no ARN,

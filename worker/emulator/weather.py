@@ -64,13 +64,18 @@ def fate(settings: WeatherSettings, number: int) -> Fate:
     )
 
 
+LATENCY_MAX_S: Final = 600.0
+"""Longest latency that is drawn: a wide lognormal has a tail of years."""
+
+
 def latency_s(settings: WeatherSettings, quantile: float) -> float:
     """Return the latency at a quantile, 0 <= quantile < 1, of the lognormal through p50 and p99."""
     p50_s = settings.latency_ms_p50 / 1000
     if settings.latency_ms_p99 is None:
         return p50_s
     sigma = math.log(settings.latency_ms_p99 / settings.latency_ms_p50) / _Z99
-    return p50_s * math.exp(sigma * _NORMAL.inv_cdf(max(quantile, 2**-64)))
+    latency = p50_s * math.exp(sigma * _NORMAL.inv_cdf(max(quantile, 2**-64)))
+    return min(latency, LATENCY_MAX_S)
 
 
 def stalled_s(stall: StallSettings | None, since_s: float) -> float:

@@ -1,0 +1,54 @@
+"""Who may ask the emulator about itself, and what no setting or answer gives away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from emulating import emulator, post
+from pydantic import ValidationError
+
+from worker.emulator.conditions import WeatherSettings
+from worker.emulator.settings import EmulatorSettings
+from worker.emulator.weather import LATENCY_MAX_S, latency_s
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with emulator() as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:8765", 200), ("localhost", 200), ("[::1]:80", 200), ("evil.example", 403)],
+)
+def test_only_loopback_names_may_ask(address: str, host: str, status: int) -> None:
+    """A page whose name resolves to loopback shows its name in Host."""
+    assert post(address, "/emulator/weather", method="GET", host=host)[0] == status
+
+
+@pytest.mark.parametrize("seconds", ["601", "-1", "x", "0" * 5000, "0000006001"])
+def test_a_span_that_is_none_is_refused(address: str, seconds: str) -> None:
+    status, _, body = post(address, f"/emulator/stats?seconds={seconds}", method="GET")
+    assert (status, b"seconds must be" in body) == (400, True)
+
+
+def test_the_widest_weather_has_an_end() -> None:
+    settings = WeatherSettings(latency_ms_p50=0.001, latency_ms_p99=600_000)
+    assert latency_s(settings, 1 - 2**-53) == LATENCY_MAX_S
+    with pytest.raises(ValidationError, match=r"0\.001 at least"):
+        WeatherSettings(latency_ms_p50=1e-300, latency_ms_p99=600_000)
+
+
+def test_shares_that_add_to_one_are_allowed() -> None:
+    shares = {"InternalFailure": 0.33, "ServiceUnavailable": 0.56, "ThrottlingException": 0.11}
+    assert WeatherSettings.model_validate({"error_shares": shares}).error_shares
+
+
+@pytest.mark.parametrize("key", ["secret_access_key", "secret_acces_key"])
+def test_a_wrong_setting_gives_no_secret_away(key: str) -> None:
+    credentials = [{"access_key_id": "AKIA0000000000000000", key: 123456789}]
+    with pytest.raises(ValidationError) as caught:
+        EmulatorSettings.model_validate({"credentials": credentials})
+    assert "123456789" not in str(caught.value)
