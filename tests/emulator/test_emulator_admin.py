@@ -1,14 +1,18 @@
-"""Who may ask the emulator about itself, and what no setting or answer gives away."""
+"""Who may ask the emulator about itself, and odd input that must do no harm."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from emulating import emulator, post
 from pydantic import ValidationError
 
 from worker.emulator.conditions import WeatherSettings
+from worker.emulator.errors import EmulatorError
+from worker.emulator.server import serve
 from worker.emulator.settings import EmulatorSettings
 from worker.emulator.weather import LATENCY_MAX_S, latency_s
 
@@ -52,3 +56,19 @@ def test_a_wrong_setting_gives_no_secret_away(key: str) -> None:
     with pytest.raises(ValidationError) as caught:
         EmulatorSettings.model_validate({"credentials": credentials})
     assert "123456789" not in str(caught.value)
+
+
+def test_http_1_0_is_not_told_to_continue(address: str) -> None:
+    """RFC 9110, 10.1.1: a server ignores the expectation of an HTTP/1.0 request."""
+    where = urlsplit(address)
+    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+        connection.sendall(
+            b"POST /recommendations HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}"
+        )
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_host_that_is_no_name_is_an_error_with_advice() -> None:
+    with pytest.raises(EmulatorError, match="cannot listen on") as caught:
+        await serve(EmulatorSettings(host="a..b", port=0), on_ready=print)
+    assert "emulator.host" in caught.value.hint

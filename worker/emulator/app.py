@@ -71,6 +71,17 @@ class Application:
 
     def handle(self, request: Request) -> tuple[Answer, Fate, float]:
         """Return the answer, its fate, and the seconds to wait before it is sent."""
+        fate, wait_s = FAIR, 0.0
+
+        def answered() -> Answer:
+            nonlocal fate, wait_s
+            answer, fate, wait_s = self._handled(request)
+            return answer
+
+        # A bug anywhere fails one request; the connection and the others on it go on.
+        return _guarded(answered, REST_JSON), fate, wait_s
+
+    def _handled(self, request: Request) -> tuple[Answer, Fate, float]:
         path = request.target.partition("?")[0]
         if request.method == "POST" and path in self._runtime:
             return self._answer_runtime(request, *self._runtime[path])

@@ -88,15 +88,21 @@ class Scaling:
         self.provisioned = max(self.provisioned, minimum)
 
     def _judge(self, load: float) -> None:
-        self._above = [*self._above, load] if load > self.provisioned else []
-        self._below = [*self._below, load] if load < self.provisioned else []
+        for loads, belongs in (
+            (self._above, load > self.provisioned),
+            (self._below, load < self.provisioned),
+        ):
+            if belongs:
+                loads.append(load)
+            else:
+                loads.clear()
         if len(self._above) * self._slice_s >= self._out_s - _SLACK:
             average = sum(self._above) / len(self._above)
             self.provisioned = max(self.minimum, min(average, self._rate_max))
-            self._above = []
+            self._above.clear()
         elif len(self._below) * self._slice_s >= self._in_s - _SLACK:
             self.provisioned = max(self.minimum, *self._below)
-            self._below = []
+            self._below.clear()
 
 
 class Capacity:

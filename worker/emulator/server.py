@@ -163,6 +163,8 @@ def _bound(host: str, port: int, *, signed: bool) -> Iterator[socket.socket]:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
+    except UnicodeError as error:  # a name that IDNA refuses
+        raise _cannot_listen(host, port, OSError(errno.EINVAL, str(error))) from error
     except OSError as error:
         raise _cannot_listen(host, port, error) from error
     with listener:

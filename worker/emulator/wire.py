@@ -5,8 +5,8 @@ alive, answers pipelined requests in their order, reads chunked bodies and says 
 
 Limits: 64 KiB of request line and headers (431), `BODY_BYTES_MAX` of body (413, sent when the body
 has been read and thrown away, or at once to a client that waits for 100 Continue), 64 MiB of either
-for one request (the connection is cut), `PIPELINED_MAX` requests read ahead. What is not HTTP gets
-400 and the end of the connection.
+for one request (the connection is cut); reading pauses while `PIPELINED_MAX` requests wait. What is
+not HTTP gets 400 and the end of the connection.
 """
 
 from __future__ import annotations
@@ -148,6 +148,8 @@ class Connection(asyncio.Protocol):
         self._head_done = True
         if self._deaf:
             return
+        if self._parser.get_http_version() == "1.0":
+            self._headers.pop("expect", None)  # RFC 9110, 10.1.1
         if self._head_bytes + len(self._target) > HEAD_BYTES_MAX:
             self._refuse(head_too_long())
         elif self._headers.get("expect", "").lower() == "100-continue":
@@ -289,10 +291,10 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _end_if_idle(self) -> None:
-        if self._answering or self._waiting:
+        if self._answering or (self._waiting and self._writable):
             self._active_s = self._loop.time()
         left_s = self._active_s + self._keep_alive_s - self._loop.time()
         if left_s <= 0:
-            self._transport.close()
+            self._transport.abort()  # close() would wait for a client that does not read
         else:
             self._idle_timer = self._loop.call_later(left_s, self._end_if_idle)
