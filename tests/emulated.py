@@ -16,6 +16,19 @@ from worker.emulator.settings import EmulatorSettings
 
 ARN = "arn:aws:personalize:us-east-1:000000000000:"
 Items = list[dict[str, Any]]
+# One resource of each kind, under names of the tests' own.
+DECLARED = EmulatorSettings.model_validate(
+    {
+        "campaigns": [
+            {"name": "user", "recipe": "aws-user-personalization-v2", "metadata": True},
+            {"name": "ranking", "recipe": "aws-personalized-ranking-v2", "metadata": True},
+            {"name": "similar", "recipe": "aws-similar-items", "metadata": True},
+            {"name": "action", "recipe": "aws-next-best-action"},
+            {"name": "popular", "recipe": "aws-popularity-count"},
+        ],
+        "recommenders": [{"name": "top-picks", "use_case": "aws-vod-top-picks"}],
+    }
+)
 
 
 class Emulated:

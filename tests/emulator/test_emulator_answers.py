@@ -9,25 +9,13 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pytest
+from emulated import DECLARED
 
 from worker.emulator.answer import Answers
 from worker.emulator.data import load
 from worker.emulator.resources import Resources
-from worker.emulator.settings import EmulatorSettings
 
 PREFIX = "arn:aws:personalize:us-east-1:000000000000:"
-DECLARED = EmulatorSettings.model_validate(
-    {
-        "campaigns": [
-            {"name": "user", "recipe": "aws-user-personalization-v2", "metadata": True},
-            {"name": "ranking", "recipe": "aws-personalized-ranking-v2", "metadata": True},
-            {"name": "similar", "recipe": "aws-similar-items", "metadata": True},
-            {"name": "action", "recipe": "aws-next-best-action"},
-            {"name": "popular", "recipe": "aws-popularity-count"},
-        ],
-        "recommenders": [{"name": "top-picks", "use_case": "aws-vod-top-picks"}],
-    }
-)
 
 
 def new_answers() -> Answers:

@@ -10,6 +10,7 @@ import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
+from emulated import DECLARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,21 +19,8 @@ from worker.emulator.control import Control
 from worker.emulator.data import load
 from worker.emulator.errors import ServiceFault
 from worker.emulator.resources import Resources
-from worker.emulator.settings import EmulatorSettings
 
 PREFIX = "arn:aws:personalize:us-east-1:000000000000:"
-DECLARED = EmulatorSettings.model_validate(
-    {
-        "campaigns": [
-            {"name": "user", "recipe": "aws-user-personalization-v2", "metadata": True},
-            {"name": "ranking", "recipe": "aws-personalized-ranking-v2", "metadata": True},
-            {"name": "similar", "recipe": "aws-similar-items", "metadata": True},
-            {"name": "action", "recipe": "aws-next-best-action"},
-            {"name": "popular", "recipe": "aws-popularity-count"},
-        ],
-        "recommenders": [{"name": "top-picks", "use_case": "aws-vod-top-picks"}],
-    }
-)
 MODEL = ServiceModel(Loader().load_service_model("personalize-runtime", "service-2"))
 OPERATIONS = {
     "GetRecommendations": Answers.get_recommendations,

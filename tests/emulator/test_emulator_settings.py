@@ -60,12 +60,14 @@ def test_wrong_settings_are_refused_with_a_message_that_helps(
 
 
 def test_a_campaign_and_a_recommender_may_share_a_name() -> None:
-    EmulatorSettings.model_validate(
+    name = USER_PERSONALIZATION["name"]
+    settings = EmulatorSettings.model_validate(
         {
             "campaigns": [USER_PERSONALIZATION],
-            "recommenders": [{"name": "home", "use_case": "aws-vod-top-picks"}],
+            "recommenders": [{"name": name, "use_case": "aws-vod-top-picks"}],
         }
     )
+    assert settings.campaigns[0].name == settings.recommenders[0].name == name
 
 
 def test_without_declared_resources_every_recipe_has_a_campaign_under_its_short_name() -> None:

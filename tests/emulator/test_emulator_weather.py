@@ -227,7 +227,8 @@ def test_the_weather_can_be_read_and_set(address: str) -> None:
 
 def test_the_control_plane_has_no_weather(address: str) -> None:
     set_weather(address, error_shares={"InternalFailure": 1})
-    client("personalize", address).describe_campaign(campaignArn=USER)
+    described = client("personalize", address).describe_campaign(campaignArn=USER)
+    assert described["campaign"]["status"] == "ACTIVE"
 
 
 def test_the_same_weather_strikes_the_same_requests_again(address: str) -> None:

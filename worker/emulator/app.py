@@ -108,6 +108,7 @@ class Application:
         outcome = Outcome.SERVED
 
         def answered() -> Answer:
+            """Answer, and note at each step what a fault there would count as."""
             nonlocal outcome
             outcome = Outcome.REFUSED
             self._signatures.verify(request, name)
