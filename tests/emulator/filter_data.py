@@ -1,4 +1,4 @@
-"""Small data sets for the tests of filters."""
+"""Small data sets for the tests of filters, and filters over them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from worker.emulator.data import Data
+from worker.emulator.filters import Filter, compile_filters
 
 
 def made(
@@ -40,3 +41,33 @@ def made(
         user_table=tables["u"],
         action_table=tables["a"],
     )
+
+
+def compile_filter(name: str, expression: str, data: Data) -> Filter:
+    """Return the filter that an expression means for these data sets."""
+    return compile_filters({name: expression}, data)[name]
+
+
+FILMS = made(
+    events=[(0, 0, 1, "Watch"), (0, 1, 2, "click"), (0, 2, 3, None), (1, 3, 1, "click")],
+    items={
+        "GENRE": ["Comedy|Drama", "Comedy", "Drama|War", "War", None],
+        "YEAR": [1970, 1980, 1990, None, 2010],
+        "AS_TEXT": ["1970", "1980", "1990", None, "02010"],
+        "PRICE": [1.0, 2.5, float("nan"), 1.0, None],
+    },
+    users={"AGE": [30, None, 50], "TIER": ["Premium", "Basic|Trial", None]},
+    actions={"KIND": ["call", "mail"], "VALUE": [1, 5]},
+)
+
+
+def shown(
+    expression: str,
+    values: Mapping[str, str] | None = None,
+    *,
+    user: int | None = None,
+    item: int | None = None,
+    data: Data = FILMS,
+) -> list[int]:
+    mask = compile_filter("f", expression, data).mask(values or {}, user=user, item=item)
+    return [code for code, may in enumerate(mask.tolist()) if may]

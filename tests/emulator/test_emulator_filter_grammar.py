@@ -6,11 +6,10 @@ from functools import cache
 
 import pyarrow as pa
 import pytest
-from filter_data import made
+from filter_data import compile_filter, made
 
 from worker.emulator.data import Data
 from worker.emulator.errors import EmulatorError
-from worker.emulator.filters import compile_filter
 
 
 @cache
@@ -26,6 +25,8 @@ def shop() -> Data:
             "PRICE": [1.5, 2.0],
             "CREATION_TIMESTAMP": [1, 2],
             "IN_STOCK": [True, False],
+            "TAGS": [["a", "b"], []],
+            "STOCK": ["-1.5e3", "n/a"],
             "ADDED": pa.array([1, 2], pa.timestamp("s")),
             **{f"F{n}": ["x", "y"] for n in range(11)},
         },
@@ -93,7 +94,9 @@ def test_what_the_service_takes_is_taken(expression: str) -> None:
         ("INCLUDE ItemID WHERE Items.GENRE IN ()", 37, "a quoted string", "write it like"),
         ('INCLUDE ItemID WHERE Items.GENRE IN ("a",)', 41, "a quoted string", "write it like"),
         ("INCLUDE ItemID WHERE Items.GENRE IN (a)", 37, "a quoted string", "write it like"),
-        ('INCLUDE ItemID WHERE Items.GENRE IN ("a', 37, "a quoted string", "write it like"),
+        ('INCLUDE ItemID WHERE Items.GENRE IN ("a', 37, "a quote that is not closed", "write it"),
+        ("INCLUDE ItemID WHERE " + "9" * 99, 21, f"unexpected '{'9' * 30}' where", "write it like"),
+        ("INCLUDE ItemID WHERE Items.YEAR > 1 IFCurrentUser.AGE > 1", 36, "wants", "write it like"),
         ('INCLUDE ItemID WHERE Items.GENRE IN "a"', 36, "wants (", "write it like"),
         ('INCLUDE ItemID WHERE Items.GENRE ("a")', 33, "a comparison", "write it like"),
         ("INCLUDE ItemID WHERE (Items.YEAR > 1)", 21, "unexpected '('", "no parentheses"),
@@ -165,11 +168,13 @@ def test_what_the_service_takes_is_taken(expression: str) -> None:
             "USER_ID, AGE",
         ),
         ("INCLUDE ActionID WHERE Actions.NOPE > 1", 23, "actions data set has no", "VALUE"),
-        ("INCLUDE ItemID WHERE Items.GENRE > 1", 21, "is text", "NOT IN"),
+        ("INCLUDE ItemID WHERE Items.GENRE > 1", 21, "is text such as 'x'", "NOT IN"),
+        ("INCLUDE ItemID WHERE Items.STOCK > 1", 21, "is text such as 'n/a'", "empty"),
         ("INCLUDE ItemID WHERE Items.YEAR > CurrentItem.GENRE", 34, "is text", "NOT IN"),
         ('INCLUDE ItemID WHERE Items.YEAR > "1970"', 34, "a string in a comparison", "without"),
         ('INCLUDE ItemID WHERE Items.IN_STOCK IN ("True")', 21, "type bool", '"True"'),
         ("INCLUDE ItemID WHERE Items.ADDED > 1", 21, "type timestamp", "seconds"),
+        ('INCLUDE ItemID WHERE Items.TAGS IN ("a")', 21, "type list", "one text with |"),
         (
             "INCLUDE ItemID WHERE Items.YEAR > 1 IF CurrentUser.MEMBERSHIP > 1",
             39,
@@ -212,3 +217,11 @@ def test_a_long_expression_is_shown_around_the_place() -> None:
     _, shown, caret = caught.value.what.split("\n")
     assert len(shown) < 100
     assert shown[caret.index("^")] == "?"
+
+
+def test_what_does_not_print_is_shown_as_a_space() -> None:
+    with pytest.raises(EmulatorError) as caught:
+        compile_filter("f", "INCLUDE\x1b[31m ItemID", shop())
+    _, shown, caret = caught.value.what.split("\n")
+    assert shown == "    INCLUDE [31m ItemID"
+    assert caret == "           ^"

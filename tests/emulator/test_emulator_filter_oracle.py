@@ -10,12 +10,11 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import pyarrow as pa
-from filter_data import made
+from filter_data import compile_filter, made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.emulator import filter_columns
-from worker.emulator.filters import compile_filter
 
 STEADY = settings(deadline=None, derandomize=True, max_examples=400)
 USERS, ITEMS, RECENT = 2, 6, 2
@@ -65,11 +64,8 @@ class Cond:
             return False
         if self.op in COMPARE:
             return bool(COMPARE[self.op](cell, values))
-        wanted = values.split("|") if isinstance(values, str) else values
-        if not isinstance(wanted, list):
-            wanted = [str(wanted)]
-        cells = cell.split("|") if isinstance(cell, str) else [str(cell)]
-        shared = any(value in wanted for value in cells)
+        wanted = values if isinstance(values, list) else written(values)
+        shared = any(value in wanted for value in written(cell))
         return shared == (self.op == "IN")
 
 
@@ -87,6 +83,10 @@ class Expr:
 
     def conds(self) -> Iterable[Cond]:
         return [*(cond for group in self.any_of for cond in group), *self.user]
+
+
+def written(cell: str | float) -> list[str]:
+    return cell.split("|") if isinstance(cell, str) else [f"{cell:g}"]
 
 
 def is_null(cell: Any) -> bool:
@@ -109,10 +109,10 @@ def conditions(draw: st.DrawFn, dataset: str) -> Cond:
         values = draw(st.lists(types, min_size=1, max_size=2))
         return Cond(dataset, "EVENT_TYPE", draw(st.sampled_from(["IN", "NOT IN"])), values, None)
     if draw(st.booleans()):
-        field = draw(st.sampled_from(["G", "H", "N"]))
+        field = draw(st.sampled_from(["G", "H", "N", "F"]))
         member = draw(st.sampled_from(["IN", "NOT IN"]))
         if dataset == "Items" and draw(st.booleans()):
-            return Cond(dataset, field, member, draw(st.sampled_from(["G", "H", "N"])), None)
+            return Cond(dataset, field, member, draw(st.sampled_from(["G", "H", "N", "F"])), None)
         return Cond(dataset, field, member, draw(LIST), None)
     compared = draw(st.sampled_from(["N", "F"]))
     comparison = draw(st.sampled_from(sorted(COMPARE)))

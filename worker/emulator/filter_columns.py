@@ -23,14 +23,30 @@ RECENT_MAX: Final = 100
 """Interactions per user and event type that filters see (page filter-expressions)."""
 
 _SEPARATOR: Final = "|"  # between the values of one cell (page for categorical metadata)
+_NUMBER: Final = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
+_SHOWN_MAX: Final = 30  # characters of an example
 
 
-class Texts:
-    """A column as sets of strings: a cell "a|b" holds a and b, a null one nothing."""
+class Cells:
+    """A column as lists of strings: a cell "a|b" holds a and b, a null one nothing."""
 
     def __init__(self, cells: Any, *, single: bool) -> None:
         self._cells = cells
         self._single = single
+
+    def at(self, row: int) -> list[str]:
+        """Return the values of one row."""
+        text = self._cells[row].as_py()
+        if text is None:
+            return []
+        return [text] if self._single else text.split(_SEPARATOR)
+
+
+class Texts(Cells):
+    """Cells, and which rows hold a value."""
+
+    def __init__(self, cells: Any, *, single: bool) -> None:
+        super().__init__(cells, single=single)
         self.present: Bools = cells.is_valid().to_numpy(zero_copy_only=False)
         if single:
             values, rows = cells.drop_null(), np.flatnonzero(self.present)
@@ -40,7 +56,7 @@ class Texts:
         encoded = values.dictionary_encode()
         codes = encoded.indices.to_numpy()
         self._rows: _Ints = rows[np.argsort(codes, kind="stable")]
-        self._start = np.concatenate([[0], np.cumsum(np.bincount(codes))]).tolist()
+        self._start = np.concatenate([[0], np.cumsum(np.bincount(codes))])
         self._codes = {value: n for n, value in enumerate(encoded.dictionary.to_pylist())}
 
     def holding(self, values: Iterable[str]) -> Bools:
@@ -51,13 +67,6 @@ class Texts:
             if code is not None:
                 mask[self._rows[self._start[code] : self._start[code + 1]]] = True
         return mask
-
-    def cell(self, row: int) -> list[str]:
-        """Return the values of one row."""
-        text = self._cells[row].as_py()
-        if text is None:
-            return []
-        return [text] if self._single else text.split(_SEPARATOR)
 
 
 class Numbers:
@@ -120,12 +129,15 @@ class Columns:
         found: pa.DataType = kind.value_type if isinstance(kind, pa.DictionaryType) else kind
         return found
 
-    def texts(self, spelling: str) -> Texts:
+    def cells(self, spelling: str) -> Cells:
         """Return a column of texts or numbers; numbers are written as in metadataColumns."""
+        return Cells(self._plain(spelling).cast(pa.string()), single=self._is_id(spelling))
+
+    def texts(self, spelling: str) -> Texts:
+        """Return the same in a form that finds rows."""
         if spelling not in self._texts:
-            cells = self._cells(spelling).cast(pa.string())
-            is_id = spelling == self.names[0]  # one ID, whatever is in it
-            self._texts[spelling] = Texts(cells, single=is_id)
+            cells = self._plain(spelling).cast(pa.string())
+            self._texts[spelling] = Texts(cells, single=self._is_id(spelling))
         return self._texts[spelling]
 
     def numbers(self, spelling: str) -> Numbers | None:
@@ -134,15 +146,29 @@ class Columns:
         Text that is all numbers counts, because a CSV file has no types.
         """
         if spelling not in self._numbers:
-            self._numbers[spelling] = _numbers(self._cells(spelling), self.kind(spelling))
+            self._numbers[spelling] = _numbers(self._plain(spelling), self.kind(spelling))
         return self._numbers[spelling]
 
-    def _cells(self, spelling: str) -> Any:
-        cells: Any = self._table.column(spelling)
-        return cells.cast(self.kind(spelling)).combine_chunks()
+    def no_number(self, spelling: str) -> str:
+        """Return the first text of a column that is no number, as an example."""
+        texts: Any = self._plain(spelling).cast(pa.string())
+        others = texts.filter(pc.invert(pc.match_substring_regex(texts, _NUMBER)))
+        return others[0].as_py()[:_SHOWN_MAX] if len(others) else ""
+
+    def _is_id(self, spelling: str) -> bool:
+        return spelling == self.names[0]  # it holds one value, whatever is in it
+
+    def _plain(self, spelling: str) -> Any:
+        kind, column = self.kind(spelling), self._table.column(spelling)
+        cells: Any = column.cast(kind).combine_chunks()
+        if pa.types.is_floating(kind):  # NaN counts as null
+            return pc.if_else(pc.is_nan(cells.cast(pa.float64())), None, cells)
+        return cells
 
 
 def _numbers(cells: Any, kind: pa.DataType) -> Numbers | None:
+    if kind == pa.float32():  # the number as it was written: 1.1, not 1.100000023841858
+        cells = cells.cast(pa.string())
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return Numbers(cells.cast(pa.float64()))
     wide = pa.uint64() if kind == pa.uint64() else pa.int64()

@@ -2,8 +2,8 @@
 
 Source: the developer guide's page creating-filter-expressions, and the expressions on its pages
 item-recommendation-filter-examples, action-recommendation-filter-examples and filter-real-time.
-What only the data can tell (which fields exist, which hold numbers) is checked in `filters`, what
-concerns an expression alone in `filter_rules`.
+What only the data can tell (which fields exist, which hold numbers) is checked in `filter_plan`,
+what concerns an expression alone in `filter_rules`.
 """
 
 from __future__ import annotations
@@ -19,27 +19,29 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 from worker.emulator.errors import EmulatorError
 
 # Words of the language match in any case. A field is one token, so that a data set's name may
-# begin with, or be, a word of the language. AND binds tighter than OR.
+# begin with, or be, a word of the language. AND binds tighter than OR. Terminals that begin with
+# an underscore are left out of the tree.
 _GRAMMAR: Final = r"""
     start: expression ("|" expression)*
-    expression: ACTION TARGET WHERE any_of ["IF"i all_of]
-    any_of: all_of (OR all_of)*
-    all_of: condition (AND condition)*
+    expression: ACTION TARGET _WHERE any_of [_IF all_of]
+    any_of: all_of (_OR all_of)*
+    all_of: condition (_AND condition)*
     condition: FIELD _operator
     _operator: membership "(" operand ("," operand)* ")"
              | membership FIELD
              | COMPARISON (operand | FIELD)
              | COMPARISON "(" operand ")"
-    membership: [NOT] IN
+    membership: [NOT] _IN
     operand: STRING | NUMBER | PARAMETER
 
     ACTION.2: /(INCLUDE|EXCLUDE)\b/i
     TARGET.2: /(ItemID|ActionID|UserID)\b/i
-    WHERE.2: /WHERE\b/i
-    AND.2: /AND\b/i
-    OR.2: /OR\b/i
     NOT.2: /NOT\b/i
-    IN.2: /IN\b/i
+    _WHERE.2: /WHERE\b/i
+    _AND.2: /AND\b/i
+    _OR.2: /OR\b/i
+    _IN.2: /IN\b/i
+    _IF.2: /IF\b/i
     FIELD.3: /[A-Za-z_]\w*\s*\.\s*\w+/
     COMPARISON: "<=" | ">=" | "!=" | "=" | "<" | ">"
     STRING: /"[^"]*"|'[^']*'/
@@ -52,12 +54,12 @@ _GRAMMAR: Final = r"""
 _NAMES: Final = {
     "ACTION": "INCLUDE or EXCLUDE",
     "TARGET": "ItemID or ActionID",
-    "WHERE": "WHERE",
-    "AND": "AND",
-    "OR": "OR",
     "NOT": "NOT",
-    "IN": "IN",
-    "IF": "IF",
+    "_WHERE": "WHERE",
+    "_AND": "AND",
+    "_OR": "OR",
+    "_IN": "IN",
+    "_IF": "IF",
     "FIELD": "a field such as Items.GENRE",
     "COMPARISON": "a comparison",
     "STRING": "a quoted string",
@@ -71,6 +73,7 @@ _NAMES: Final = {
 }
 
 
+_SHOWN_MAX: Final = 30  # characters of what was not expected
 _QUOTED_PARAMETER: Final = re.compile(r"\$[A-Za-z0-9_]+")
 
 
@@ -148,8 +151,9 @@ class BadExpression(Exception):  # noqa: N818 - caught and made an EmulatorError
         """Return the error that shows the place in the expression of the filter `name`."""
         before, width = 50, 90
         start = max(0, self.at - before)
-        shown = "".join(" " if char.isspace() else char for char in expression)
-        excerpt = shown[start : start + width]
+        excerpt = "".join(
+            char if char.isprintable() else " " for char in expression[start : start + width]
+        )
         return EmulatorError(
             f"filter {name}: {self.reason}, at character {self.at + 1} of its expression\n"
             f"    {excerpt}\n    {' ' * (self.at - start)}^",
@@ -164,14 +168,15 @@ def parse(expression: str) -> tuple[Expression, ...]:
     except UnexpectedToken as error:
         end = error.token.type == "$END"
         raise _unexpected(
-            "the expression ends" if end else f"unexpected {str(error.token)!r}",
+            "the expression ends" if end else f"unexpected {str(error.token)[:_SHOWN_MAX]!r}",
             len(expression.rstrip()) if end else error.token.start_pos or 0,
             error.expected,
         ) from None
     except UnexpectedCharacters as error:
         at: Any = error.pos_in_stream  # lark declares it as None, and it is a number
+        unclosed = expression[at] in "\"'"
         raise _unexpected(
-            f"unexpected {expression[at]!r}",
+            "a quote that is not closed" if unclosed else f"unexpected {expression[at]!r}",
             at,
             error.allowed,
         ) from None
@@ -203,14 +208,14 @@ class _Builder(Transformer[Token, tuple[Expression, ...]]):
         return tuple(children)
 
     def expression(self, children: list[Any]) -> Expression:
-        action, target, _, any_of, user = children
+        action, target, any_of, user = children
         return Expression(action.upper() == "INCLUDE", target, any_of, user or (), target.start_pos)
 
-    def any_of(self, children: list[Any]) -> tuple[tuple[Condition, ...], ...]:
-        return tuple(child for child in children if not isinstance(child, Token))
+    def any_of(self, children: list[tuple[Condition, ...]]) -> tuple[tuple[Condition, ...], ...]:
+        return tuple(children)
 
-    def all_of(self, children: list[Any]) -> tuple[Condition, ...]:
-        return tuple(child for child in children if not isinstance(child, Token))
+    def all_of(self, children: list[Condition]) -> tuple[Condition, ...]:
+        return tuple(children)
 
     def condition(self, children: list[Any]) -> Condition:
         left, operator, *rest = children
@@ -240,4 +245,4 @@ def _field(token: Token) -> Field:
 def number(text: str) -> int | float:
     """Return what a number means; whole numbers that a column can hold stay exact."""
     whole = int(text) if text.lstrip("+-").isdigit() else None
-    return float(text) if whole is None or abs(whole) >= 2**63 else whole
+    return float(text) if whole is None or abs(whole) >= 2**64 else whole

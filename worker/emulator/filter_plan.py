@@ -12,6 +12,7 @@ import numpy as np
 from worker.emulator.data import Data
 from worker.emulator.filter_columns import (
     Bools,
+    Cells,
     Columns,
     Events,
     Numbers,
@@ -23,11 +24,14 @@ from worker.emulator.filter_grammar import BadExpression, Condition, Field, Lite
 from worker.emulator.filter_rules import dataset_of
 from worker.emulator.filter_values import Value
 
+Values = Mapping[str, tuple[Value, ...]]
+"""A request's values by placeholder."""
+
 
 class Request(NamedTuple):
-    """What a condition may depend on: values by placeholder, the user's and the item's code."""
+    """What a condition may depend on; the user and the item are codes, None for unknown ones."""
 
-    values: Mapping[str, tuple[Value, ...]]
+    values: Values
     user: int | None
     item: int | None
 
@@ -35,8 +39,8 @@ class Request(NamedTuple):
 Rows = Callable[[Request], Bools]
 """Which items or actions a condition holds for."""
 
-Test = Callable[[Request], bool]
-"""Whether a condition holds for the user, who is known."""
+Test = Callable[[int, Values], bool]
+"""Whether a condition holds for a known user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class Index:
                 field.at,
                 f"column {spelling} of the {what} data set has type {kind}",
                 hint='filters take text and numbers; write booleans as "True" and "False" or as '
-                "1 and 0, times as seconds",
+                "1 and 0, times as seconds, several values as one text with | between",
             )
         return columns, spelling
 
@@ -103,8 +107,9 @@ class Index:
         if numbers is None:
             raise BadExpression(
                 field.at,
-                f"{field} is text, and comparisons are for numbers",
-                hint='use IN ("...") or NOT IN ("...")',
+                f"{field} is text such as {columns.no_number(spelling)!r}, and comparisons are for "
+                "numbers",
+                hint='use IN ("...") or NOT IN ("..."), or leave cells without a number empty',
             )
         return numbers
 
@@ -137,34 +142,38 @@ def plan_rows(condition: Condition, index: Index, uses: list[Use]) -> Rows:
 def plan_user(condition: Condition, index: Index, uses: list[Use]) -> Test:
     """Return a condition of IF as a function on a known user."""
     columns, spelling = index.columns(condition.field)
+    cells = columns.cells(spelling)
     if condition.is_membership:
-        return _user_membership(condition, columns.texts(spelling), uses)
-    numbers, operator = columns.numbers(spelling), condition.operator
-    operand = condition.operands[0]
+        return _user_membership(condition, cells, uses)
     # The guide's page action-recommendation-filter-examples has MEMBERSHIP = $PREMIUM: = and !=
     # take text as well here.
-    if operator in {"=", "!="} and (numbers is None or _is_string(operand)):
-        return _user_text(condition, columns.texts(spelling), uses)
-    numbers = index.numbers(condition.field)
-    match operand:
+    operator, takes_text = condition.operator, condition.operator in {"=", "!="}
+    numbers = columns.numbers(spelling) if takes_text else index.numbers(condition.field)
+    match condition.operands[0]:
         case Parameter(name):
-            uses.append(Use(name, NUMBER))
-
-            def with_parameter(request: Request) -> bool:
-                cell = numbers.cell(request.user or 0)
-                return cell is not None and compare(operator, cell, _number(request, name))
-
-            return with_parameter
-        case Literal() as literal:
-            value = _number_of(literal)
-
-            def with_number(request: Request) -> bool:
-                cell = numbers.cell(request.user or 0)
-                return cell is not None and bool(compare(operator, cell, value))
-
-            return with_number
+            uses.append(Use(name, ONE if takes_text else NUMBER))
+            fixed = None
+        case Literal(given, at) as literal:
+            if numbers is None and not isinstance(given, str):
+                raise BadExpression(
+                    at,
+                    f"a number for {condition.field}, which is text",
+                    hint=f'write the value in quotes: "{given}"',
+                )
+            is_text = takes_text and isinstance(given, str)
+            name, fixed = "", Value(str(given), None if is_text else _number_of(literal))
         case Field():
             raise AssertionError("refused by filter_rules")
+
+    def test(user: int, values: Values) -> bool:
+        value = values[name][0] if fixed is None else fixed
+        if numbers is not None and value.number is not None:
+            number = numbers.cell(user)
+            return number is not None and bool(compare(operator, number, value.number))
+        texts = cells.at(user)  # equal to any of them is equal
+        return bool(texts) and (value.text in texts) == (operator == "=")
+
+    return test
 
 
 def _events(condition: Condition, index: Index, uses: list[Use]) -> Rows:
@@ -179,7 +188,7 @@ def _events(condition: Condition, index: Index, uses: list[Use]) -> Rows:
     fixed_wanted = events.wanted(fixed)
 
     def touched(request: Request) -> Bools:
-        wanted = events.wanted(_texts(request, fixed, names)) if names else fixed_wanted
+        wanted = events.wanted(_texts(request.values, fixed, names)) if names else fixed_wanted
         rows = events.touched(request.user, wanted)
         if condition.operator == "IN":
             return rows
@@ -195,7 +204,7 @@ def _membership(condition: Condition, index: Index, uses: list[Use]) -> Rows:
         own = index.texts(other)
 
         def like_item(request: Request) -> Bools:
-            values = [] if request.item is None else own.cell(request.item)
+            values = [] if request.item is None else own.at(request.item)
             if not values:
                 return _nothing(len(texts.present))
             rows = texts.holding(values)
@@ -205,44 +214,19 @@ def _membership(condition: Condition, index: Index, uses: list[Use]) -> Rows:
     fixed, names = _list(condition, uses)
 
     def listed(request: Request) -> Bools:
-        rows = texts.holding(_texts(request, fixed, names))
+        rows = texts.holding(_texts(request.values, fixed, names))
         return texts.present & ~rows if negated else rows
 
     return listed
 
 
-def _user_membership(condition: Condition, texts: Texts, uses: list[Use]) -> Test:
+def _user_membership(condition: Condition, cells: Cells, uses: list[Use]) -> Test:
     fixed, names = _list(condition, uses)
     negated = condition.operator == "NOT IN"
 
-    def test(request: Request) -> bool:
-        cell = texts.cell(request.user or 0)
-        return bool(cell) and set(cell).isdisjoint(_texts(request, fixed, names)) == negated
-
-    return test
-
-
-def _user_text(condition: Condition, texts: Texts, uses: list[Use]) -> Test:
-    """Return = or != on text: with a cell of several values, equal to one of them."""
-    operand = condition.operands[0]
-    fixed, names = [], []
-    match operand:
-        case Parameter(name):
-            uses.append(Use(name, ONE))
-            names.append(name)
-        case Literal(value, at):
-            if not isinstance(value, str):
-                raise BadExpression(
-                    at,
-                    f"a number for {condition.field}, which is text",
-                    hint=f'write the value in quotes: "{value}"',
-                )
-            fixed.append(value)
-
-    def test(request: Request) -> bool:
-        cell = texts.cell(request.user or 0)
-        differs = set(cell).isdisjoint(_texts(request, fixed, names))
-        return bool(cell) and differs == (condition.operator == "!=")
+    def test(user: int, values: Values) -> bool:
+        texts = cells.at(user)
+        return bool(texts) and set(texts).isdisjoint(_texts(values, fixed, names)) == negated
 
     return test
 
@@ -254,8 +238,8 @@ def _list(condition: Condition, uses: list[Use]) -> tuple[list[str], list[str]]:
     return [str(each.value) for each in condition.operands if isinstance(each, Literal)], names
 
 
-def _texts(request: Request, fixed: list[str], names: list[str]) -> list[str]:
-    return [*fixed, *(value.text for name in names for value in request.values[name])]
+def _texts(values: Values, fixed: list[str], names: list[str]) -> list[str]:
+    return [*fixed, *(value.text for name in names for value in values[name])]
 
 
 def _number(request: Request, name: str) -> int | float:
@@ -273,10 +257,6 @@ def _number_of(literal: Literal) -> int | float:
             hint='write the number without quotes; for strings there is IN ("...")',
         )
     return literal.value
-
-
-def _is_string(operand: object) -> bool:
-    return isinstance(operand, Literal) and isinstance(operand.value, str)
 
 
 def _nothing(size: int) -> Bools:

@@ -32,16 +32,7 @@ PARAMETER_LENGTH_MAX: Final = 50
 """Characters of a key of filterValues (botocore model personalize-runtime, FilterAttributeName)."""
 
 _ALL: Final = "*"
-_DATASETS: Final = {
-    "ITEMS": "ITEMS",
-    "INTERACTIONS": "INTERACTIONS",
-    "ACTIONS": "ACTIONS",
-    "ACTION": "ACTIONS",  # an example of the guide has the singular
-    "ACTION_INTERACTIONS": "ACTION_INTERACTIONS",
-    "USERS": "USERS",
-    "CURRENTUSER": "CURRENTUSER",
-    "CURRENTITEM": "CURRENTITEM",
-}
+_ALIASES: Final = {"ACTION": "ACTIONS"}  # an example of the guide has the singular
 _SPELLINGS: Final = {
     "ITEMS": "Items",
     "INTERACTIONS": "Interactions",
@@ -60,8 +51,8 @@ _STORED_IN: Final = {"CURRENTUSER": "USERS", "CURRENTITEM": "ITEMS"}
 
 def dataset_of(field: Field) -> str:
     """Return which data set a field is of, upper case. Raises BadExpression for none at all."""
-    known = _DATASETS.get(field.dataset)
-    if known is None:
+    known = _ALIASES.get(field.dataset, field.dataset)
+    if known not in _SPELLINGS:
         raise BadExpression(
             field.at,
             f"there is no data set {field.dataset}",
@@ -79,32 +70,26 @@ def checked(text: str) -> tuple[Expression, ...]:
             hint=f"an expression has 1 to {LENGTH_MAX} characters",
         )
     expressions = parse(text)
-    fields: set[tuple[str, str]] = set()
     for expression in expressions:
         _check_target(expression, expressions[0])
         _check_datasets(expression)
         for condition in [*expression.conditions, *expression.user]:
             _check_values(condition)
-            for field in _fields(condition):
-                dataset = dataset_of(field)
-                fields.add((_STORED_IN.get(dataset, dataset), field.name))
-                if len(fields) > FIELDS_MAX:
-                    raise BadExpression(
-                        field.at,
-                        f"{field} is distinct field number {len(fields)}",
-                        hint=f"a filter may have {FIELDS_MAX}, over all its expressions",
-                    )
+    distinct: set[tuple[str, str]] = set()
+    for field in _fields(expressions):
+        distinct.add(_stored(field))
+        if len(distinct) > FIELDS_MAX:
+            raise BadExpression(
+                field.at,
+                f"{field} is distinct field number {len(distinct)}",
+                hint=f"a filter may have {FIELDS_MAX}, over all its expressions",
+            )
     return expressions
 
 
 def fields_of(expressions: Iterable[Expression]) -> frozenset[tuple[str, str]]:
     """Return the distinct fields of expressions that keep the rules: (data set, name)."""
-    return frozenset(
-        (_STORED_IN.get(dataset_of(field), dataset_of(field)), field.name)
-        for expression in expressions
-        for condition in [*expression.conditions, *expression.user]
-        for field in _fields(condition)
-    )
+    return frozenset(map(_stored, _fields(expressions)))
 
 
 def _check_target(expression: Expression, first: Expression) -> None:
@@ -224,6 +209,13 @@ def _check_literal(condition: Condition, operand: Literal) -> None:
         )
 
 
-def _fields(condition: Condition) -> Iterator[Field]:
-    yield condition.field
-    yield from (operand for operand in condition.operands if isinstance(operand, Field))
+def _fields(expressions: Iterable[Expression]) -> Iterator[Field]:
+    for expression in expressions:
+        for condition in [*expression.conditions, *expression.user]:
+            yield condition.field
+            yield from (operand for operand in condition.operands if isinstance(operand, Field))
+
+
+def _stored(field: Field) -> tuple[str, str]:
+    dataset = dataset_of(field)
+    return _STORED_IN.get(dataset, dataset), field.name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from worker.emulator.errors import invalid_input
@@ -18,33 +17,30 @@ class Value(NamedTuple):
 
 
 _VALUE: Final = re.compile(
-    r'\s*(?:"(?P<text>[^"]*)"|(?P<number>[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?))\s*(?P<more>,|\Z)',
+    r'\s*(?:"(?P<text>[^"]*)"|(?P<number>[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?))\s*',
     re.ASCII,
 )
 
 
-@lru_cache(maxsize=4096)
-def parse_values(given: str) -> tuple[Value, ...]:
-    r"""Return the values in one member of filterValues: `"comedy","drama"` or `1970`.
+def parse_values(name: str, given: str) -> tuple[Value, ...]:
+    """Return the values in the member `name` of filterValues: `"comedy","drama"` or `1970`.
 
     Strings have their own double quotes, inside which a comma is one of the string; numbers have
     none; commas separate. Raises ServiceFault for anything else, unquoted text among it.
     Source: the developer guide's page filter-real-time; that unquoted text is refused is a choice.
     """
-    values = []
+    values: list[Value] = []
     at = 0
-    while True:
-        match = _VALUE.match(given, at)
-        if match is None:
-            raise invalid_input(
-                f"filterValues: {given!r} is not a list of strings in double quotes or of numbers, "
-                f'such as "a","b" with the quotes; character {at + 1} begins none'
-            )
-        text = match["text"]
-        if text is None:
-            values.append(Value(match["number"], number(match["number"])))
-        else:
-            values.append(Value(text, None))
+    while match := _VALUE.match(given, at):
+        text, digits = match["text"], match["number"]
+        values.append(Value(digits, number(digits)) if text is None else Value(text, None))
         at = match.end()
-        if not match["more"]:
+        if at == len(given):
             return tuple(values)
+        if given[at] != ",":
+            break
+        at += 1
+    raise invalid_input(
+        f"filterValues.{name}: {given!r} is not a list of strings in double quotes or of numbers, "
+        f'such as "a","b" with the quotes; it ceases to be one at character {at + 1}'
+    )

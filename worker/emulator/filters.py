@@ -12,8 +12,9 @@ or each other's contrary, the emulator chose:
 * A cell "a|b" holds two values: IN asks for any of them, NOT IN for none of them; "=" and "!=" on
   text alike. A null cell matches nothing, neither IN nor NOT IN nor "!=". NaN is null.
 * Comparisons are for columns of numbers, and of text that is all numbers, as in a CSV file. On
-  CurrentUser alone "=" and "!=" take text too. IN on a column of numbers compares them as written
-  in metadataColumns. ITEM_ID, USER_ID and ACTION_ID are columns like others, and hold one value.
+  CurrentUser alone "=" and "!=" take text too: a quoted value is compared as text, whatever the
+  column. IN on a column of numbers compares them as written in metadataColumns. ITEM_ID, USER_ID
+  and ACTION_ID are columns like others, and hold one value.
 * Event types: of the user's items, IN asks for those that one of the 100 latest interactions of a
   listed type was with, NOT IN for those that none was with; other items match neither. "*" is all,
   interactions without a type among them. It may be the value of a placeholder as well.
@@ -45,8 +46,6 @@ from worker.emulator.filter_plan import LIST, NUMBER, Index, Request, Use, plan_
 from worker.emulator.filter_rules import GROUP_FIELDS_MAX, checked, dataset_of, fields_of
 from worker.emulator.filter_values import Value, parse_values
 
-__all__ = ["Filter", "compile_filter", "compile_filters", "parse_values"]
-
 _CACHE_BYTES: Final = 8 * 2**20  # of masks, for each expression with placeholders
 _CACHE_MASKS_MIN: Final = 4
 _CACHE_MASKS_MAX: Final = 256
@@ -59,14 +58,13 @@ class Filter:
 
     def __init__(self, name: str, expression: str, index: Index) -> None:
         self.name = name
-        self.expression = expression
         try:
             expressions = checked(expression)
-            self._parts = [_Part(each, index) for each in expressions]
+            self.target = "items" if expressions[0].target.upper() == "ITEMID" else "actions"
+            self._size = (index.items if self.target == "items" else index.actions).size
+            self._parts = [_Part(each, index, self._size) for each in expressions]
         except BadExpression as error:
             raise error.refusal(name, expression) from None
-        self.target = "items" if expressions[0].target.upper() == "ITEMID" else "actions"
-        self._size = (index.items if self.target == "items" else index.actions).size
         self.fields = fields_of(expressions)
         self.parameters = frozenset(use.parameter for part in self._parts for use in part.uses)
         self.needs_user = any(part.on_events or part.on_user for part in self._parts)
@@ -102,7 +100,7 @@ class Filter:
                 f"filterValues has {', '.join(sorted(unknown))}; filter {self.name} has the "
                 f"placeholders: {known}"
             )
-        parsed = {name: parse_values(given) for name, given in values.items()}
+        parsed = {name: parse_values(name, given) for name, given in values.items()}
         for part in self._parts:
             missing = part.parameters - values.keys()
             if part.include and missing:
@@ -117,9 +115,9 @@ class Filter:
 
 
 class _Part:
-    """One INCLUDE or EXCLUDE of a filter."""
+    """One INCLUDE or EXCLUDE of a filter, whose masks have `size` places."""
 
-    def __init__(self, expression: Expression, index: Index) -> None:
+    def __init__(self, expression: Expression, index: Index, size: int) -> None:
         self.include = expression.include
         self.uses: list[Use] = []
         self._any_of = [
@@ -133,7 +131,7 @@ class _Part:
         self.on_user = bool(self._tests)
         self.on_events = dataset_of(conditions[0].field) == "INTERACTIONS"
         self.on_item = any(isinstance(each, Field) for one in conditions for each in one.operands)
-        most = _CACHE_BYTES // max(1, index.items.size)
+        most = _CACHE_BYTES // max(1, size)
         self._cached = lru_cache(maxsize=min(max(_CACHE_MASKS_MIN, most), _CACHE_MASKS_MAX))(
             self._compute
         )
@@ -142,9 +140,10 @@ class _Part:
 
     def applies(self, request: Request) -> bool:
         """Tell whether the conditions of IF hold."""
-        if not self._tests:
-            return True
-        return request.user is not None and all(test(request) for test in self._tests)
+        user = request.user
+        return not self._tests or (
+            user is not None and all(test(user, request.values) for test in self._tests)
+        )
 
     def rows(self, request: Request, values: Mapping[str, str]) -> Bools:
         """Return which items or actions the conditions of WHERE hold for."""
@@ -154,8 +153,10 @@ class _Part:
         return self._cached(given, request.item if self.on_item else None)
 
     def _compute(self, given: _Given, item: int | None) -> Bools:
-        values = zip(self._names, map(parse_values, given), strict=True)
-        rows = self._evaluate(Request(dict(values), None, item))
+        values = {
+            name: parse_values(name, each) for name, each in zip(self._names, given, strict=True)
+        }
+        rows = self._evaluate(Request(values, None, item))
         rows.flags.writeable = False  # it is handed out again and again
         return rows
 
@@ -164,20 +165,11 @@ class _Part:
         return reduce(or_, (reduce(and_, group) for group in groups))
 
 
-def compile_filter(name: str, expression: str, data: Data) -> Filter:
-    """Return the filter that an expression means for these data sets.
-
-    Raises EmulatorError, with the place in the expression, when it breaks a rule of the language
-    or names a field that there isn't.
-    """
-    return compile_filters({name: expression}, data)[name]
-
-
 def compile_filters(expressions: Mapping[str, str], data: Data) -> dict[str, Filter]:
     """Return filters by name; what they read of the data is prepared once for all of them.
 
-    Raises EmulatorError for a bad expression, or when all together go by more than
-    `GROUP_FIELDS_MAX` fields.
+    Raises EmulatorError, with the place in the expression, when one breaks a rule of the language
+    or names a field that there isn't, or when all together go by more than `GROUP_FIELDS_MAX`.
     """
     index = Index(data)
     filters = {name: Filter(name, expression, index) for name, expression in expressions.items()}
