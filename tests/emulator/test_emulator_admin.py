@@ -10,6 +10,7 @@ import pytest
 from emulating import emulator, post
 from pydantic import ValidationError
 
+from worker.emulator.admin import _names_loopback
 from worker.emulator.conditions import WeatherSettings
 from worker.emulator.errors import EmulatorError
 from worker.emulator.server import serve
@@ -30,6 +31,28 @@ def address() -> Iterator[str]:
 def test_only_loopback_names_may_ask(address: str, host: str, status: int) -> None:
     """A page whose name resolves to loopback shows its name in Host."""
     assert post(address, "/emulator/weather", method="GET", host=host)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("authority", "host", "status"),
+    [
+        ("127.0.0.1:8765", "evil.example", 200),
+        ("evil.example", "127.0.0.1:8765", 403),
+        ("evil.example:80", "localhost", 403),
+    ],
+)
+def test_the_authority_of_an_absolute_target_is_the_name_that_counts(
+    address: str, authority: str, host: str, status: int
+) -> None:
+    target = f"http://{authority}/emulator/weather"
+    assert post(address, target, method="GET", host=host)[0] == status
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:80,evil.example", "evil.example@localhost", "[", "[::1", "[localhost]", ""]
+)
+def test_a_name_that_is_none_may_not_ask(host: str) -> None:
+    assert not _names_loopback(host)
 
 
 @pytest.mark.parametrize("seconds", ["601", "-1", "x", "0" * 5000, "0000006001"])

@@ -68,6 +68,13 @@ def test_half_the_load_scales_in_to_half() -> None:
     assert limited.state(1260)[ARN]["provisioned_tps"] == pytest.approx(20, rel=0.05)
 
 
+def test_after_a_long_pause_only_the_minimum_is_left() -> None:
+    limited = capacity(minimum=10, scale_out_s=300, scale_in_s=600)
+    served(limited, per_s=40, begin_s=0, end_s=401)  # the last slice has a third of the load
+    assert limited.state(401)[ARN]["provisioned_tps"] == pytest.approx(40, rel=0.05)
+    assert limited.state(401 + 3600)[ARN]["provisioned_tps"] == 10
+
+
 def test_the_time_factor_makes_a_second_of_a_minute() -> None:
     limited = capacity(minimum=10, scale_out_s=300, time_factor=60)
     served(limited, per_s=200, begin_s=0, end_s=5.1)

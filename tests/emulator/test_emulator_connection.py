@@ -4,67 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wired import GET, LAST, echo, exchange, served, telling
 
 from worker.emulator.message import BODY_BYTES_MAX, HEAD_BYTES_MAX, Answer, Request
 from worker.emulator.weather import FAIR, Fate
-from worker.emulator.wire import Connection, Handler
-
-GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
-LAST = b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-
-
-def echo(request: Request) -> tuple[Answer, Fate, float]:
-    """Answer with method, target and body; the later of /slow's neighbours must wait for it."""
-    content = f"<{request.method} {request.target} {len(request.body)}>".encode()
-    return Answer(status=200, content=content), FAIR, 0.02 if request.target == "/slow" else 0.0
-
-
-def telling(asked: asyncio.Event) -> Handler:
-    """Return an echo that tells when it is asked."""
-
-    def handler(request: Request) -> tuple[Answer, Fate, float]:
-        asked.set()
-        return echo(request)
-
-    return handler
-
-
-@asynccontextmanager
-async def served(
-    handler: Handler = echo, keep_alive_s: float = 60.0
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, set[Connection]]]:
-    connections: set[Connection] = set()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(handler, connections, keep_alive_s=keep_alive_s), "127.0.0.1", 0
-    )
-    port = server.sockets[0].getsockname()[1]
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        async with asyncio.timeout(10):
-            yield reader, writer, connections
-    finally:
-        writer.close()
-        server.close()
-        for connection in list(connections):
-            connection.abort()
-            await connection.lost.wait()
-
-
-async def exchange(*pieces: bytes) -> bytes:
-    """Send the pieces, each in a packet of its own, and return all that comes until the end."""
-    async with served() as (reader, writer, _):
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(0)
-        return await reader.read()
+from worker.emulator.wire import Connection
 
 
 async def test_pipelined_requests_are_answered_in_their_order() -> None:
@@ -115,6 +64,17 @@ async def test_a_client_that_waits_for_100_continue_gets_it() -> None:
         (b"GET /" + b"a" * HEAD_BYTES_MAX + b" HTTP/1.1\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\nX: " + b"a" * (HEAD_BYTES_MAX + 1), 431),
         (b"GET / HTTP/1.1\r\nX: " + b"a" * HEAD_BYTES_MAX + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * HEAD_BYTES_MAX + b"\r\nY: b\r\n\r\n" + LAST, 431),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),  # without a Host: RFC 9112, 3.2
+        (b"GET / HTTP/1.1\r\nHost: localhost:80\r\nHost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x@localhost\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: [\r\n\r\n", 400),
+        (b"GET http://x@localhost/ HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET http://localhost/ HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (GET.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 501),
+        (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
+        (b"GET /\r\n\r\n", 505),  # HTTP/0.9
     ],
 )
 async def test_what_is_no_request_is_refused_and_ends_the_connection(
@@ -126,6 +86,61 @@ async def test_what_is_no_request_is_refused_and_ends_the_connection(
     assert b"x-amzn-RequestId: " in head
     assert b"x-amzn-ErrorType: " in head
     assert list(json.loads(body)) == ["message"]
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "expected"),
+    [
+        (b"/a?b=c", b"other:1", "/a?b=c other:1"),
+        (b"http://name:80/a?b=c", b"other:1", "/a?b=c name:80"),
+        (b"HTTP://[::1]:80/a//b?c", b"other:1", "/a//b?c [::1]:80"),
+        (b"https://name", b"other:1", "/ name"),
+        (b"http://name?a=http://b/", b"other:1", "/?a=http://b/ name"),
+        (b"http:///a", b"other:1", "http:///a other:1"),
+        (b"ftp://name/a", b"other:1", "ftp://name/a other:1"),
+        (b"*", b" \t\t", "* "),
+    ],
+)
+async def test_an_absolute_target_has_path_and_host(
+    target: bytes, host: bytes, expected: str
+) -> None:
+    def tell(request: Request) -> tuple[Answer, Fate, float]:
+        content = f"{request.target} {request.headers['host']}"
+        return Answer(status=200, content=content.encode()), FAIR, 0.0
+
+    request = b"OPTIONS %b HTTP/1.1\r\nConnection: close\r\nHost: %b\r\n\r\n" % (target, host)
+    async with served(tell) as (reader, writer, _):
+        writer.write(request)
+        _, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert body.decode() == expected
+
+
+async def test_spaces_round_a_value_are_none_of_it() -> None:
+    """RFC 9110, 5.5: a client with a space behind 100-continue waits for it, too."""
+    async with served() as (reader, writer, _):
+        writer.write(
+            b"POST /b HTTP/1.1\r\nHost: x \r\neXPECT:\t 100-Continue \t\r\n"
+            b"Content-Length: 2 \r\n\r\n"
+        )
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+async def test_equal_names_are_one_header_and_trailers_are_none() -> None:
+    found: list[dict[str, str]] = []
+
+    def tell(request: Request) -> tuple[Answer, Fate, float]:
+        found.append(request.headers)
+        return echo(request)
+
+    async with served(tell) as (reader, writer, _):
+        writer.write(
+            b"POST /a HTTP/1.1\r\nhOST: x\r\nA: 1 \r\na: \xc3\xa0\r\nConnection: close\r\n"
+            b"Transfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\nHost: y\r\nB: 3\r\n\r\n"
+        )
+        assert (await reader.read()).endswith(b"<POST /a 1>")
+    assert found == [
+        {"host": "x", "a": "1,\xc3\xa0", "connection": "close", "transfer-encoding": "Chunked"}
+    ]
 
 
 async def test_earlier_requests_are_answered_before_the_refusal() -> None:

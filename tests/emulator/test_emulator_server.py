@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import logging
 import socket
@@ -16,10 +17,12 @@ import anyio.to_thread
 import pytest
 
 from worker.emulator import server
-from worker.emulator.answer import Answers
+from worker.emulator.contract import Contract
 from worker.emulator.errors import EmulatorError
 from worker.emulator.server import serve
 from worker.emulator.settings import EmulatorSettings
+from worker.emulator.stats import Stats
+from worker.emulator.weather import Weather
 
 
 @asynccontextmanager
@@ -134,27 +137,34 @@ async def test_listening_beyond_loopback_is_warned_of(caplog: pytest.LogCaptureF
             assert "nobody" in caplog.text
 
 
-def post_nothing(address: str) -> tuple[int, str | None, bytes]:
-    where = urlsplit(address)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port or 0, timeout=10)
-    try:
-        connection.request("POST", "/recommendations", b"{}")
-        response = connection.getresponse()
-        return response.status, response.getheader("x-amzn-ErrorType"), response.read()
-    finally:
-        connection.close()
+def post_nothing(connection: http.client.HTTPConnection) -> tuple[int, str | None, bytes]:
+    connection.request("POST", "/recommendations", b"{}")
+    response = connection.getresponse()
+    return response.status, response.getheader("x-amzn-ErrorType"), response.read()
 
 
-async def test_a_bug_is_an_internal_failure_and_leaves_a_stack_trace(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [(Contract, "request"), (Weather, "next"), (Weather, "wait_s"), (Stats, "count")],
+)
+async def test_a_bug_fails_one_request_and_leaves_a_stack_trace(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: type, method: str
 ) -> None:
-    def fail(_self: Answers, _body: bytes) -> bytes:
+    def fail(*_: object) -> None:
         msg = "a bug for this test"
         raise RuntimeError(msg)
 
-    monkeypatch.setattr(Answers, "get_recommendations", fail)
     async with running() as (address, _):
-        status, code, content = await anyio.to_thread.run_sync(post_nothing, address)
-    assert (status, code) == (500, "InternalFailure")
-    assert b"a bug for" not in content
-    assert "a bug for this test" in caplog.text
+        where = urlsplit(address)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port or 0, timeout=10)
+        with contextlib.closing(connection):
+            with monkeypatch.context() as broken:
+                broken.setattr(kind, method, fail)
+                status, code, content = await anyio.to_thread.run_sync(post_nothing, connection)
+            assert (status, code) == (500, "InternalFailure")
+            assert b"a bug for" not in content
+            assert "a bug for this test" in caplog.text
+            client = connection.sock
+            status, code, _ = await anyio.to_thread.run_sync(post_nothing, connection)
+            assert (status, code) == (400, "InvalidInputException")
+            assert connection.sock is client  # the connection lived on

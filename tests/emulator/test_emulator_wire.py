@@ -11,6 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from emulating import client, emulator, post
 
@@ -144,6 +147,31 @@ def test_the_control_plane_has_the_code_in_the_body_too(address: str) -> None:
     status, headers, content = post(address, "/", b"{}")
     assert (status, headers["content-type"]) == (400, "application/x-amz-json-1.1")
     assert json.loads(content)["__type"] == "UnknownOperationException"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/recommendations", 200), ("/recommendations?a=/", 200), ("", 400)]
+)
+def test_an_absolute_target_is_answered_as_its_path(address: str, path: str, status: int) -> None:
+    """RFC 9112, 3.2.2: servers must accept it, though only proxies get it as a rule."""
+    body = json.dumps({"campaignArn": USER, "userId": "u0001"}).encode()
+    assert post(address, address + path, body)[0] == status
+
+
+def test_an_absolute_target_is_signed_as_its_path_and_its_authority() -> None:
+    keys = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "a secret"}
+    with emulator(credentials=[keys]) as address:
+        body = json.dumps({"campaignArn": USER, "userId": "u0001"}).encode()
+        request = AWSRequest("POST", f"{address}/recommendations", data=body)
+        SigV4Auth(Credentials(*keys.values()), "personalize", "us-east-1").add_auth(request)
+        for target, status in (
+            ("/recommendations", 200),
+            (f"{address}/recommendations", 200),
+            (f"{address}/recommendations?X-Amz-Expires=9", 403),
+            ("http://other.example/recommendations", 403),
+        ):
+            assert post(address, target, body, **dict(request.headers))[0] == status
+        assert post(address, "/recommendations?X-Amz-Signature=0", body)[0] == 403
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ ask the control plane (`control`). Any SDK talks to it once its endpoint is set:
 
 Credentials may be anything, unless the settings declare some: then signatures are verified.
 
-What happens to a request, module by module: `wire` (HTTP) -> `app` (routes; `weather`,
+What happens to a request, module by module: `wire` and `parse` (HTTP) -> `app` (routes; `weather`,
 `signature`, `capacity`) -> `contract` (botocore's model) -> `rules` (documented limits that the
 model lacks) -> `answer` (resource, filters, context) -> `recommend` and `relevance` (weights and
 scores), `actions` -> `choose` (exploration, placeholders, promotions). What happens at start:
@@ -24,7 +24,7 @@ Where AWS's documentation is silent, or silent about the wording, the emulator c
 * Status and code. A value that breaks a limit: InvalidInputException, 400. A body that is not JSON
   or a value of the wrong JSON type: SerializationException, 400. A body over 4 MiB:
   RequestEntityTooLargeException, 413. Another path or method: UnknownOperationException, 404.
-  Message texts are the emulator's own.
+  What is no HTTP/1.1 request (`parse`): 400, 431, 501 or 505. Message texts are the emulator's own.
 * Members with the value null count as absent; unknown members are ignored.
 * Both or neither of campaignArn and recommenderArn, an operation that the recipe does not serve,
   an empty or absent ID that the recipe needs, an empty inputList, a promotion without filterArn:

@@ -10,10 +10,11 @@ Nothing here is signed. Clients elsewhere get AccessDeniedException, 403.
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import orjson
 from pydantic import ValidationError
@@ -90,8 +91,8 @@ class Admin:
 
 def _names_loopback(host: str) -> bool:
     """Tell whether the header Host is a loopback address or localhost, with or without a port."""
-    name = urlsplit(f"//{host}").hostname or ""
-    return name == "localhost" or _is_loopback(name)
+    name = re.sub(r":\d*$", "", host.lower())
+    return name == "localhost" or _is_loopback(name.removeprefix("[").removesuffix("]"))
 
 
 def _is_loopback(peer: str) -> bool:

@@ -73,11 +73,14 @@ class Scaling:
         self._calls += 1
 
     def advance(self, now_s: float) -> None:
-        """Judge the slices that are over; of a long pause, as many as can matter."""
+        """Judge the slices that are over; of a long pause, as many as can matter.
+
+        Those before a pause may scale in to their highest load, and as many again to the minimum.
+        """
         over = int((now_s - self._begun_s) / self._slice_s)
         if over <= 0:
             return
-        for _ in range(min(over, 2 + int(self._in_s / self._slice_s))):
+        for _ in range(min(over, 3 + 2 * int(self._in_s / self._slice_s))):
             self._judge(self._calls / self._slice_s)
             self._calls = 0
         self._begun_s += over * self._slice_s
