@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from emulated import DECLARED
 from emulating import emulator, post
 from pydantic import ValidationError
 
 from worker.emulator.admin import _names_loopback
+from worker.emulator.answer import Answers
 from worker.emulator.conditions import WeatherSettings
+from worker.emulator.data import load
 from worker.emulator.errors import EmulatorError
-from worker.emulator.server import serve
+from worker.emulator.message import Request
+from worker.emulator.resources import Resources
+from worker.emulator.server import assembled, serve
 from worker.emulator.settings import EmulatorSettings
 from worker.emulator.weather import LATENCY_MAX_S, latency_s
 
@@ -95,3 +100,21 @@ async def test_a_host_that_is_no_name_is_an_error_with_advice() -> None:
     with pytest.raises(EmulatorError, match="cannot listen on") as caught:
         await serve(EmulatorSettings(host="a..b", port=0), on_ready=print)
     assert "emulator.host" in caught.value.hint
+
+
+def test_what_is_the_emulator_s_own_is_for_loopback_only() -> None:
+    answers = Answers(DECLARED, load(DECLARED), Resources(DECLARED))
+    application = assembled(DECLARED, answers, Resources(DECLARED))
+    peers = {
+        "127.0.0.1": 200,
+        "127.9.9.9": 200,
+        "::1": 200,
+        "::ffff:127.0.0.1": 200,
+        "192.0.2.1": 403,
+        "::ffff:192.0.2.1": 403,
+        "fe80::1%eth0": 403,
+        "": 403,
+    }
+    for peer, status in peers.items():
+        request = Request(method="GET", target="/emulator/stats", peer=peer)
+        assert application.handle(request)[0].status == status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +13,8 @@ from pydantic import ValidationError
 
 from worker.emulator.capacity import Capacity
 from worker.emulator.conditions import CapacitySettings
+from worker.emulator.resources import Resources
+from worker.emulator.settings import EmulatorSettings
 from worker.emulator.stats import SECONDS_MAX, Outcome, Stats
 from worker.emulator.updates import Updates
 
@@ -155,17 +158,20 @@ def test_a_higher_minimum_serves_no_fewer(calls: list[float], lower: int, more: 
 
 def test_an_update_of_the_minimum_counts_once_it_is_active() -> None:
     limited = capacity(minimum=1, update_s=300, buffer_share=0.0)
-    updates = Updates(limited)
-    updates.begin(ARN, 100, now_s=0.0)
+    home = {"name": "home", "recipe": "aws-hrnn"}
+    resources = Resources(EmulatorSettings.model_validate({"campaigns": [home]}))
+    campaign = resources.find("campaignArn", ARN)
+    updates = Updates(limited, resources)
+    updates.begin(replace(campaign, requests_per_s_min=100), now_s=0.0)
     update = updates.latest(ARN)
     assert update is not None
     statuses = [update.status(at_s) for at_s in (0, 29, 31, 299, 300)]
     assert statuses == ["CREATE PENDING"] * 2 + ["CREATE IN_PROGRESS"] * 2 + ["ACTIVE"]
     assert [update.changed_s(at_s) for at_s in (0, 31, 300)] == [0, 30, 300]
-    updates.settle(299)
-    assert (updates.minimum(ARN, 1), limited.state(299)[ARN]["provisioned_tps"]) == (1, 1)
-    updates.settle(301)
-    assert (updates.minimum(ARN, 1), limited.state(301)[ARN]["provisioned_tps"]) == (100, 100)
+    for at_s, minimum in ((299, 1), (301, 100)):
+        updates.settle(at_s)
+        assert resources.campaigns[0].requests_per_s_min == minimum
+        assert limited.state(at_s)[ARN]["provisioned_tps"] == minimum
 
 
 def test_a_lowered_minimum_counts_after_scaling_in() -> None:

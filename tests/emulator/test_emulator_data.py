@@ -68,6 +68,16 @@ def test_ids_in_a_csv_file_keep_their_leading_zeros(tmp_path: Path) -> None:
     assert load(EmulatorSettings(interactions=str(path))).user_ids == ["007", "7"]
 
 
+def test_cells_of_a_csv_file_may_have_several_lines(tmp_path: Path) -> None:
+    text = "one,\n\n" + "two" * 1000
+    items = {"ITEM_ID": [str(n) for n in range(1000)], "TEXT": [text] * 1000}  # 3 MB: many blocks
+    settings = EmulatorSettings(
+        interactions=write(tmp_path / "interactions.parquet", INTERACTIONS),
+        items=write(tmp_path / "items.csv", items),
+    )
+    assert load(settings).item_columns["TEXT"].to_pylist() == [text] * 1000
+
+
 @pytest.mark.parametrize(
     "ids",
     [
@@ -129,6 +139,41 @@ def test_unusable_interactions_are_refused_with_advice(
     assert advises in caught.value.hint
 
 
+def test_times_of_which_the_file_tells_the_unit_are_taken_in_seconds(tmp_path: Path) -> None:
+    seconds = [30, 10, 20]
+    milliseconds = pa.array([second * 1000 + 999 for second in seconds])
+    kinds: list[Any] = [pa.timestamp("ms"), pa.timestamp("us", "UTC"), pa.timestamp("ns")]
+    for kind in kinds:
+        times = milliseconds.cast(pa.timestamp("ms", kind.tz)).cast(kind)
+        path = write(tmp_path / "interactions.parquet", INTERACTIONS | {"TIMESTAMP": times})
+        assert load(EmulatorSettings(interactions=path)).timestamps.tolist() == seconds
+
+
+BYTES = [
+    pa.array([b"\xff" * 16] * 3, type=pa.binary(16)),
+    pa.array([b"\xff"] * 3, type=pa.binary()),
+    pa.array([b"\xff"] * 3, type=pa.large_binary()),
+    pa.array([b"\xff"] * 3).dictionary_encode(),
+]
+
+
+@pytest.mark.parametrize("cells", BYTES, ids=lambda cells: str(cells.type))
+def test_bytes_are_no_metadata_and_no_context(tmp_path: Path, cells: Any) -> None:
+    path = write(tmp_path / "interactions.parquet", INTERACTIONS | {"DEVICE": cells})
+    assert load(EmulatorSettings(interactions=path)).interaction_columns["DEVICE"].values == []
+    items = write(tmp_path / "items.parquet", {"ITEM_ID": ["1", "2", "3"], "COVER": cells})
+    with pytest.raises(EmulatorError, match=r"column COVER .* has type"):
+        load(EmulatorSettings(interactions=path, items=items))
+
+
+@pytest.mark.parametrize("name", ["USER_ID", "DEVICE"])
+def test_text_that_is_not_utf_8_is_refused(tmp_path: Path, name: str) -> None:
+    text = pa.array([b"a", b"\xff", b"c"]).cast(pa.binary()).view(pa.string())
+    path = write(tmp_path / "interactions.parquet", INTERACTIONS | {name: text})
+    with pytest.raises(EmulatorError, match="cannot be read"):
+        load(EmulatorSettings(interactions=path))
+
+
 def test_a_metadata_column_of_lists_is_refused_with_advice(tmp_path: Path) -> None:
     items = {"ITEM_ID": ["1"], "GENRES": [["Comedy", "Drama"]]}
     settings = EmulatorSettings(
@@ -156,6 +201,7 @@ def test_each_missing_file_is_named(tmp_path: Path, which: str) -> None:
         ("data.csv", b"", "cannot be read"),
         ("data.csv", b"USER_ID,ITEM_ID,TIMESTAMP\n", "has no rows"),
         ("data.csv", b"USER_ID,ITEM_ID,TIMESTAMP\na,b\n", "cannot be read"),
+        ("data.csv", b"USER_ID,ITEM_ID,TIMESTAMP,\xe9\na,b,1,2\n", "cannot be read"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(

@@ -57,10 +57,10 @@ class World:
         resources = Resources(settings())
         minimums = {each.arn: minimum for each in resources.campaigns}
         self.capacity = Capacity(CapacitySettings(**values), minimums, 0.0)
-        updates = Updates(self.capacity)
+        updates = Updates(self.capacity, resources)
         self.application = Application(
             answers(),
-            Control(resources, filters={}, updates=updates, clock=lambda: self.now_s),
+            Control(resources, updates=updates, clock=lambda: self.now_s),
             signatures=Signatures((), "us-east-1"),
             capacity=self.capacity,
             updates=updates,

@@ -88,8 +88,11 @@ def test_v2_explores_a_small_share_with_new_items_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("name", ["user-personalization", "hrnn", "vod-top-picks"])
-def test_v1_and_use_cases_do_not_explore(name: str) -> None:
-    assert all("reason" not in item for item in made_up().items(name, userId="u0001"))
+def test_v1_and_use_cases_do_not_explore(tmp_path: Path, name: str) -> None:
+    events = [(f"u{n % 40}", f"i{n * 7 % 900}", n, "watch") for n in range(4000)]
+    one, other = (shop(tmp_path, events, seed=seed) for seed in (1, 2))
+    for user in (f"u{n}" for n in range(41)):
+        assert one.items(name, userId=user) == other.items(name, userId=user)
 
 
 def test_the_same_request_has_the_same_answer_in_any_order_and_spelling() -> None:
@@ -107,6 +110,18 @@ def test_the_same_request_has_the_same_answer_in_any_order_and_spelling() -> Non
         assert again.items(name, **backwards) == one[str((name, members))]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [{"numResults": 25}, {"context": {}}, {"promotions": []}, {"filterValues": {"ANY": '"x"'}}],
+    ids=str,
+)
+def test_what_asks_for_no_more_changes_no_chance(more: dict[str, Any]) -> None:
+    for number in range(30):
+        plain = made_up().items("user-personalization-v2", userId=f"u{number}")
+        told = made_up().items("user-personalization-v2", userId=f"u{number}", **more)
+        assert ids(told) == ids(plain)
+
+
 def test_another_seed_explores_others(tmp_path: Path) -> None:
     events = [(f"u{n % 40}", f"i{n * 7 % 900}", n, "watch") for n in range(4000)]
     one, same, other = (shop(tmp_path, events, seed=seed) for seed in (1, 1, 2))
@@ -116,6 +131,21 @@ def test_another_seed_explores_others(tmp_path: Path) -> None:
         return [ids(world.items("user-personalization-v2", userId=user)) for user in users]
 
     assert lists(one) == lists(same) != lists(other)
+
+
+def test_new_are_items_of_the_last_30_days_in_any_unit_that_the_file_tells(tmp_path: Path) -> None:
+    events = [(f"u{n % 40}", f"i{n * 7 % 900:03}", n * 86_400, "watch") for n in range(4000)]
+    old, new = events[5][2], events[-1][2] - 86_400
+    created = pa.array([new if n < 3 else old for n in range(900)])
+    explored = []
+    for times in (created, created.cast(pa.timestamp("s")).cast(pa.timestamp("us"))):
+        items = {"ITEM_ID": [f"i{n:03}" for n in range(900)], "CREATION_TIMESTAMP": times}
+        world = shop(tmp_path, events, items=pa.table(items))
+        lists = [world.items("user-personalization-v2", userId=f"u{n}") for n in range(40)]
+        explored.append({item["itemId"] for each in lists for item in each if "reason" in item})
+    assert explored[0] == explored[1]
+    assert explored[0]
+    assert explored[0] <= {"i000", "i001", "i002"}
 
 
 def test_trending_items_are_those_that_grow_at_the_end(tmp_path: Path) -> None:
@@ -205,3 +235,16 @@ def test_expired_actions_are_not_recommended_and_valuable_ones_are_more_likely(
             unvalued[action["actionId"]] += action["score"]
     assert means["dear"] > unvalued["dear"]
     assert means["cheap"] < unvalued["cheap"]
+
+
+def test_times_and_values_of_actions_that_say_nothing_are_as_good_as_absent(
+    tmp_path: Path,
+) -> None:
+    actions: dict[str, Any] = {"ACTION_ID": ["a", "b", "gone"]}
+    plain = shop(tmp_path, EVENTS, actions=pa.table(actions)).actions(userId="u1")
+    actions |= {
+        "VALUE": [float("inf"), float("nan"), float("-inf")],
+        "ACTION_EXPIRATION_TIMESTAMP": pa.array([None, 86_400_000, 10_000], pa.timestamp("ms")),
+    }
+    told = shop(tmp_path, EVENTS, actions=pa.table(actions)).actions(userId="u1")
+    assert told == [each for each in plain if each["actionId"] != "gone"]

@@ -114,9 +114,14 @@ def test_ranking_scores_sum_to_one_over_the_list_and_ignore_its_order(
     assert recommender.ranking(user, items[::-1]) == ranked
 
 
-def test_training_twice_gives_the_same_model() -> None:
-    data, model = made_up()
-    again = train(data)
+ALIKE = [(user, item) for user in range(100) for item in range(100) if user % 5 == item % 5]
+ALONE = [(number, number) for number in range(100)]
+
+
+@pytest.mark.parametrize("pairs", [None, ALIKE, ALONE], ids=["made up", "alike", "alone"])
+def test_training_twice_gives_the_same_model(pairs: list[tuple[int, int]] | None) -> None:
+    data = made_up()[0] if pairs is None else small(pairs, users=100, items=100)
+    model, again = train(data), train(data)
     assert np.array_equal(model.user_vectors, again.user_vectors)
     assert np.array_equal(model.item_vectors, again.item_vectors)
     assert model.scale == again.scale

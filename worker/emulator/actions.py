@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from worker.emulator.data import Data
 from worker.emulator.softmax import SCORE_DECIMALS
-from worker.emulator.tables import find_column
+from worker.emulator.tables import find_column, in_seconds
 
 _Uint64s = npt.NDArray[np.uint64]
 _SPREAD: Final = 2.0  # logits by which an action's appeal differs between users, either way
@@ -56,17 +56,17 @@ class Propensities:
 
 
 def _numbers(data: Data, name: str) -> npt.NDArray[np.float64]:
-    """Return a column of the actions data set, NaN where it has no number."""
+    """Return a column of the actions data set, NaN where it has no finite number."""
     spelling = find_column(data.action_table, name)
     nothing = np.full(len(data.action_ids), np.nan)
     if spelling is None:
         return nothing
-    column: Any = data.action_table.column(spelling)  # Arrow's stubs lose track of casts
+    column = in_seconds(data.action_table.column(spelling))
     try:
         numbers: npt.NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
     except pa.ArrowException:
         return nothing  # not in the service's form, so as good as absent
-    return numbers
+    return np.where(np.isfinite(numbers), numbers, nothing)
 
 
 def _uniform(keys: _Uint64s) -> npt.NDArray[np.float64]:

@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from worker.emulator.tables import decoded, has_text
+
 VALUES_MAX: Final = 10_000
 """Distinct values up to which a column says anything about items; one with more is kept by name."""
 
@@ -51,9 +53,8 @@ def coded_columns(interactions: pa.Table) -> Mapping[str, Coded]:
 
 def _coded(column: Any) -> Coded:
     nothing = Coded([], np.full(len(column), -1, dtype=np.int32))
-    if isinstance(column.type, pa.DictionaryType):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+    column = decoded(column)
+    if not has_text(column.type):
         return nothing
     text: Any = column.cast(pa.string())
     values: Any = pc.drop_null(pc.unique(text))

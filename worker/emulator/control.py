@@ -1,16 +1,19 @@
-"""The control plane: what clients ask about resources, and UpdateCampaign for the minimum rate.
+"""The control plane: what clients ask about resources, and UpdateCampaign.
 
 Choices: everything was created when the emulator started, and is ACTIVE. Each campaign has a
 solution of its own name with one version; everything is in the data set group `emulator`; domain
 use cases are recipes, too. Lists are sorted as declared, 100 a page, and nextToken is the next
-one's position. UpdateCampaign changes minProvisionedTPS only: another solution version does not
-exist, and another campaignConfig is refused with InvalidInputException.
+one's position. UpdateCampaign changes minProvisionedTPS and, of campaignConfig,
+enableMetadataWithRecommendations; what is not given stays. Another solution version does not exist.
+A campaignConfig that asks for anything else is refused with InvalidInputException, as nothing here
+would behave as it says: version 1 does not explore, v2's exploration is no setting of the service.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
@@ -20,13 +23,14 @@ from worker.emulator.capacity import Capacity
 from worker.emulator.contract import Contract
 from worker.emulator.errors import ServiceFault, invalid_input
 from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Kind
-from worker.emulator.resources import Resource, Resources
+from worker.emulator.resources import FilterResource, Resource, Resources
 from worker.emulator.updates import Updates
 
 TARGET_PREFIX: Final = "AmazonPersonalize."
 """What comes before an operation's name in the header X-Amz-Target (botocore model personalize)."""
 
 _PAGE_MAX: Final = 100  # shape MaxResults
+_METADATA: Final = "enableMetadataWithRecommendations"
 _RECIPE_TYPES: Final = {
     Kind.USER: "USER_PERSONALIZATION",
     Kind.ITEM: "RELATED_ITEMS",
@@ -41,15 +45,14 @@ _T = TypeVar("_T")
 class Control:
     """Operations over the declared resources, in the shapes of botocore's personalize model.
 
-    `filters` has expressions by name; without `updates`, an update changes no capacity. Times are
-    Unix seconds in answers; `clock` counts seconds from any beginning.
+    Without `updates`, an update changes no capacity. Times are Unix seconds in answers; `clock`
+    counts seconds from any beginning.
     """
 
     def __init__(
         self,
         resources: Resources,
         *,
-        filters: Mapping[str, str] = {},
         updates: Updates | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,17 +69,16 @@ class Control:
         }
         self._contract = Contract("personalize", tuple(self._operations))
         self._resources = resources
-        self._updates = updates or Updates(Capacity(None, {}, now_s=0.0))
+        self._updates = updates or Updates(Capacity(None, {}, now_s=0.0), resources)
         self._clock = clock
         self._started_s = clock()
         self._started = round(time.time(), 3)
         prefix = resources.arn_prefix
         self._group = f"{prefix}dataset-group/emulator"
-        self._filters = {f"{prefix}filter/{name}": name for name in filters}
-        self._expressions = filters
-        self._campaigns = resources.campaigns
-        self._solutions = {f"{prefix}solution/{each.name}": each for each in resources.campaigns}
-        self._versions = {self._version(each): each for each in resources.campaigns}
+        self._filters = {each.arn: each for each in resources.filters}
+        self._campaigns = resources.campaigns  # their names and recipes, which no update changes
+        self._solutions = {f"{prefix}solution/{each.name}": each for each in self._campaigns}
+        self._versions = {self._version(each): each for each in self._campaigns}
         recipes = (*CAMPAIGN_RECIPES.values(), *USE_CASES.values())
         self._recipes = {recipe.arn: recipe for recipe in recipes}
 
@@ -96,18 +98,14 @@ class Control:
         described = {
             "name": campaign.name,
             "campaignArn": campaign.arn,
-            "solutionVersionArn": self._version(campaign),
-            "minProvisionedTPS": self._minimum(campaign),
-            "campaignConfig": _campaign_config(campaign),
+            **self._provisioned(campaign),
             **self._status(),
         }
         update = self._updates.latest(campaign.arn)
         if update is not None:
             now_s = self._clock()
             described["latestCampaignUpdate"] = {
-                "solutionVersionArn": self._version(campaign),
-                "minProvisionedTPS": update.minimum,
-                "campaignConfig": _campaign_config(campaign),
+                **self._provisioned(update.campaign),
                 "status": update.status(now_s),
                 "creationDateTime": self._unix(update.begun_s),
                 "lastUpdatedDateTime": self._unix(update.changed_s(now_s)),
@@ -126,16 +124,15 @@ class Control:
                 "recipeArn": recommender.recipe.arn,
                 "recommenderConfig": {
                     "minRecommendationRequestsPerSecond": recommender.requests_per_s_min,
-                    "enableMetadataWithRecommendations": recommender.metadata,
+                    _METADATA: recommender.metadata,
                 },
                 **self._status(),
             }
         }
 
     def _describe_filter(self, members: _Members) -> _Members:
-        arn = members["filterArn"]
-        name = _one_of(self._filters, "filterArn", arn)
-        return {"filter": {**self._filter(arn, name), "filterExpression": self._expressions[name]}}
+        found = _one_of(self._filters, "filterArn", members["filterArn"])
+        return {"filter": {**self._filter(found), "filterExpression": found.expression}}
 
     def _describe_solution(self, members: _Members) -> _Members:
         arn = members["solutionArn"]
@@ -195,21 +192,20 @@ class Control:
     def _list_filters(self, members: _Members) -> _Members:
         group = members.get("datasetGroupArn", self._group)
         _one_of({self._group: None}, "datasetGroupArn", group)
-        rows = [self._filter(arn, name) for arn, name in self._filters.items()]
+        rows = [self._filter(each) for each in self._filters.values()]
         return _page("Filters", rows, members)
 
     def _update_campaign(self, members: _Members) -> _Members:
         campaign = self._find("campaignArn", members["campaignArn"])
         version = members.get("solutionVersionArn", self._version(campaign))
         _one_of({self._version(campaign): None}, "solutionVersionArn", version)
-        present = _campaign_config(campaign)
-        config = members.get("campaignConfig", {})
-        changed = [key for key, value in config.items() if value != present.get(key)]
-        if changed:
-            names = ", ".join(changed)
-            raise invalid_input(f"the emulator cannot change campaignConfig ({names}) as it runs")
-        minimum = members.get("minProvisionedTPS", self._minimum(campaign))
-        self._updates.begin(campaign.arn, minimum, self._clock())
+        metadata = _metadata(members.get("campaignConfig", {}))
+        changed = replace(
+            campaign,
+            requests_per_s_min=members.get("minProvisionedTPS", campaign.requests_per_s_min),
+            metadata=campaign.metadata if metadata is None else metadata,
+        )
+        self._updates.begin(changed, self._clock())
         return {"campaignArn": campaign.arn}
 
     def _find(self, member: str, arn: str) -> Resource:
@@ -219,15 +215,21 @@ class Control:
             # Here the model gives the fault no status of its own: 400, as JSON 1.1 services do
             raise ServiceFault(fault.code, 400, fault.message) from fault
 
-    def _minimum(self, campaign: Resource) -> int:
-        return self._updates.minimum(campaign.arn, campaign.requests_per_s_min)
+    def _provisioned(self, campaign: Resource) -> _Members:
+        """Return what a campaign and an update of one are both described with."""
+        return {
+            "solutionVersionArn": self._version(campaign),
+            "minProvisionedTPS": campaign.requests_per_s_min,
+            "campaignConfig": {_METADATA: campaign.metadata},
+        }
 
     def _version(self, campaign: Resource) -> str:
         version = blake2b(campaign.name.encode(), digest_size=4).hexdigest()
         return f"{self._resources.arn_prefix}solution/{campaign.name}/{version}"
 
-    def _filter(self, arn: str, name: str) -> _Members:
-        return {"name": name, "filterArn": arn, "datasetGroupArn": self._group, **self._status()}
+    def _filter(self, one: FilterResource) -> _Members:
+        names = {"name": one.name, "filterArn": one.arn, "datasetGroupArn": self._group}
+        return names | self._status()
 
     def _unix(self, at_s: float) -> float:
         return round(self._started + at_s - self._started_s, 3)
@@ -240,8 +242,15 @@ class Control:
         }
 
 
-def _campaign_config(campaign: Resource) -> _Members:
-    return {"enableMetadataWithRecommendations": campaign.metadata}
+def _metadata(config: _Members) -> bool | None:
+    """Return what a campaignConfig says about metadata, None for nothing."""
+    others = [name for name, value in config.items() if name != _METADATA and value]
+    if others:
+        raise invalid_input(
+            f"the emulator can change {_METADATA} of campaignConfig, not {', '.join(others)}"
+        )
+    metadata: bool | None = config.get(_METADATA)
+    return metadata
 
 
 def _one_of(known: Mapping[str, _T], member: str, arn: str) -> _T:

@@ -16,7 +16,15 @@ from worker.emulator.coded import Coded, coded_columns
 from worker.emulator.errors import EmulatorError
 from worker.emulator.settings import EmulatorSettings
 from worker.emulator.synthetic import ACTIONS, synthetic_tables
-from worker.emulator.tables import column, find_column, id_column, read_table
+from worker.emulator.tables import (
+    column,
+    decoded,
+    find_column,
+    has_text,
+    id_column,
+    in_seconds,
+    read_table,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +32,11 @@ class Data:
     """The data sets as the emulator trains on them.
 
     `user_codes[n]` and `item_codes[n]` are the positions of interaction n's user and item in
-    `user_ids` and `item_ids`; `timestamps[n]` is its time as the file gives it, and
-    `event_types[n]` its type, null where the file has none. All ID lists are sorted and unique, so
-    nothing depends on the order of the file. `item_ids` is the catalogue: all items of the items
-    data set and of the interactions; `user_ids` likewise, so a user may have no interactions.
+    `user_ids` and `item_ids`; `timestamps[n]` is its time, as the file gives it or, of a column of
+    Arrow's timestamps, in Unix seconds; `event_types[n]` is its type, null where the file has none.
+    All ID lists are sorted and unique, so nothing depends on the order of the file. `item_ids` is
+    the catalogue: all items of the items data set and of the interactions; `user_ids` likewise, so
+    a user may have no interactions.
 
     A table has one row per ID, in the order of the IDs: first the ID under the schema's name
     (ITEM_ID, USER_ID, ACTION_ID), then the metadata columns under the file's names and with its
@@ -146,7 +155,7 @@ def _codes(ids: Any, among: Any) -> npt.NDArray[np.int32]:
 def _timestamps(table: pa.Table, *, path: str) -> npt.NDArray[np.int64]:
     values = column(table, "TIMESTAMP", path=path, what="interactions")
     try:
-        times = values.cast(pa.int64())
+        times: pa.ChunkedArray[Any] = in_seconds(values).cast(pa.int64())
     except pa.ArrowException as error:
         raise EmulatorError(
             f"column TIMESTAMP of the interactions data set {path} has type {values.type} and does "
@@ -167,7 +176,7 @@ def _event_types(table: pa.Table, *, path: str) -> Any:
         return pa.nulls(table.num_rows, pa.string()).dictionary_encode()
     values: Any = column(table, "EVENT_TYPE", path=path, what="interactions")
     _refuse_cells_of_no_text(values, "EVENT_TYPE", path=path, what="interactions")
-    return _decoded(values).cast(pa.string()).combine_chunks().dictionary_encode()
+    return decoded(values).cast(pa.string()).combine_chunks().dictionary_encode()
 
 
 def _item_columns(items: pa.Table, *, path: str) -> dict[str, pa.Array[Any]]:
@@ -181,7 +190,7 @@ def _item_columns(items: pa.Table, *, path: str) -> dict[str, pa.Array[Any]]:
 
 
 def _refuse_cells_of_no_text(values: Any, name: str, *, path: str, what: str) -> None:
-    if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
+    if not has_text(decoded(values).type):
         raise EmulatorError(
             f"column {name} of the {what} data set {path} has type {values.type}",
             hint="make it text; several values of one cell are joined with '|' in the "
@@ -193,11 +202,5 @@ _VALUE_LENGTH_MAX: Final = 20_000  # characters: shape ColumnValue of botocore's
 
 
 def _as_text(values: Any) -> Any:
-    text: Any = pc.utf8_slice_codeunits(_decoded(values).cast(pa.string()), 0, _VALUE_LENGTH_MAX)
+    text: Any = pc.utf8_slice_codeunits(decoded(values).cast(pa.string()), 0, _VALUE_LENGTH_MAX)
     return text.combine_chunks()
-
-
-def _decoded(values: Any) -> Any:
-    if isinstance(values.type, pa.DictionaryType):
-        return values.cast(values.type.value_type)
-    return values

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.emulator.data import Data
-from worker.emulator.tables import find_column
+from worker.emulator.tables import find_column, in_seconds
 
 SHARE: Final = 0.01
 """Share of the recommended items that are explored; the service's own is not documented."""
@@ -51,7 +51,7 @@ def _created(data: Data) -> np.ndarray:
     name = find_column(data.item_table, "CREATION_TIMESTAMP")
     if name is None:
         return nothing
-    column: Any = data.item_table.column(name)  # Arrow's stubs don't follow types through casts
+    column = in_seconds(data.item_table.column(name))
     try:
         times: Any = pc.fill_null(column.cast(pa.int64()), -1)
     except pa.ArrowException:

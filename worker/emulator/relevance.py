@@ -9,13 +9,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from worker.emulator.rules import RESULTS_MAX
 from worker.emulator.softmax import Floats, as_scores, best
 
 Codes = npt.NDArray[np.int64]
 Allowed = npt.NDArray[np.bool_]
-RESULTS_MAX: Final = 500
-"""Longest list that a request can ask for (API reference, GetRecommendations, numResults)."""
-
 _HEAD: Final = 100
 
 
@@ -84,8 +82,6 @@ class Subset:
         others = others[np.argsort(-relevance.weights[others], kind="stable")]
         codes = np.concatenate([top, others])
         total = float(relevance.weights[codes].sum(dtype=np.float64))
-        if total <= 0.0:  # cannot be while the best weight of all is 1, or a count
-            total = 1.0
         return Subset(codes, Relevance(relevance.weights, total))
 
     def best(self, count: int, allowed: Allowed | None) -> Codes:

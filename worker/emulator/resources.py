@@ -62,8 +62,6 @@ class Resources:
             for recommender in (settings.recommenders if declared else DEFAULT_RECOMMENDERS)
         ]
         self.arn_prefix = prefix
-        self.campaigns = tuple(campaigns)
-        self.recommenders = tuple(recommenders)
         self.filters = tuple(
             FilterResource(
                 name=each.name, arn=f"{prefix}filter/{each.name}", expression=each.expression
@@ -74,6 +72,20 @@ class Resources:
             "campaignArn": {each.arn: each for each in campaigns},
             "recommenderArn": {each.arn: each for each in recommenders},
         }
+
+    @property
+    def campaigns(self) -> tuple[Resource, ...]:
+        """The campaigns as they are now, in the order of their declaration."""
+        return tuple(self._by_member["campaignArn"].values())
+
+    @property
+    def recommenders(self) -> tuple[Resource, ...]:
+        """The recommenders, in the order of their declaration."""
+        return tuple(self._by_member["recommenderArn"].values())
+
+    def change(self, campaign: Resource) -> None:
+        """Let a campaign be from now on what `campaign` says, whose ARN it has."""
+        self._by_member["campaignArn"][campaign.arn] = campaign
 
     def find(self, member: str, arn: str) -> Resource:
         """Return what `arn` names in the request member campaignArn or recommenderArn.

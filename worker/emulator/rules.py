@@ -17,6 +17,7 @@ from worker.emulator.errors import invalid_input
 
 RESULTS_DEFAULT: Final = 25
 RESULTS_MAX: Final = 500
+"""Longest list that a request can ask for (API reference, GetRecommendations, numResults)."""
 INPUT_LIST_MAX: Final = 500
 METADATA_ITEMS_MAX: Final = 50
 """Most results, or most items to rank, in a request that asks for metadata."""
@@ -32,7 +33,7 @@ class Asked:
     """What all three operations have in common.
 
     `arn_member` is campaignArn or recommenderArn, whichever brought `arn`. IDs are None when
-    absent. `fingerprint` is the same for requests that ask the same, however they are written.
+    absent.
     """
 
     arn: str
@@ -43,7 +44,6 @@ class Asked:
     filter_values: Mapping[str, str]
     context: Mapping[str, str]
     metadata_columns: tuple[str, ...] = ()
-    fingerprint: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +58,13 @@ class AskedPromotion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedItems(Asked):
-    """GetRecommendations; `num_results` is 0..500, or 0..50 with metadata."""
+    """GetRecommendations; `num_results` is 0..500, or 0..50 with metadata.
+
+    `fingerprint` is the same for requests that ask the same, however they are written.
+    """
 
     num_results: int
+    fingerprint: bytes
     promotion: AskedPromotion | None
 
 
@@ -86,6 +90,7 @@ def asked_items(members: Mapping[str, Any]) -> AskedItems:
         raise invalid_input(f"give exactly one of campaignArn and recommenderArn, not {seen}")
     columns = _metadata_columns(members)
     maximum, why = (METADATA_ITEMS_MAX, " with metadata") if columns else (RESULTS_MAX, "")
+    count = _num_results(members, RESULTS_DEFAULT, maximum, why)
     return AskedItems(
         arn=members[given[0]],
         arn_member=given[0],
@@ -94,9 +99,9 @@ def asked_items(members: Mapping[str, Any]) -> AskedItems:
         filter_arn=members.get("filterArn"),
         filter_values=members.get("filterValues", {}),
         context=members.get("context", {}),
-        fingerprint=_fingerprint(members),
         metadata_columns=columns,
-        num_results=_num_results(members, RESULTS_DEFAULT, maximum, why),
+        num_results=count,
+        fingerprint=_fingerprint(members, count),
         promotion=_promotion(members),
     )
 
@@ -115,7 +120,6 @@ def asked_ranking(members: Mapping[str, Any]) -> AskedRanking:
         filter_arn=members.get("filterArn"),
         filter_values=members.get("filterValues", {}),
         context=members.get("context", {}),
-        fingerprint=_fingerprint(members),
         metadata_columns=columns,
         item_ids=tuple(items),
     )
@@ -132,7 +136,6 @@ def asked_actions(members: Mapping[str, Any]) -> AskedActions:
         filter_arn=members.get("filterArn"),
         filter_values=members.get("filterValues", {}),
         context=members.get("context", {}),
-        fingerprint=_fingerprint(members),
         num_results=_num_results(members, ACTIONS_DEFAULT, ACTIONS_MAX, ""),
     )
 
@@ -175,12 +178,14 @@ def _promotion(members: Mapping[str, Any]) -> AskedPromotion | None:
     return None
 
 
-def _fingerprint(members: Mapping[str, Any]) -> bytes:
+def _fingerprint(members: Mapping[str, Any], num_results: int) -> bytes:
     """Return what chance goes by: not the metadata, nor an item that most recipes ignore.
 
-    Of a promotion, only what the model knows: what else it has may be nested too deep to write.
+    What is empty asks for no more than what is absent. Of a promotion, only what the model knows:
+    what else it has may be nested too deep to write.
     """
-    known = {name: value for name, value in members.items() if name not in _NOT_OF_CHANCE}
-    if "promotions" in members:
-        known["promotions"] = _promotion(members)
+    told = {**members, "numResults": num_results, "promotions": _promotion(members)}
+    if "filterArn" not in members:
+        told.pop("filterValues", None)
+    known = {name: value for name, value in told.items() if value and name not in _NOT_OF_CHANCE}
     return orjson.dumps(known, option=orjson.OPT_SORT_KEYS)

@@ -11,7 +11,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
 import anyio
@@ -97,26 +97,19 @@ def _build(settings: EmulatorSettings) -> Application:
         len(data.user_ids),
         len(data.item_ids),
     )
-    return assembled(
-        settings,
-        answers,
-        resources,
-        filters={each.name: each.expression for each in settings.filters},
-    )
+    return assembled(settings, answers, resources)
 
 
-def assembled(
-    settings: EmulatorSettings, answers: Answers, resources: Resources, filters: Mapping[str, str]
-) -> Application:
-    """Return the application over trained answers; `filters` has expressions by name."""
+def assembled(settings: EmulatorSettings, answers: Answers, resources: Resources) -> Application:
+    """Return the application over trained answers."""
     now_s = time.monotonic()
     everything = [*resources.campaigns, *resources.recommenders]
     minimums = {each.arn: each.requests_per_s_min for each in everything}
     capacity = Capacity(settings.capacity, minimums, now_s)
-    updates = Updates(capacity)
+    updates = Updates(capacity, resources)
     return Application(
         answers,
-        Control(resources, filters=filters, updates=updates),
+        Control(resources, updates=updates),
         signatures=Signatures(settings.credentials, settings.region),
         capacity=capacity,
         updates=updates,

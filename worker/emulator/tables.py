@@ -40,7 +40,7 @@ def read_table(path: Path, *, what: str) -> pa.Table:
         )
     try:
         table = _read_parquet(path) if magic == _PARQUET_MAGIC else _read_csv(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise EmulatorError(
             f"the {what} data set {path} cannot be read: {str(error).splitlines()[0]}",
             hint="write the file again; it looks truncated or damaged",
@@ -55,11 +55,14 @@ def read_table(path: Path, *, what: str) -> pa.Table:
 
 def _read_parquet(path: Path) -> pa.Table:
     with pq.ParquetFile(path) as file:  # not read_table, to which a folder "DAY=1" is a column
-        return file.read()
+        table = file.read()
+    table.validate(full=True)  # text that is not UTF-8 would fail later, wherever it is looked at
+    return table
 
 
 def _read_csv(path: Path) -> pa.Table:
-    with pyarrow.csv.open_csv(path) as reader:
+    quoted_lines = pyarrow.csv.ParseOptions(newlines_in_values=True)  # as in descriptions
+    with pyarrow.csv.open_csv(path, parse_options=quoted_lines) as reader:
         names = reader.schema.names
     as_text = pyarrow.csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()),  # a guess would turn ID "007" into 7
@@ -67,7 +70,7 @@ def _read_csv(path: Path) -> pa.Table:
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )
-    return pyarrow.csv.read_csv(path, convert_options=as_text)
+    return pyarrow.csv.read_csv(path, parse_options=quoted_lines, convert_options=as_text)
 
 
 def find_column(table: pa.Table, name: str) -> str | None:
@@ -100,14 +103,13 @@ def id_column(table: pa.Table, name: str, *, path: str, what: str) -> pa.Chunked
 
     Raises EmulatorError when it is missing, of another type, or holds null, empty or longer IDs.
     """
-    values = column(table, name, path=path, what=what)
-    kind = values.type.value_type if isinstance(values.type, pa.DictionaryType) else values.type
-    if not (pa.types.is_integer(kind) or is_text(kind)):
+    values = decoded(column(table, name, path=path, what=what))
+    if not (pa.types.is_integer(values.type) or is_text(values.type)):
         raise EmulatorError(
             f"column {name} of the {what} data set {path} has type {values.type}",
             hint="IDs are strings or integers; cast the column",
         )
-    ids: pa.ChunkedArray[Any] = values.cast(kind).cast(pa.string())
+    ids: pa.ChunkedArray[Any] = values.cast(pa.string())
     texts: Any = ids  # Arrow's stubs don't follow types through its functions
     lengths = pc.fill_null(pc.utf8_length(texts), 0)
     bad = pc.or_(pc.equal(lengths, pa.scalar(0)), pc.greater(lengths, pa.scalar(ID_LENGTH_MAX)))
@@ -126,3 +128,30 @@ def id_column(table: pa.Table, name: str, *, path: str, what: str) -> pa.Chunked
 def is_text(kind: pa.DataType) -> bool:
     """Tell whether a type holds text, in any of Arrow's layouts."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
+
+
+def has_text(kind: pa.DataType) -> bool:
+    """Tell whether values of a type can be written as text: not lists, structures or bytes."""
+    return (
+        is_text(kind)
+        or pa.types.is_primitive(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_null(kind)
+    )
+
+
+def decoded(values: Any) -> Any:
+    """Return a column as it is without dictionary encoding."""
+    if isinstance(values.type, pa.DictionaryType):
+        return values.cast(values.type.value_type)
+    return values
+
+
+def in_seconds(values: Any) -> Any:
+    """Return a column of times in Unix seconds, which the service wants, if Arrow knows its unit.
+
+    Another column is returned as it is: nobody can tell what its numbers count.
+    """
+    if pa.types.is_timestamp(values.type):
+        return values.cast(pa.timestamp("s", values.type.tz), safe=False).cast(pa.int64())
+    return values

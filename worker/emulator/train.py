@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.sparse.linalg import svds
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 from worker.emulator.data import Data
 from worker.emulator.softmax import Floats, Ints, as_weights
@@ -113,14 +113,30 @@ def _factors(matrix: sparse.csr_array) -> tuple[_Doubles, _Doubles, _Doubles]:
     if smaller < 4 or (smaller <= 2 * RANK_MAX and np.prod(matrix.shape) <= _DENSE_CELLS_MAX):
         left, strengths, right = np.linalg.svd(matrix.toarray(), full_matrices=False)
     else:
-        # A start that no singular vector is orthogonal to, and the same in every process.
-        start = np.random.default_rng(0).standard_normal(smaller)
-        left, strengths, right = svds(matrix, k=rank, v0=start)
+        left, strengths, right = _largest(matrix, rank)
     order = np.argsort(-strengths, kind="stable")[:rank]
     left, strengths, right = left[:, order], strengths[order], right[order]
     largest = np.abs(right).argmax(axis=1)
     signs = np.where(right[np.arange(rank), largest] < 0.0, -1.0, 1.0)
     return left * signs, strengths, right * signs[:, None]
+
+
+def _largest(matrix: sparse.csr_array, rank: int) -> tuple[_Doubles, _Doubles, _Doubles]:
+    """Return (left, strengths, right) of the `rank` largest singular values, in any order.
+
+    As scipy's svds does it, but that svds leaves it to chance where ARPACK starts anew, which it
+    does when a matrix has few different singular values.
+    """
+    flat = matrix.shape[0] < matrix.shape[1]
+    tall = sparse.csr_array(matrix.T) if flat else matrix
+    across = tall.T
+    gram = LinearOperator((tall.shape[1],) * 2, matvec=lambda x: across @ (tall @ x), dtype=float)
+    random = np.random.default_rng(0)
+    start = random.standard_normal(tall.shape[1])  # which no singular vector is orthogonal to
+    basis = np.linalg.qr(eigsh(gram, k=rank, v0=start, rng=random)[1])[0]
+    left, strengths, right = np.linalg.svd(tall @ basis, full_matrices=False)
+    right = right @ basis.T
+    return (right.T, strengths, left.T) if flat else (left, strengths, right)
 
 
 def _even(users: _Doubles, items: _Doubles) -> _Doubles:

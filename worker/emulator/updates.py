@@ -12,15 +12,16 @@ from typing import Final
 
 from worker.emulator.capacity import Capacity
 from worker.emulator.errors import ServiceFault
+from worker.emulator.resources import Resource, Resources
 
 _PENDING_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """One update of a campaign's minimum."""
+    """One update; `campaign` is what it will have become."""
 
-    minimum: int
+    campaign: Resource
     begun_s: float
     active_s: float
 
@@ -40,23 +41,24 @@ class Update:
 
 
 class Updates:
-    """The latest update of each campaign; changes the capacity when one becomes active."""
+    """The latest update of each campaign; changes it and its capacity when it becomes active."""
 
-    def __init__(self, capacity: Capacity) -> None:
+    def __init__(self, capacity: Capacity, resources: Resources) -> None:
         self._capacity = capacity
+        self._resources = resources
         settings = capacity.settings
         self._duration_s = settings.update_s / settings.time_factor if settings else 0.0
         self._latest: dict[str, Update] = {}
         self._pending: dict[str, Update] = {}
-        self._minimums: dict[str, int] = {}
 
-    def begin(self, arn: str, minimum: int, now_s: float) -> None:
-        """Begin to change a campaign's minimum. Raises ServiceFault while it is changing."""
+    def begin(self, campaign: Resource, now_s: float) -> None:
+        """Begin to change a campaign to what is given. Raises ServiceFault while it is changing."""
         self.settle(now_s)
+        arn = campaign.arn
         if arn in self._pending:
             status = self._pending[arn].status(now_s)
             raise ServiceFault("ResourceInUseException", 400, f"an update of {arn} is {status}")
-        update = Update(minimum=minimum, begun_s=now_s, active_s=now_s + self._duration_s)
+        update = Update(campaign=campaign, begun_s=now_s, active_s=now_s + self._duration_s)
         self._latest[arn] = self._pending[arn] = update
         self.settle(now_s)
 
@@ -66,13 +68,10 @@ class Updates:
             due = [arn for arn, update in self._pending.items() if now_s >= update.active_s]
             for arn in due:
                 update = self._pending.pop(arn)
-                self._minimums[arn] = update.minimum
-                self._capacity.set_minimum(arn, update.minimum, update.active_s)
+                self._resources.change(update.campaign)
+                minimum = update.campaign.requests_per_s_min
+                self._capacity.set_minimum(arn, minimum, update.active_s)
 
     def latest(self, arn: str) -> Update | None:
         """Return a campaign's latest update, whether it is active or not."""
         return self._latest.get(arn)
-
-    def minimum(self, arn: str, declared: int) -> int:
-        """Return a campaign's minimum: `declared`, until an update is active."""
-        return self._minimums.get(arn, declared)
