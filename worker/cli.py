@@ -19,7 +19,7 @@ from worker import __version__
 from worker.errors import StoppedError, WorkerError
 
 if TYPE_CHECKING:
-    from worker.call.sdk import Access
+    from worker.call.access import Access
     from worker.config import Config
     from worker.progress import View
     from worker.stop import StopSwitch

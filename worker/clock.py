@@ -1,30 +1,38 @@
-"""Time as the pacer needs it: monotonic seconds and a sleep. Tests bring their own."""
+"""Time as the pacer needs it: monotonic seconds and a timer. Tests bring their own."""
 
+import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
 
-import anyio
+
+class Timer(Protocol):
+    """A callback that is still to come."""
+
+    def cancel(self) -> None:
+        """Forget it."""
+        ...
 
 
 class Clock(Protocol):
-    """Monotonic seconds from an arbitrary origin, and a way to wait for one of them."""
+    """Monotonic seconds from an arbitrary origin, and a way to be called at one of them."""
 
     def now_s(self) -> float:
         """Return the current time in seconds."""
         ...
 
-    async def sleep_until(self, due_s: float) -> None:
-        """Return at `due_s` or a little later; at once when it has passed."""
+    def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
+        """Call back at `due_s` or a little later."""
         ...
 
 
 class MonotonicClock:
-    """The real clock."""
+    """The real clock; its timers are those of the running event loop."""
 
     def now_s(self) -> float:
-        """Return `time.monotonic()`, which is also the event loop's clock."""
+        """Return `time.monotonic()`."""
         return time.monotonic()
 
-    async def sleep_until(self, due_s: float) -> None:
-        """Sleep on the event loop; late by its timer resolution, about a millisecond."""
-        await anyio.sleep(max(0.0, due_s - self.now_s()))
+    def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
+        """Call back on the event loop; late by its timer resolution, about a millisecond."""
+        return asyncio.get_running_loop().call_later(due_s - self.now_s(), callback)

@@ -105,7 +105,9 @@ class Target(Section):
     ca_bundle: LocalPath | None = Field(
         None, description="PEM file with the trust root of a private endpoint"
     )
-    transport: Literal["sdk"] = Field("sdk", description="how calls are made; sdk: aioboto3")
+    transport: Literal["wire", "sdk"] = Field(
+        "wire", description="how calls are made; wire: over own connections; sdk: aioboto3"
+    )
 
     @property
     def arn(self) -> str:

@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from worker.call.sdk import Access
+from worker.call.access import Access
 from worker.emulator.settings import EmulatorSettings
 from worker.errors import StoppedError, WorkerError
 from worker.stop import StopSwitch

@@ -23,6 +23,7 @@ class Footer:
     group_rows: tuple[int, ...]
     file_bytes: int
     modified_ns: int
+    row_bytes: int  # uncompressed, in the row group with the widest rows, on average
     sha256: bytes  # of the raw footer, which holds offsets, sizes and statistics of every column
 
 
@@ -33,13 +34,13 @@ def read_footer(path: str) -> Footer:
         raw, file_bytes = _raw_footer(path)
         with pq.ParquetFile(path) as file:
             metadata = file.metadata
+            groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
             return Footer(
                 schema=file.schema_arrow,
-                group_rows=tuple(
-                    metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)
-                ),
+                group_rows=tuple(group.num_rows for group in groups),
                 file_bytes=file_bytes,
                 modified_ns=modified_ns,
+                row_bytes=max(map(_row_bytes, groups), default=0),
                 sha256=hashlib.sha256(raw).digest(),
             )
     except OSError as error:
@@ -51,6 +52,10 @@ def read_footer(path: str) -> Footer:
         raise InputError(
             f"{path} has a damaged Parquet footer: {error}", hint="write the file again"
         ) from None
+
+
+def _row_bytes(group: pq.RowGroupMetaData) -> int:
+    return group.total_byte_size // max(1, group.num_rows)
 
 
 def _raw_footer(path: str) -> tuple[bytes, int]:

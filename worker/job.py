@@ -119,7 +119,7 @@ def open_job(config: Config) -> Job:
         copied=copied,
         results_schema=results_schema(copied_schema, shape, config.output.layout),
         errors_schema=errors_schema(source.schema),
-        batch_rows=_batch_rows(config),
+        batch_rows=_batch_rows(config, source.row_bytes),
     )
 
 
@@ -139,15 +139,15 @@ def _check_apart(source: Source, input_path: Path, output: Path) -> None:
         )
 
 
-# Answers wait in memory for their batch to be done; a batch is at most about 4 MiB of JSON.
+# A batch waits in memory until all its answers are there: about 4 MiB of them, and of input.
 _BATCH_BYTES = 4 << 20
 _BATCH_ROWS_MAX = 1024
 _ITEM_BYTES = 60  # an item ID, a score, their names
 _METADATA_VALUE_BYTES = 200
 
 
-def _batch_rows(config: Config) -> int:
-    """Return how many rows are decoded and written at once, from how large answers will be."""
+def _batch_rows(config: Config, row_bytes: int) -> int:
+    """Return how many rows are decoded and written at once, from how large all of it will be."""
     operation, request, columns = config.target.operation, config.request, config.input.columns
     if columns.num_results or columns.item_list:
         items = num_results_max(config)
@@ -156,4 +156,4 @@ def _batch_rows(config: Config) -> int:
     else:
         items = request.num_results or limits.NUM_RESULTS_DEFAULT
     item_bytes = _ITEM_BYTES + _METADATA_VALUE_BYTES * len(request.metadata_columns)
-    return max(16, min(_BATCH_ROWS_MAX, _BATCH_BYTES // (200 + item_bytes * items)))
+    return max(16, min(_BATCH_ROWS_MAX, _BATCH_BYTES // (200 + row_bytes + item_bytes * items)))

@@ -27,7 +27,6 @@ class Lane:
         switch: StopSwitch,
         tally: Tally,
         attempts_max: int,
-        timeout_s: float,
         calls_max: int | None,
         rng: random.Random,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
@@ -38,7 +37,6 @@ class Lane:
         self._switch = switch
         self._tally = tally
         self._attempts_max = attempts_max
-        self._timeout_s = timeout_s
         self._calls_max = calls_max
         self._rng = rng
         self._now_us = now_us
@@ -50,32 +48,38 @@ class Lane:
         """
         self._budget.note_first_attempt()
         attempts = throttles = 0
-        while await self._may_send(attempts):
+        while (attempts == 0 and self._pacer.take_if_due()) or await self._turn(attempts):
+            if not self._may_send(attempts):
+                break
             sent_us, started_s = self._now_us(), time.perf_counter()
-            result = await self._attempt(request)
+            self._tally.in_flight += 1
+            try:
+                result = await self._transport.call(request)
+            finally:
+                self._tally.in_flight -= 1
             latency_ms = (time.perf_counter() - started_s) * 1e3
             attempts += 1
-            verdict = judge(result) if isinstance(result, Failure) else None
+            if isinstance(result, Answer):
+                return Outcome(result, attempts, throttles, sent_us, latency_ms)
+            verdict = judge(result)
             throttles += verdict is Verdict.THROTTLED
             self._tally.throttles += verdict is Verdict.THROTTLED
-            if isinstance(result, Answer) or self._is_final(result, attempts, verdict):
+            if self._is_final(result, attempts, verdict):
                 if self._switch.reason and verdict in (Verdict.THROTTLED, Verdict.TRANSIENT):
-                    return None
-                return Outcome(
-                    result=result,
-                    attempts=attempts,
-                    throttles=throttles,
-                    sent_us=sent_us,
-                    latency_ms=latency_ms,
-                )
+                    break
+                return Outcome(result, attempts, throttles, sent_us, latency_ms)
             with self._switch.interruptible():
                 await anyio.sleep(backoff_s(attempts, self._rng))
         return None
 
-    async def _may_send(self, attempts: int) -> bool:
-        """Wait for this attempt's turn; False when the run is to stop instead."""
+    async def _turn(self, attempts: int) -> bool:
+        """Wait for the turn of the attempt after `attempts`; False when the run is to stop."""
         with self._switch.interruptible():
             await self._pacer.turn(is_retry=attempts > 0)
+        return self._switch.reason is None
+
+    def _may_send(self, attempts: int) -> bool:
+        """Count the attempt that is about to be made; False at the cap."""
         if self._switch.reason:
             return False
         if self._calls_max is not None and self._tally.calls >= self._calls_max:
@@ -85,17 +89,7 @@ class Lane:
         self._tally.retries += attempts > 0
         return True
 
-    async def _attempt(self, request: bytes) -> Answer | Failure:
-        self._tally.in_flight += 1
-        try:
-            with anyio.fail_after(self._timeout_s):
-                return await self._transport.call(request)
-        except TimeoutError:
-            return Failure(code="TimedOut", message=f"no whole answer within {self._timeout_s} s")
-        finally:
-            self._tally.in_flight -= 1
-
-    def _is_final(self, failure: Failure, attempts: int, verdict: Verdict | None) -> bool:
+    def _is_final(self, failure: Failure, attempts: int, verdict: Verdict) -> bool:
         if verdict is Verdict.REFUSED:
             raise refused(failure.code, failure.message)
         if verdict is Verdict.REJECTED:

@@ -85,3 +85,4 @@ class Batch:
     requests: list[bytes | Failure]
     outcomes: list[Outcome | None]  # None: not done yet
     open_rows: int  # outcomes still missing; the batch is done at 0
+    held_bytes: int  # memory that ends when the batch is written: rows, requests, answers

@@ -5,15 +5,16 @@ timer, a stall) may catch up at most `CREDIT_S` of schedule; what it missed beyo
 any window of w seconds at most `tps * (w + CREDIT_S) + 1` attempts leave.
 """
 
+import asyncio
 import math
+from collections import deque
 from dataclasses import dataclass
 
-import anyio
+from worker.clock import Clock, Timer
 
-from worker.clock import Clock
-
-# Without any credit timers that fire a millisecond late cost a third of 2,500/s; 20 ms regain it.
-CREDIT_S = 0.02
+# Without any credit timers that fire a millisecond late cost a third of 2,500/s. 10 ms regain it,
+# and are 1 % of a second.
+CREDIT_S = 0.01
 RAMP_S_MIN = 0.001  # shorter ones are none; their slope would overflow
 
 
@@ -62,45 +63,69 @@ class Ramp:
 
 
 class Schedule:
-    """Hands out due times, one an attempt. Pure: the caller brings the time."""
+    """Knows when the next attempt is due. Pure: the caller brings the time."""
 
     def __init__(self, ramp: Ramp, *, start_s: float) -> None:
         self._ramp = ramp
         self._start_s = start_s
         self._attempts = 0.0
 
-    def take(self, now_s: float) -> float:
+    def due_s(self, now_s: float) -> float:
         """Return when the next attempt is due; never earlier than `CREDIT_S` before `now_s`."""
         earliest = self._ramp.attempts_at(now_s - CREDIT_S - self._start_s)
-        attempts = max(self._attempts, earliest)
-        self._attempts = attempts + 1
-        return self._start_s + self._ramp.due_at(attempts)
+        self._attempts = max(self._attempts, earliest)
+        return self._start_s + self._ramp.due_at(self._attempts)
+
+    def take(self) -> None:
+        """Count the attempt that was due: it leaves."""
+        self._attempts += 1
 
 
 class Pacer:
     """Makes each HTTP attempt of a run, retries included, wait for its turn.
 
-    Turns are handed out one at a time, so none is promised far ahead. A retry goes before the
-    first attempts that wait, all but one of them: at low rates it would else come minutes late.
+    One timer wakes all whose turn has come. Retries go before first attempts: at low rates they
+    would else come minutes late.
     """
 
     def __init__(self, ramp: Ramp, clock: Clock) -> None:
         self._clock = clock
         self._schedule = Schedule(ramp, start_s=clock.now_s())
-        self._first_attempts = anyio.Lock(fast_acquire=True)
-        self._turns = anyio.Lock(fast_acquire=True)
+        self._retries = deque[asyncio.Future[None]]()
+        self._first_attempts = deque[asyncio.Future[None]]()
+        self._timer: Timer | None = None
+
+    def take_if_due(self) -> bool:
+        """Take a first attempt's turn without waiting, if it is due and nobody waits."""
+        if self._timer is not None or self._schedule.due_s(now_s := self._clock.now_s()) > now_s:
+            return False
+        self._schedule.take()
+        return True
 
     async def turn(self, *, is_retry: bool = False) -> None:
-        """Return when the next attempt is due. A turn that is cancelled is lost, not reused."""
-        if is_retry:
-            await self._take()
-        else:
-            async with self._first_attempts:
-                await self._take()
+        """Return when the next attempt is due. A wait that is cancelled takes no turn."""
+        waiter = asyncio.get_running_loop().create_future()
+        (self._retries if is_retry else self._first_attempts).append(waiter)
+        if self._timer is None:
+            self._wake()
+        await waiter
 
-    async def _take(self) -> None:
-        async with self._turns:
+    def _wake(self) -> None:
+        """Let everyone go whose turn has come, and come back for the next."""
+        self._timer = None
+        while waiter := self._next_waiter():
             now_s = self._clock.now_s()
-            due_s = self._schedule.take(now_s)
-            if due_s > now_s:
-                await self._clock.sleep_until(due_s)
+            if (due_s := self._schedule.due_s(now_s)) > now_s:
+                self._timer = self._clock.call_at(due_s, self._wake)
+                return
+            (self._retries or self._first_attempts).popleft()
+            self._schedule.take()
+            waiter.set_result(None)
+
+    def _next_waiter(self) -> asyncio.Future[None] | None:
+        for waiting in (self._retries, self._first_attempts):
+            while waiting:
+                if not waiting[0].done():
+                    return waiting[0]
+                waiting.popleft()  # cancelled
+        return None

@@ -12,8 +12,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from worker.job import Job
 from worker.lane import Lane, refused
-from worker.model import Batch, Chunk, Failure, Outcome
+from worker.model import Answer, Batch, Chunk, Failure, Outcome
 from worker.part import Books
+from worker.room import Room
 from worker.stop import StopSwitch
 from worker.store import LocalStore
 from worker.tally import Tally
@@ -42,7 +43,7 @@ async def run_chunks(
     ExceptionGroup, half-written parts discarded.
     """
     in_flight_max = job.config.rate.in_flight_max
-    room = _Room(max(_OPEN_BATCHES * job.batch_rows, 2 * in_flight_max))
+    room = Room(max(_OPEN_BATCHES * job.batch_rows, 2 * in_flight_max))
     todo_in, todo_out = anyio.create_memory_object_stream[Batch](1)
     # Never full: `room` bounds the rows on their way, and so the batches.
     done_in, done_out = anyio.create_memory_object_stream[Batch](math.inf)
@@ -50,48 +51,24 @@ async def run_chunks(
     async with anyio.create_task_group() as group:
         group.start_soon(_feed, job, chunks, todo_in, room, switch)
         async with todo_out, done_in:
-            rows = _Rows(todo_out.clone())
+            rows = _Rows(todo_out.clone(), room)
             for _ in range(in_flight_max):
-                group.start_soon(_work, rows, lane, tally, switch, done_in.clone())
+                group.start_soon(_work, rows, lane, tally, switch, room, done_in.clone())
         group.start_soon(drain.run, done_out)
-
-
-class _Room:
-    """Bounds the rows that are read but not written yet. One task enters, one leaves."""
-
-    def __init__(self, rows_max: int) -> None:
-        self._rows_max = rows_max
-        self._rows = 0
-        self._changed = anyio.Event()
-
-    async def wait(self) -> None:
-        """Return when another batch may be read."""
-        while self._rows >= self._rows_max:
-            self._changed = anyio.Event()
-            await self._changed.wait()
-
-    def enter(self, batch: Batch) -> None:
-        """Count a batch that was read. One without rows counts as one."""
-        self._rows += max(1, len(batch.requests))
-
-    def leave(self, batch: Batch) -> None:
-        """Count a batch that was written."""
-        self._rows -= max(1, len(batch.requests))
-        self._changed.set()
 
 
 async def _feed(
     job: Job,
     chunks: Sequence[Chunk],
     todo: MemoryObjectSendStream[Batch],
-    room: _Room,
+    room: Room,
     switch: StopSwitch,
 ) -> None:
     """Read ahead, as far as there is room."""
     async with todo:
         with closing(_batches(job, chunks)) as batches, switch.interruptible():
             while True:
-                await room.wait()
+                await room.wait_to_read()
                 batch = await to_thread.run_sync(next, batches, None)
                 if batch is None:
                     return
@@ -110,6 +87,7 @@ def _batches(job: Job, chunks: Sequence[Chunk]) -> Generator[Batch]:
             if rows is None:
                 rows = job.no_rows()
             requests = job.builder.build(rows)
+            request_bytes = sum(len(each) for each in requests if isinstance(each, bytes))
             yield Batch(
                 chunk=chunk,
                 sequence=sequence,
@@ -118,6 +96,7 @@ def _batches(job: Job, chunks: Sequence[Chunk]) -> Generator[Batch]:
                 requests=requests,
                 outcomes=[None] * len(requests),
                 open_rows=len(requests),
+                held_bytes=rows.nbytes + request_bytes,
             )
             sequence += 1
             if following is None:
@@ -128,29 +107,36 @@ def _batches(job: Job, chunks: Sequence[Chunk]) -> Generator[Batch]:
 class _Rows:
     """Hands the rows of one batch after the other to all lanes."""
 
-    def __init__(self, todo: MemoryObjectReceiveStream[Batch]) -> None:
+    def __init__(self, todo: MemoryObjectReceiveStream[Batch], room: Room) -> None:
         self._todo = todo
+        self._room = room
         self._refill = anyio.Lock()
         self._batch: Batch | None = None
         self._next_row = 0
 
-    async def take(self) -> tuple[Batch, int] | None:
-        """Return a batch and the position of a row of it, or None after the last.
+    def take_now(self) -> tuple[Batch, int] | None:
+        """Return a batch and the position of a row of it, or None when `take` must wait.
 
         A batch without rows is handed out once, at position 0, so that it reaches the drain.
         """
-        while True:
-            batch, row = self._batch, self._next_row
-            if batch is not None and row < max(1, len(batch.requests)):
-                self._next_row += 1
-                return batch, row
+        batch, row = self._batch, self._next_row
+        if batch is None or row >= max(1, len(batch.requests)) or not self._room.may_call(batch):
+            return None
+        self._next_row += 1
+        return batch, row
+
+    async def take(self) -> tuple[Batch, int] | None:
+        """Return what `take_now` does, or None after the last row."""
+        while not (taken := self.take_now()):
             async with self._refill:
-                if self._batch is not batch:
-                    continue  # another lane was quicker
+                if self._batch is not None and self._next_row < max(1, len(self._batch.requests)):
+                    await self._room.wait_to_call(self._batch)
+                    continue  # or another lane was quicker
                 try:
                     self._batch, self._next_row = await self._todo.receive(), 0
                 except anyio.EndOfStream:
                     return None
+        return taken
 
 
 async def _work(
@@ -158,11 +144,12 @@ async def _work(
     lane: Lane,
     tally: Tally,
     switch: StopSwitch,
+    room: Room,
     done: MemoryObjectSendStream[Batch],
 ) -> None:
     """Settle one row after the other until there are no more."""
     async with done:
-        while switch.reason is None and (taken := await rows.take()):
+        while switch.reason is None and (taken := rows.take_now() or await rows.take()):
             batch, row = taken
             if batch.requests:
                 request = batch.requests[row]
@@ -177,8 +164,10 @@ async def _work(
                     raise refused(*reason)
                 batch.outcomes[row] = outcome
                 batch.open_rows -= 1
+                if isinstance(outcome.result, Answer):
+                    room.hold(batch, len(outcome.result.body))
             if batch.open_rows == 0:
-                await done.send(batch)
+                done.send_nowait(batch)
 
 
 def _unsent(failure: Failure) -> Outcome:
@@ -195,7 +184,7 @@ class _Drain:
         store: LocalStore,
         tally: Tally,
         switch: StopSwitch,
-        room: _Room,
+        room: Room,
         on_commit: OnCommit,
     ) -> None:
         self._job = job

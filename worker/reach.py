@@ -6,7 +6,8 @@ from typing import TypeVar
 
 import anyio
 
-from worker.call.sdk import Access, target_access
+from worker.call.access import Access, target_access
+from worker.call.speedups import loop_factory
 from worker.config import Target
 from worker.emulated import running_emulator
 from worker.stop import StopSwitch, watch_signals
@@ -40,4 +41,4 @@ def run_with_access(
             group.cancel_scope.cancel()
         return result
 
-    return anyio.run(inside)
+    return anyio.run(inside, backend_options={"loop_factory": loop_factory()})

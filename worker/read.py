@@ -38,6 +38,7 @@ class Source:
     schema: pa.Schema  # every column of every file, hive keys last; plain types
     chunks: tuple[Chunk, ...]
     files: dict[str, SourceFile]
+    row_bytes: int  # the widest rows, all columns, uncompressed
     fingerprint: str  # SHA-256 over names, sizes and footers: the same data, the same value
 
     @property
@@ -57,12 +58,14 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
     schemas: dict[pa.Schema, str] = {}
     groups: list[tuple[str, int, int]] = []
     files: dict[str, SourceFile] = {}
+    row_bytes = 0
     for name in names:
         footer = read_footer(name)
         digest.update(f"{os.path.relpath(name, root)}\0{footer.file_bytes}\0".encode())
         digest.update(footer.sha256)
         schemas.setdefault(_plain_schema(footer.schema, name, without=keys_schema.names), name)
         groups.extend((name, group, rows) for group, rows in enumerate(footer.group_rows))
+        row_bytes = max(row_bytes, footer.row_bytes)
         files[name] = SourceFile(keys[name], footer.file_bytes, footer.modified_ns)
     if not any(rows for _, _, rows in groups):
         raise InputError(
@@ -73,6 +76,7 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
         schema=pa.schema([*_unify(list(schemas.items())), *keys_schema]),
         chunks=tuple(plan_chunks(groups, rows_per_chunk=rows_per_chunk)),
         files=files,
+        row_bytes=row_bytes,
         fingerprint=digest.hexdigest(),
     )
 

@@ -11,8 +11,10 @@ import orjson
 from anyio import to_thread
 
 from worker import log
+from worker.call.access import Access
+from worker.call.choose import open_transport
 from worker.call.provisioned import provisioned_tps
-from worker.call.sdk import Access, SdkTransport, open_client
+from worker.call.transport import Transport
 from worker.clock import MonotonicClock
 from worker.config import Config
 from worker.deadline import deadline_at
@@ -103,15 +105,16 @@ async def _work(
         log.debug("committed", part=chunk.part_name, rows=books.rows_read, results=books.results)
 
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(
-            open_client(
-                "personalize-runtime",
+        transport = await stack.enter_async_context(
+            open_transport(
                 access,
+                operation=config.target.operation,
+                wanted=config.target.transport,
                 timeout_s=config.retry.timeout_s,
                 connections_max=config.rate.in_flight_max,
             )
         )
-        lane = _lane(config, SdkTransport(client, config.target.operation), tps, switch, tally)
+        lane = _lane(config, transport, tps, switch, tally)
         group = await stack.enter_async_context(anyio.create_task_group())
         group.start_soon(_watch_deadline, config.stop.deadline, switch)
         group.start_soon(view.run, tally)
@@ -124,7 +127,7 @@ async def _work(
 
 
 def _lane(
-    config: Config, transport: SdkTransport, tps: float, switch: StopSwitch, tally: Tally
+    config: Config, transport: Transport, tps: float, switch: StopSwitch, tally: Tally
 ) -> Lane:
     rate = config.rate
     ramp = Ramp.climbing(tps=tps, ramp_s=rate.ramp_s, ramp_from=rate.ramp_from)
@@ -135,7 +138,6 @@ def _lane(
         switch=switch,
         tally=tally,
         attempts_max=config.retry.attempts_max,
-        timeout_s=config.retry.timeout_s,
         calls_max=calls_max(config),
         rng=random.Random(),  # noqa: S311 - jitter is no secret
     )

@@ -125,7 +125,7 @@ PROMOTION = {"name": "p", "percent_promoted_items": 20, "filter_arn": FILTER_ARN
         ({"target": {"campaign_arn": "nope"}}, "target.campaign_arn: is not a campaign ARN"),
         ({"target": {"campaign_arn": FILTER_ARN}}, "is not a campaign ARN; it looks like arn:aws"),
         ({"target": {"recommender_arn": "arn:aws:personalize:r:1:recommender/x"}}, "exactly one"),
-        ({"target": {"transport": "http"}}, "target.transport: should be 'sdk'"),
+        ({"target": {"transport": "http"}}, "target.transport: should be 'wire' or 'sdk'"),
         (
             {"target": {"endpoint_url": "http://key:secret@h"}},
             "target.endpoint_url: must have no user",

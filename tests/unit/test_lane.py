@@ -6,6 +6,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
+from worker.clock import MonotonicClock
 from worker.errors import RefusedError
 from worker.lane import Lane
 from worker.model import Answer, Failure, Outcome
@@ -19,20 +20,6 @@ THROTTLE = Failure(code="ThrottlingException", message="slow down", http_status=
 BROKEN = Failure(code="InternalFailure", message="oops", http_status=500)
 REJECTED = Failure(code="InvalidInputException", message="no", http_status=400)
 DENIED = Failure(code="AccessDeniedException", message="no", http_status=403)
-
-
-class InstantClock:
-    """Time that never waits, and counts who asked."""
-
-    def __init__(self) -> None:
-        self.turns = 0
-        self.retry_turns = 0
-
-    def now_s(self) -> float:
-        return float(self.turns)
-
-    async def sleep_until(self, due_s: float) -> None:
-        raise AssertionError(f"waited until {due_s}")
 
 
 class NoJitter(random.Random):
@@ -72,16 +59,15 @@ class Bench:
         self.transport = ScriptedTransport(*results)
         self.switch = StopSwitch()
         self.tally = Tally(rows_expected=100)
-        self.clock = InstantClock()
+        self.pacer = CountingPacer()
         self.budget = RetryBudget(budget_share)
         self.lane = Lane(
             transport=self.transport,
-            pacer=CountingPacer(self.clock),
+            pacer=self.pacer,
             budget=self.budget,
             switch=self.switch,
             tally=self.tally,
             attempts_max=attempts_max,
-            timeout_s=0.05,
             calls_max=calls_max,
             rng=NoJitter(),
             now_us=lambda: 1_000,
@@ -97,13 +83,18 @@ class Bench:
 class CountingPacer(Pacer):
     """Lets everyone through and counts them."""
 
-    def __init__(self, clock: InstantClock) -> None:
-        super().__init__(Ramp(tps=1.0, start_tps=1.0, ramp_s=0.0), clock)
-        self._counted = clock
+    def __init__(self) -> None:
+        super().__init__(Ramp(tps=1.0, start_tps=1.0, ramp_s=0.0), MonotonicClock())
+        self.turns = 0
+        self.retry_turns = 0
+
+    def take_if_due(self) -> bool:
+        self.turns += 1
+        return True
 
     async def turn(self, *, is_retry: bool = False) -> None:
-        self._counted.turns += 1
-        self._counted.retry_turns += is_retry
+        self.turns += 1
+        self.retry_turns += is_retry
 
 
 async def test_an_answer_is_the_outcome() -> None:
@@ -117,8 +108,8 @@ async def test_every_retry_takes_its_turn_at_the_pacer(failure: Failure) -> None
     bench = Bench(failure, failure, ANSWER)
     outcome = await bench.settle()
     assert (outcome.result, outcome.attempts) == (ANSWER, 3)
-    assert bench.clock.turns == bench.transport.calls == bench.tally.calls == 3
-    assert bench.tally.retries == bench.clock.retry_turns == 2
+    assert bench.pacer.turns == bench.transport.calls == bench.tally.calls == 3
+    assert bench.tally.retries == bench.pacer.retry_turns == 2
     assert outcome.throttles == (2 if failure is THROTTLE else 0)
 
 
@@ -144,8 +135,8 @@ async def test_an_empty_retry_budget_fails_rows_at_their_first_failure() -> None
     assert (await bench.settle()).attempts == 1
 
 
-async def test_an_attempt_that_takes_too_long_is_cut_off_and_counts() -> None:
-    bench = Bench(ANSWER, attempts_max=1)
+async def test_a_row_that_is_cancelled_is_in_flight_no_more() -> None:
+    bench = Bench(ANSWER)
 
     async def never(body: bytes) -> Answer | Failure:
         del body
@@ -153,9 +144,11 @@ async def test_an_attempt_that_takes_too_long_is_cut_off_and_counts() -> None:
         raise AssertionError
 
     bench.transport.call = never  # type: ignore[method-assign] # a transport that hangs
-    outcome = await bench.settle()
-    assert isinstance(outcome.result, Failure)
-    assert outcome.result.code == "TimedOut"
+    async with anyio.create_task_group() as group:
+        group.start_soon(bench.lane.settle, b"{}")
+        await anyio.wait_all_tasks_blocked()
+        assert bench.tally.in_flight == 1
+        group.cancel_scope.cancel()
     assert bench.tally.in_flight == 0
 
 

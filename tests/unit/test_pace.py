@@ -1,12 +1,14 @@
 """The pacer, on a simulated clock."""
 
-from functools import partial
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.clock import Timer
 from worker.pace import CREDIT_S, RAMP_S_MIN, Pacer, Ramp, Schedule
 
 rates = st.floats(min_value=0.5, max_value=5_000)
@@ -31,7 +33,14 @@ def histories(draw: st.DrawFn) -> tuple[float, list[float]]:
 def leaving_times(ramp: Ramp, moments: list[float]) -> list[float]:
     """Return when each caller may leave: at its due time, or at once when that has passed."""
     schedule = Schedule(ramp, start_s=0.0)
-    return [max(now_s, schedule.take(now_s)) for now_s in moments]
+    return [max(now_s, take(schedule, now_s)) for now_s in moments]
+
+
+def take(schedule: Schedule, now_s: float) -> float:
+    """Take the next turn; return when it is due."""
+    due_s = schedule.due_s(now_s)
+    schedule.take()
+    return due_s
 
 
 @given(histories())
@@ -53,11 +62,11 @@ def test_the_first_second_holds_no_burst() -> None:
 
 
 def test_a_stall_does_not_become_a_burst() -> None:
-    """A second of silence at 1,000/s earns 20 ms of schedule, not 1,000 calls."""
+    """A second of silence at 1,000/s earns 10 ms of schedule, not 1,000 calls."""
     schedule = Schedule(constant(1_000.0), start_s=0.0)
-    schedule.take(0.0)
+    take(schedule, 0.0)
     at_once = 0
-    while schedule.take(1.0) <= 1.0:
+    while take(schedule, 1.0) <= 1.0:
         at_once += 1
     assert at_once == round(1_000 * CREDIT_S) + 1
 
@@ -95,56 +104,108 @@ def test_a_ramp_starts_where_it_is_told_and_never_above_the_rate(
 
 
 class FakeClock:
-    """Simulated time: sleeping moves it."""
+    """Simulated time, which moves from timer to timer."""
 
     def __init__(self) -> None:
         self.time_s = 100.0
+        self._timers: list[tuple[float, Callable[[], None]]] = []
 
     def now_s(self) -> float:
         return self.time_s
 
-    async def sleep_until(self, due_s: float) -> None:
-        await anyio.lowlevel.checkpoint()
-        self.time_s = max(self.time_s, due_s)
+    def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
+        timer = (due_s, callback)
+        self._timers.append(timer)
+        return SimpleNamespace(cancel=lambda: self._timers.remove(timer))
+
+    async def run(self) -> None:
+        """Fire every timer in its order, and let those who wait for it go on."""
+        await anyio.wait_all_tasks_blocked()
+        while self._timers:
+            timer = min(self._timers, key=lambda timer: timer[0])
+            self._timers.remove(timer)
+            self.time_s = max(self.time_s, timer[0])
+            timer[1]()
+            await anyio.wait_all_tasks_blocked()
+
+
+class Callers:
+    """Lanes at a pacer, by name."""
+
+    def __init__(self, tps: float) -> None:
+        self.clock = FakeClock()
+        self.pacer = Pacer(constant(tps), self.clock)
+        self.left: list[tuple[str, float]] = []
+
+    async def take(self, name: str) -> None:
+        if name == "retry" or not self.pacer.take_if_due():
+            await self.pacer.turn(is_retry=name == "retry")
+        self.left.append((name, self.clock.now_s() - 100.0))
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.left]
 
 
 async def test_turns_are_a_constant_distance_apart() -> None:
-    clock = FakeClock()
-    pacer = Pacer(constant(50.0), clock)
-    times = []
-    for _ in range(10):
-        await pacer.turn()
-        times.append(clock.now_s() - 100.0)
-    assert times == pytest.approx([number / 50.0 for number in range(10)])
+    callers = Callers(tps=50.0)
+    async with anyio.create_task_group() as group:
+        for number in range(10):
+            group.start_soon(callers.take, str(number))
+        await callers.clock.run()
+    assert callers.names == [str(number) for number in range(10)]
+    assert [time_s for _, time_s in callers.left] == pytest.approx(
+        [number / 50.0 for number in range(10)]
+    )
 
 
-async def test_a_retry_goes_before_all_waiting_first_attempts_but_one() -> None:
-    clock = HeldClock()
-    pacer = Pacer(constant(10.0), clock)
-    await pacer.turn()
-    left: list[str] = []
+async def test_a_retry_goes_before_all_first_attempts_that_wait() -> None:
+    callers = Callers(tps=10.0)
+    async with anyio.create_task_group() as group:
+        for name in ("first 0", "first 1", "first 2", "retry"):
+            group.start_soon(callers.take, name)
+        await callers.clock.run()
+    assert callers.names == ["first 0", "retry", "first 1", "first 2"]
 
-    async def take(name: str, *, is_retry: bool) -> None:
-        await pacer.turn(is_retry=is_retry)
-        left.append(name)
+
+async def test_nobody_overtakes_those_who_wait() -> None:
+    """A lane that comes just when a turn is due waits behind the one that waits for it."""
+    callers = Callers(tps=10.0)
+    async with anyio.create_task_group() as group:
+        for name in ("0", "1"):
+            group.start_soon(callers.take, name)
+        await anyio.wait_all_tasks_blocked()
+        callers.clock.time_s += 0.1
+        group.start_soon(callers.take, "2")
+        await callers.clock.run()
+    assert callers.names == ["0", "1", "2"]
+
+
+async def test_a_wait_that_is_cancelled_takes_no_turn() -> None:
+    callers = Callers(tps=10.0)
+    doomed = anyio.CancelScope()
+
+    async def take_doomed() -> None:
+        with doomed:
+            await callers.take("doomed")
 
     async with anyio.create_task_group() as group:
-        for number in range(5):
-            group.start_soon(partial(take, f"first {number}", is_retry=False))
+        await callers.take("0")
+        group.start_soon(take_doomed)
         await anyio.wait_all_tasks_blocked()
-        group.start_soon(partial(take, "retry", is_retry=True))
+        group.start_soon(callers.take, "1")
         await anyio.wait_all_tasks_blocked()
-        clock.release.set()
-    assert left == ["first 0", "retry", "first 1", "first 2", "first 3", "first 4"]
+        doomed.cancel()
+        await callers.clock.run()
+    assert callers.left == [("0", 0.0), ("1", pytest.approx(0.1))]
 
 
-class HeldClock(FakeClock):
-    """Time that stands still until it is released."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.release = anyio.Event()
-
-    async def sleep_until(self, due_s: float) -> None:
-        await self.release.wait()
-        await super().sleep_until(due_s)
+async def test_a_pacer_is_at_rest_when_nobody_waits() -> None:
+    callers = Callers(tps=10.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(callers.take, "0")
+        group.start_soon(callers.take, "1")
+        await callers.clock.run()
+    callers.clock.time_s += 60.0
+    assert callers.pacer.take_if_due()
+    assert not callers.pacer.take_if_due()

@@ -12,8 +12,9 @@ from aiohttp.client_reqrep import ConnectionKey
 from botocore import exceptions as aws
 from scripted import Reply, Script, Service, error, serving
 
+from worker.call.access import Access, open_client
 from worker.call.provisioned import provisioned_tps
-from worker.call.sdk import Access, SdkTransport, open_client
+from worker.call.sdk import SdkTransport
 from worker.config import Operation, Target
 from worker.errors import ConfigError, RefusedError
 from worker.model import Answer, Failure
@@ -30,7 +31,7 @@ class FakeClient:
         self.meta = SimpleNamespace(events=self)
 
     def register(self, event: str, handler: object) -> None:
-        assert event == "before-parse.personalize-runtime"
+        assert event in {"before-parse.personalize-runtime", "before-call.personalize-runtime"}
         assert callable(handler)
 
     async def get_recommendations(self, **_: Any) -> dict[str, Any]:
@@ -40,7 +41,8 @@ class FakeClient:
 
 
 async def call(result: dict[str, Any] | Exception, body: bytes = b"{}") -> Answer | Failure:
-    return await SdkTransport(FakeClient(result), Operation.GET_RECOMMENDATIONS).call(body)
+    transport = SdkTransport(FakeClient(result), Operation.GET_RECOMMENDATIONS, timeout_s=5.0)
+    return await transport.call(body)
 
 
 async def call_service(script: Script, body: bytes) -> tuple[Answer | Failure, Service]:
@@ -48,7 +50,7 @@ async def call_service(script: Script, body: bytes) -> tuple[Answer | Failure, S
     with serving(script) as service:
         access = Access(region="us-east-1", endpoint_url=service.url)
         async with open_client("personalize-runtime", access, timeout_s=5.0) as client:
-            transport = SdkTransport(client, Operation.GET_RECOMMENDATIONS)
+            transport = SdkTransport(client, Operation.GET_RECOMMENDATIONS, timeout_s=5.0)
             return await transport.call(body), service
 
 

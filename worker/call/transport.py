@@ -11,7 +11,7 @@ class Transport(Protocol):
     async def call(self, body: bytes) -> Answer | Failure:
         """Send `body`, a JSON request, once. A failed call is a value, never an exception.
 
-        Raises RefusedError when no call can be made at all, for want of credentials say. Has no
-        time limit of its own beyond a fallback: the caller sets one by cancelling.
+        Ends within the transport's time limit, connecting included. May be cancelled at any
+        moment. Raises RefusedError when no call can be made at all, for want of credentials say.
         """
         ...

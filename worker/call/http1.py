@@ -1,0 +1,240 @@
+"""One HTTP/1.1 connection over an asyncio transport: a request out, its answer back, and again.
+
+Parsing is httptools' (llhttp). What is here decides when an answer is whole, whether it may be
+trusted, and whether the connection may be used again: only when nothing is left over, on either
+side. Source: RFC 9112.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import httptools
+
+from worker.model import Failure
+
+HEAD_BYTES_MAX = 64 << 10
+BODY_BYTES_MAX = 16 << 20  # 50 items with ten long metadata values are some 10 MiB
+ANSWER_BYTES_MAX = 2 * BODY_BYTES_MAX  # as received: with chunk sizes, trailers
+CONNECTION_LOST = "ConnectionLost"
+TIMED_OUT = "TimedOut"
+_GZIP_OR_ZLIB = 47  # zlib's window bits: either format, told by its header
+
+
+@dataclass(slots=True)
+class Reply:
+    """A whole answer. Header names are in lower case; of a repeated one the last counts."""
+
+    status: int = 0
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    body: bytes = b""
+
+    def header(self, name: bytes) -> str | None:
+        """Return a header's value."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+
+class Connection(asyncio.Protocol):
+    """A connection of the pool. At most one request is open on it at any time."""
+
+    def __init__(
+        self,
+        *,
+        on_free: Callable[["Connection"], None],
+        on_lost: Callable[["Connection"], None],
+    ) -> None:
+        self._on_free = on_free
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiter: asyncio.Future[Reply | Failure] | None = None
+        self._reply = Reply()
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._received_bytes = 0  # of the answer that is being received
+        self._in_head = True
+        self._ends_with_connection = False
+        self.since_s = 0.0  # loop time at which the open request, or else the last one, began
+
+    # What the pool and the transport call.
+
+    def send(self, request: bytes, *, since_s: float) -> "asyncio.Future[Reply | Failure]":
+        """Send one request; the future brings its whole answer, or why there is none.
+
+        Whoever stops waiting must `abort`: the answer may still come.
+        """
+        if self._waiter is not None:
+            raise RuntimeError("a connection was used twice at a time")
+        self.since_s = since_s
+        waiter = self._waiter = self._loop.create_future()
+        if self._transport is None:  # it ended just after it was made
+            self._finish(Failure(code=CONNECTION_LOST, message="the connection ended at once"))
+        else:
+            self._transport.write(request)
+        return waiter
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is open."""
+        return self._waiter is not None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request may be sent."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def fail(self, code: str, message: str) -> None:
+        """End the open request with a failure, and the connection with it."""
+        self._finish(Failure(code=code, message=message))
+        self.abort()
+
+    def abort(self) -> None:
+        """End the connection at once; an open request ends with it."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """End an idle connection in an orderly way."""
+        if self._transport is not None:
+            self._transport.close()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = transport  # type: ignore[assignment] # a stream's transport is one
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; what nobody asked for ends the connection."""
+        if self._waiter is None:
+            self.abort()
+            return
+        self._received_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            raise  # a bug in this class
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.fail(CONNECTION_LOST, f"the answer is not HTTP: {error}")
+            return
+        if self._received_bytes > HEAD_BYTES_MAX:
+            self._check_bounds()
+
+    def _check_bounds(self) -> None:
+        if self._in_head:
+            self.fail(CONNECTION_LOST, f"an answer's head has over {HEAD_BYTES_MAX} bytes")
+        elif self._received_bytes > ANSWER_BYTES_MAX:
+            self.fail(CONNECTION_LOST, f"an answer has over {ANSWER_BYTES_MAX} bytes")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; an answer that ends with the connection is whole now."""
+        self._transport = None
+        if self._waiter is not None:
+            if self._ends_with_connection and exc is None:
+                self._deliver()
+            else:
+                self._finish(Failure(code=CONNECTION_LOST, message=self._how_lost(exc)))
+        self._on_lost(self)
+
+    def _how_lost(self, exc: Exception | None) -> str:
+        when = "before an answer" if not self._reply.headers else "in the middle of an answer"
+        return f"the connection ended {when}{f': {exc}' if exc else ''}"
+
+    # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        """A second answer to one request: cannot be told whose it is."""
+        if self._waiter is None:
+            self.abort()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        self._reply.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """See how the answer will end."""
+        self._in_head = False
+        headers = self._reply.headers
+        self._ends_with_connection = not (
+            b"content-length" in headers or b"transfer-encoding" in headers
+        )
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body, within bounds."""
+        self._body_bytes += len(body)
+        if self._body_bytes <= BODY_BYTES_MAX:
+            self._body.append(body)
+        elif self._waiter is not None:
+            self.fail("InvalidAnswer", f"the answer has over {BODY_BYTES_MAX} bytes")
+
+    def on_message_complete(self) -> None:
+        """Deliver the answer; an interim one (1xx) is none."""
+        if self._waiter is None:
+            return
+        if self._parser.get_status_code() < 200:
+            self._clear()
+        else:
+            self._deliver()
+
+    # Ends of a request.
+
+    def _deliver(self) -> None:
+        reply = self._reply
+        reply.status = self._parser.get_status_code()
+        reply.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        may_go_on = self._may_go_on()
+        self._clear()
+        self._finish(_decoded(reply))
+        if may_go_on:
+            self._on_free(self)
+        elif self._transport is not None:
+            self._transport.abort()
+
+    def _may_go_on(self) -> bool:
+        """Return whether another request may follow: nothing is unsent, nothing said to close."""
+        return (
+            self._transport is not None
+            and self.is_usable
+            and not self._ends_with_connection
+            and self._parser.should_keep_alive()
+            and self._transport.get_write_buffer_size() == 0
+        )
+
+    def _clear(self) -> None:
+        self._reply = Reply()
+        self._body = []
+        self._body_bytes = self._received_bytes = 0
+        self._in_head, self._ends_with_connection = True, False
+
+    def _finish(self, result: Reply | Failure) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(result)
+
+
+def _decoded(reply: Reply) -> Reply | Failure:
+    """Undo a Content-Encoding that nobody asked for, within the bound of a body."""
+    encoding = reply.headers.get(b"content-encoding")
+    if encoding is None or encoding.lower() == b"identity":
+        return reply
+    if encoding.lower() not in (b"gzip", b"deflate"):
+        return Failure(
+            code="InvalidAnswer",
+            message=f"the answer has the Content-Encoding {encoding[:40]!r}",
+            http_status=reply.status,
+        )
+    inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        reply.body = inflater.decompress(reply.body, BODY_BYTES_MAX)
+    except zlib.error as error:
+        return Failure(CONNECTION_LOST, f"the answer cannot be decompressed: {error}", reply.status)
+    if not inflater.eof:
+        return Failure(
+            CONNECTION_LOST,
+            f"the compressed answer is cut, or larger than {BODY_BYTES_MAX} bytes",
+            reply.status,
+        )
+    return reply

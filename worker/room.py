@@ -1,0 +1,57 @@
+"""How much may be in memory between reading and writing: in rows, and in bytes."""
+
+import anyio
+
+from worker.model import Batch
+
+HELD_BYTES_MAX = 64 << 20
+
+
+class Room:
+    """Bounds what is read but not written yet, in rows and in bytes.
+
+    The oldest batch is let through in any case: all others wait for it.
+    """
+
+    def __init__(self, rows_max: int) -> None:
+        self._rows_max = rows_max
+        self._rows = 0
+        self._bytes = 0
+        self._batches_left = 0
+        self._changed = anyio.Event()
+
+    async def wait_to_read(self) -> None:
+        """Return when another batch may be read."""
+        while self._rows and (self._rows >= self._rows_max or self._bytes >= HELD_BYTES_MAX):
+            await self._wait()
+
+    def may_call(self, batch: Batch) -> bool:
+        """Return whether there is room for another answer."""
+        return self._bytes < HELD_BYTES_MAX or batch.sequence == self._batches_left
+
+    async def wait_to_call(self, batch: Batch) -> None:
+        """Return when there is room for another answer."""
+        while not self.may_call(batch):
+            await self._wait()
+
+    def enter(self, batch: Batch) -> None:
+        """Count a batch that was read. One without rows counts as one."""
+        self._rows += max(1, len(batch.requests))
+        self._bytes += batch.held_bytes
+
+    def hold(self, batch: Batch, answer_bytes: int) -> None:
+        """Count an answer."""
+        batch.held_bytes += answer_bytes
+        self._bytes += answer_bytes
+
+    def leave(self, batch: Batch) -> None:
+        """Count a batch that was written; batches leave in their order."""
+        self._rows -= max(1, len(batch.requests))
+        self._bytes -= batch.held_bytes
+        self._batches_left += 1
+        self._changed.set()
+
+    async def _wait(self) -> None:
+        if self._changed.is_set():
+            self._changed = anyio.Event()
+        await self._changed.wait()
