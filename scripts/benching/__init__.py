@@ -1,0 +1,1 @@
+"""What scripts/bench is made of: a canned server, measured processes, and one module a mode."""
