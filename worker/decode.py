@@ -1,129 +1,175 @@
-"""Answers' JSON bodies -> Arrow columns, a batch at a time. Pure; runs in a worker thread."""
+"""Answers' JSON bodies -> Arrow columns, a batch at a time. Pure; runs in a worker thread.
+
+A batch is parsed whole, by Arrow, so that no item becomes a Python object. What does not fit that
+road (a malformed answer, metadata) goes through `worker.each`, which decides alike.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import json as arrow_json
 
-from worker.config import Operation
-from worker.model import Answer, Failure
+from worker.each import Decoded, decode_each
+from worker.model import Answer
+from worker.shape import AnswerShape
 
-INVALID_ANSWER = "InvalidAnswer"
-
-ITEM_TYPE = pa.struct(
-    [
-        ("item_id", pa.string()),
-        ("score", pa.float64()),
-        ("promotion_name", pa.string()),
-        ("reason", pa.list_(pa.string())),
-        ("metadata", pa.map_(pa.string(), pa.string())),
-    ]
-)
-ACTION_TYPE = pa.struct([("action_id", pa.string()), ("score", pa.float64())])
-
-# What a body may get wrong without being JSON at fault: a missing key, a string for a number.
-_SHAPE_ERRORS = (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException)
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerShape:
-    """Where an operation's answer keeps its list, and what the list becomes."""
-
-    member: str  # of the answer
-    column: str  # of the output
-    type: pa.StructType
-
-    @property
-    def is_actions(self) -> bool:
-        """Actions have fewer members than items."""
-        return self.column == "actions"
-
-
-SHAPES = {
-    Operation.GET_RECOMMENDATIONS: AnswerShape("itemList", "items", ITEM_TYPE),
-    Operation.GET_PERSONALIZED_RANKING: AnswerShape("personalizedRanking", "items", ITEM_TYPE),
-    Operation.GET_ACTION_RECOMMENDATIONS: AnswerShape("actionList", "actions", ACTION_TYPE),
+# Members of an item that most answers lack. Of metadata, just whether it is there: its keys are not
+# known, so `decode_each` reads it.
+_OPTIONAL: dict[str, pa.DataType] = {
+    "promotionName": pa.string(),
+    "reason": pa.list_(pa.string()),
+    "metadata": pa.struct([]),
 }
 
+# The member that numbers the bodies, in rows of its own between them.
+_MARK = "#"
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """The answers that could be read, in order, as columns; the others as failures by position."""
-
-    positions: list[int]  # of the answers below, among those given
-    recommendation_ids: pa.Array[Any]  # string, null where the service sent none
-    lists: pa.ListArray[Any]  # list<struct>, best first as the service sent it
-    failures: dict[int, Failure]
+# orjson, which has the last word, gives up at 1,024 levels. So many brackets cannot be as deep.
+_BRACKETS_MAX = 1000
+# What RapidJSON takes and JSON does not have, and numbers beyond a double's range.
+_NOT_JSON = r"NaN|Inf|[0-9]{300}"
 
 
-def decode(answers: Sequence[Answer], shape: AnswerShape) -> Decoded:
-    """Decode many answers at once; one that is malformed becomes a Failure and harms no other.
+class Decoder:
+    """Decodes the batches of one part, and learns from each what the next will hold.
 
-    Members that are not known are ignored. A score that was not sent is null. A missing list is
-    an empty one, as the API's model has it (no member is required).
+    Most answers hold no more than IDs and scores, and parsing for these alone is quickest; so
+    other members are parsed for once they have been seen. Those that are not known are ignored.
     """
+
+    def __init__(self, shape: AnswerShape) -> None:
+        self._shape = shape
+        self._expected = frozenset[str]()  # the optional members seen so far
+        self._has_unknown = False  # an answer had a member that is not the API's
+        self._has_metadata = False
+
+    def decode(self, answers: Sequence[Answer]) -> Decoded:
+        """Decode many answers at once; one that is malformed becomes a Failure, alone.
+
+        A score that was not sent is null. A missing list is an empty one, as the API's model
+        has it (no member is required).
+        """
+        bodies = [answer.body for answer in answers]
+        return self._decode_whole(bodies) or decode_each(answers, self._shape)
+
+    def _decode_whole(self, bodies: list[bytes]) -> Decoded | None:
+        """Return None when an answer is malformed, or has what only `decode_each` can read."""
+        if self._has_metadata or not all(body.startswith(b"{") for body in bodies):
+            return None  # (Arrow would take `null` for an object)
+        batch = _join(bodies)
+        if not self._has_unknown:
+            rows = _parse(batch, len(bodies), self._shape, self._expected, strict=True)
+            if rows is not None:
+                return _decoded(rows, self._shape)
+        optional = frozenset(_OPTIONAL).intersection(self._shape.members)
+        rows = _parse(batch, len(bodies), self._shape, optional, strict=False)
+        if rows is None or not _skipped_is_sound(batch, bodies):
+            return None
+        items = _items(rows, self._shape)
+        found = {name for name in optional if items.field(name).null_count < len(items)}
+        # Whatever stopped the strict parser, if it was none of these, will come again.
+        self._has_unknown = self._has_unknown or found <= self._expected
+        self._expected |= found
+        self._has_metadata = "metadata" in found
+        return None if self._has_metadata else _decoded(rows, self._shape)
+
+
+def _join(bodies: list[bytes]) -> bytes:
+    """Put all bodies, each of which begins an object, between marks that no body can swallow.
+
+    `}{` comes up between whole objects only, in no array and no other object. A mark ends in `}`
+    and a body follows, so all marks are objects by themselves, and what lies between two of them
+    is as many others as it is rows. (A string that a body leaves open, the mark's quote ends; and
+    `#` cannot follow.) So 2n + 1 rows for n bodies are one for each, or the text is unsound.
+    """
+    pieces = [b""] * (2 * len(bodies) + 1)
+    pieces[0::2] = [b'{"#":%d}' % position for position in range(len(bodies) + 1)]
+    pieces[1::2] = bodies
+    return b"".join(pieces)
+
+
+def _parse(
+    batch: bytes, length: int, shape: AnswerShape, optional: frozenset[str], *, strict: bool
+) -> pa.RecordBatch | None:
+    """Return the bodies' rows with the marks' between them, or None for lack of soundness.
+
+    `strict` stops at a member that is not asked for; otherwise these are skipped.
+    """
+    items: list[tuple[str, pa.DataType]] = [(shape.id_member, pa.string()), ("score", pa.float64())]
+    items += [(name, type_) for name, type_ in _OPTIONAL.items() if name in optional]
+    members: list[tuple[str, pa.DataType]] = [
+        (_MARK, pa.int32()),
+        ("recommendationId", pa.string()),
+        (shape.member, pa.list_(pa.struct(items))),
+    ]
+    marks: list[int | None] = [None] * (2 * length + 1)
+    marks[0::2] = range(length + 1)
     try:
-        ids, lists = _columns([orjson.loads(answer.body) for answer in answers], shape)
-    except _SHAPE_ERRORS:
-        return _decode_one_by_one(answers, shape)
-    return Decoded(list(range(len(answers))), ids, lists, failures={})
+        _check_text(batch)
+        table = arrow_json.read_json(
+            pa.BufferReader(batch),  # type: ignore[arg-type] # the stubs forget Arrow's own files
+            # A single block, so that objects may span lines.
+            read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(batch) + 1),
+            parse_options=arrow_json.ParseOptions(
+                explicit_schema=pa.schema(members),
+                unexpected_field_behavior="error" if strict else "ignore",
+            ),
+        )
+        (rows,) = table.to_batches()
+    except (pa.ArrowException, OverflowError):  # the latter: beyond 2 GiB
+        return None
+    is_one_each = rows.column(_MARK).equals(pa.array(marks, pa.int32()))
+    return rows if is_one_each and _items_are_sound(_items(rows, shape), shape) else None
 
 
-def _decode_one_by_one(answers: Sequence[Answer], shape: AnswerShape) -> Decoded:
-    sound: list[int] = []
-    failures: dict[int, Failure] = {}
-    for position, answer in enumerate(answers):
-        try:
-            _columns([orjson.loads(answer.body)], shape)
-        except _SHAPE_ERRORS as error:
-            failures[position] = Failure(
-                code=INVALID_ANSWER,
-                message=f"the answer is not of the API's form: {str(error).splitlines()[0][:200]}",
-                http_status=200,
-                request_id=answer.request_id,
-            )
-        else:
-            sound.append(position)
-    ids, lists = _columns([orjson.loads(answers[position].body) for position in sound], shape)
-    return Decoded(sound, ids, lists, failures)
+def _check_text(batch: bytes) -> None:
+    """Raise ArrowInvalid when the bytes are not UTF-8, which the parser does not look at."""
+    if not batch.isascii():
+        bounds = pa.py_buffer(len(batch).to_bytes(8, "little").rjust(16, b"\0"))
+        text = pa.LargeStringArray.from_buffers(1, bounds, pa.py_buffer(batch))
+        text.validate(full=True)
 
 
-def _columns(
-    bodies: list[dict[str, Any]], shape: AnswerShape
-) -> tuple[pa.Array[Any], pa.ListArray[Any]]:
-    ids = pa.array([body.get("recommendationId") for body in bodies], pa.string())
-    offsets, entries = [0], list[dict[str, Any]]()
-    for body in bodies:
-        entries.extend(body.get(shape.member) or ())
-        offsets.append(len(entries))
-    fields = _action_fields(entries) if shape.is_actions else _item_fields(entries)
+def _skipped_is_sound(batch: bytes, bodies: list[bytes]) -> bool:
+    """Whether members that were skipped are such as orjson takes, too."""
+    text = pa.array([batch], pa.binary())
+    if pc.match_substring_regex(text, _NOT_JSON)[0].as_py():
+        return False
+    return all(body.count(b"[") + body.count(b"{") <= _BRACKETS_MAX for body in bodies)
+
+
+def _items_are_sound(items: pa.StructArray, shape: AnswerShape) -> bool:
+    """Whether each item has an ID, and each score is a number: NaN and infinities are none."""
+    if items.null_count or items.field(shape.id_member).null_count:
+        return False
+    return pc.all(pc.is_finite(items.field("score")), min_count=0).as_py() is True
+
+
+def _lists(rows: pa.RecordBatch, shape: AnswerShape) -> pa.ListArray[Any]:
+    return cast("pa.ListArray[Any]", rows.column(shape.member))
+
+
+def _items(rows: pa.RecordBatch, shape: AnswerShape) -> pa.StructArray:
+    return cast("pa.StructArray", _lists(rows, shape).values)
+
+
+def _decoded(rows: pa.RecordBatch, shape: AnswerShape) -> Decoded:
+    """Take the bodies' rows, which are every second, and give the columns their names."""
+    bounds = pa.array(range(1, rows.num_rows + 1, 2), pa.int32())
+    items = _items(rows, shape)
+    parsed = {field.name: field.type for field in items.type}
+    fields = [
+        items.field(name) if parsed.get(name) == field.type else pa.nulls(len(items), field.type)
+        for name, field in zip(shape.members, shape.type, strict=True)
+    ]
     structs = pa.StructArray.from_arrays(fields, fields=list(shape.type))
-    return ids, pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), structs)
-
-
-def _item_fields(items: list[dict[str, Any]]) -> list[pa.Array[Any]]:
-    reasons = [item.get("reason") for item in items]
-    if any(isinstance(reason, str) for reason in reasons):
-        raise TypeError("reason is a string, not a list")  # Arrow would take its letters
-    # A map column takes pairs, so a dict per item is turned into them; most answers have none.
-    metadata = [
-        None if (pairs := item.get("metadata")) is None else list(pairs.items()) for item in items
-    ]
-    return [
-        pa.array([item["itemId"] for item in items], pa.string()),
-        pa.array([item.get("score") for item in items], pa.float64()),
-        pa.array([item.get("promotionName") for item in items], pa.string()),
-        pa.array(reasons, ITEM_TYPE.field("reason").type),
-        pa.array(metadata, ITEM_TYPE.field("metadata").type),
-    ]
-
-
-def _action_fields(actions: list[dict[str, Any]]) -> list[pa.Array[Any]]:
-    return [
-        pa.array([action["actionId"] for action in actions], pa.string()),
-        pa.array([action.get("score") for action in actions], pa.float64()),
-    ]
+    return Decoded(
+        positions=list(range(len(bounds) - 1)),
+        recommendation_ids=rows.column("recommendationId").take(bounds[:-1]),
+        lists=pa.ListArray.from_arrays(_lists(rows, shape).offsets.take(bounds), structs),
+        failures={},
+    )

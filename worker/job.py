@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 from worker import limits
 from worker.build import RequestBuilder, check_column_types, request_constants
 from worker.config import Config, Operation
-from worker.decode import SHAPES, AnswerShape
 from worker.errors import ConfigError
 from worker.layout import errors_schema, results_schema
 from worker.model import Chunk
 from worker.read import Source, open_source, read_batches, require_columns
 from worker.rules import num_results_max
+from worker.shape import SHAPES, AnswerShape
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from worker.decode import AnswerShape, Decoded
+from worker.each import Decoded
 from worker.errors import ConfigError
 from worker.model import Failure, Outcome
+from worker.shape import AnswerShape
 
 _UTC_US = pa.timestamp("us", tz="UTC")
 _CALL_FIELDS = (
@@ -62,23 +62,26 @@ def explode(rows: pa.RecordBatch, shape: AnswerShape, schema: pa.Schema) -> pa.R
     lists = rows.column(shape.column)
     if not isinstance(lists, pa.ListArray):
         raise TypeError(f"{shape.column} is a {lists.type}")
-    bounds = [int(offset) for offset in lists.offsets.to_pylist() if offset is not None]
-    parents, ranks, positions = list[int](), list[int | None](), list[int | None]()
-    for parent, (first, end) in enumerate(itertools.pairwise(bounds)):
-        length = end - first
-        parents.extend([parent] * max(1, length))
-        ranks.extend(range(1, length + 1) if length else (None,))
-        positions.extend(range(first, end) if length else (None,))
-    items = lists.values.take(pa.array(positions, pa.int64()))
+    has_items = pc.greater(lists.value_lengths(), pa.scalar(0, pa.int32()))
+    if pc.any(pc.invert(has_items)).as_py():
+        lists = pc.if_else(has_items, lists, pa.scalar([None], lists.type))
+    items, parents = pc.list_flatten(lists), pc.list_parent_indices(lists)
     columns: list[pa.Array[Any]] = []
     for field in schema:
         if field.name == "rank":
-            columns.append(pa.array(ranks, pa.int32()))
+            columns.append(_ranks(lists, parents, items))
         elif field.name in shape.type.names:
             columns.append(pc.struct_field(items, field.name))
         else:
-            columns.append(rows.column(field.name).take(pa.array(parents, pa.int64())))
+            columns.append(rows.column(field.name).take(parents))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _ranks(lists: pa.ListArray[Any], parents: pa.Array[Any], items: pa.Array[Any]) -> Any:
+    """Count each list's items from 1; one that stands for no items has no rank."""
+    counted = pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int32()), len(items)))
+    before = pc.subtract(lists.offsets, lists.offsets[0]).take(parents)
+    return pc.if_else(items.is_valid(), pc.subtract(counted, before), None)
 
 
 def errors_schema(source: pa.Schema) -> pa.Schema:

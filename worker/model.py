@@ -1,6 +1,7 @@
 """The words of the pipeline: Chunk, Batch, Answer, Failure, Outcome."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -42,8 +43,7 @@ class Chunk:
         return f"_errors/{self.part_name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An HTTP 200: its JSON body, not looked into yet."""
 
     body: bytes
@@ -60,8 +60,7 @@ class Failure:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The end of one row: its answer, or why there is none."""
 
     result: Answer | Failure

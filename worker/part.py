@@ -1,11 +1,14 @@
 """What a part says of itself, kept in its Parquet footer: the run's books, without a database."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from hdrh.histogram import HdrHistogram
 
@@ -17,6 +20,8 @@ BOOKS_KEY = "personalize_worker"
 # Microseconds up to 10 minutes, 2 significant digits: quantiles are within 1 %.
 _LATENCY_US_MAX = 600_000_000
 _LATENCY_DIGITS = 2
+# A double's sign, exponent and first 7 bits: numbers alike in these share a bar of the histogram.
+_LATENCY_BITS = -1 << (52 - 7)
 
 
 def new_histogram() -> HdrHistogram:
@@ -37,16 +42,26 @@ class Books:
     seconds: float = 0.0  # of running time, since the part before
     latency: HdrHistogram = field(default_factory=new_histogram)  # successful attempts, us
 
-    def enter(self, outcomes: Iterable[Outcome]) -> None:
+    def enter(self, outcomes: Sequence[Outcome]) -> None:
         """Add the attempts of rows that are done; results and errors are counted by the writer."""
-        for outcome in outcomes:
-            self.rows_read += 1
-            self.calls += outcome.attempts
-            self.retries += max(0, outcome.attempts - 1)
-            self.throttles += outcome.throttles
-            if not isinstance(outcome.result, Failure):
-                latency_us = round(outcome.latency_ms * 1e3)
-                self.latency.record_value(min(max(1, latency_us), _LATENCY_US_MAX))
+        calls = sum(outcome.attempts for outcome in outcomes)
+        self.rows_read += len(outcomes)
+        self.calls += calls
+        self.retries += calls - sum(outcome.attempts > 0 for outcome in outcomes)
+        self.throttles += sum(outcome.throttles for outcome in outcomes)
+        self._enter_latencies(
+            [outcome.latency_ms for outcome in outcomes if not isinstance(outcome.result, Failure)]
+        )
+
+    def _enter_latencies(self, latencies_ms: list[float]) -> None:
+        """Record many at once: the histogram is pure Python, and slow per value."""
+        exact = pc.round(pc.multiply(pa.array(latencies_ms, pa.float64()), 1e3))
+        least, most = pa.scalar(1.0), pa.scalar(float(_LATENCY_US_MAX))
+        bounded: Any = pc.min_element_wise(pc.max_element_wise(exact, least), most)
+        coarse = pc.bit_wise_and(bounded.view(pa.int64()), _LATENCY_BITS).view(pa.float64())
+        values, counts = pc.value_counts(coarse).flatten()
+        for value, count in zip(values.to_pylist(), counts.to_pylist(), strict=True):
+            self.latency.record_value(int(value), count)
 
     def add(self, other: "Books") -> None:
         """Add another part's counts."""

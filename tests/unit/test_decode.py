@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.config import Operation
-from worker.decode import SHAPES, decode
+from worker.decode import Decoder
 from worker.model import Answer
+from worker.shape import SHAPES
 
 ITEMS = SHAPES[Operation.GET_RECOMMENDATIONS]
 ACTIONS = SHAPES[Operation.GET_ACTION_RECOMMENDATIONS]
@@ -38,7 +39,7 @@ def test_every_field_of_an_item_arrives() -> None:
             {"itemId": "b"},
         ],
     }
-    decoded = decode([answer(body)], ITEMS)
+    decoded = Decoder(ITEMS).decode([answer(body)])
     assert decoded.recommendation_ids.to_pylist() == ["RID-1"]
     assert decoded.lists.to_pylist() == [
         [
@@ -56,7 +57,7 @@ def test_every_field_of_an_item_arrives() -> None:
 
 def test_a_score_of_zero_and_a_missing_score_stay_apart() -> None:
     body = {"itemList": [{"itemId": "a", "score": 0}, {"itemId": "b"}]}
-    (listed,) = decode([answer(body)], ITEMS).lists.to_pylist()
+    (listed,) = Decoder(ITEMS).decode([answer(body)]).lists.to_pylist()
     assert listed is not None
     assert [part["score"] for part in listed] == [0.0, None]
 
@@ -70,14 +71,14 @@ def test_a_score_of_zero_and_a_missing_score_stay_apart() -> None:
     ],
 )
 def test_what_the_model_does_not_require_may_be_missing(body: dict[str, Any]) -> None:
-    decoded = decode([answer(body)], ITEMS)
+    decoded = Decoder(ITEMS).decode([answer(body)])
     assert decoded.lists.to_pylist() == [[]]
     assert decoded.recommendation_ids.to_pylist() == [None]
 
 
 def test_actions_have_an_id_and_a_score() -> None:
     body = {"actionList": [{"actionId": "x", "score": 0.5}, {"actionId": "y", "new": 1}]}
-    assert decode([answer(body)], ACTIONS).lists.to_pylist() == [
+    assert Decoder(ACTIONS).decode([answer(body)]).lists.to_pylist() == [
         [{"action_id": "x", "score": 0.5}, {"action_id": "y", "score": None}]
     ]
 
@@ -91,9 +92,15 @@ MALFORMED = [
     b'{"itemList": "a"}',
     b'{"itemList": 5}',
     b'{"itemList": [5]}',
+    b'{"itemList": ""}',
+    b'{"itemList": {}}',
     b'{"itemList": [{}]}',
+    b'{"itemList": [null]}',
+    b'{"itemList": [{"itemId": null}]}',
     b'{"itemList": [{"itemId": 5}]}',
     b'{"itemList": [{"itemId": "a", "score": "high"}]}',
+    b'{"itemList": [{"itemId": "a", "score": true}]}',
+    b'{"itemList": [{"itemId": "a", "score": NaN}]}',
     b'{"itemList": [{"itemId": "a", "reason": "why"}]}',
     b'{"itemList": [{"itemId": "a", "reason": [1]}]}',
     b'{"itemList": [{"itemId": "a", "metadata": ["x"]}]}',
@@ -107,7 +114,7 @@ MALFORMED = [
 @pytest.mark.parametrize("body", MALFORMED)
 def test_a_malformed_answer_fails_alone(body: bytes) -> None:
     good = answer({"itemList": [{"itemId": "a"}], "recommendationId": "RID"})
-    decoded = decode([good, Answer(body=body, request_id="bad"), good], ITEMS)
+    decoded = Decoder(ITEMS).decode([good, Answer(body=body, request_id="bad"), good])
     assert decoded.positions == [0, 2]
     assert decoded.lists.to_pylist() == [[item("a")], [item("a")]]
     assert list(decoded.failures) == [1]
@@ -134,7 +141,7 @@ def test_lists_come_out_as_they_went_in(answers: list[list[tuple[str, float | No
         }
         for listed in answers
     ]
-    decoded = decode([answer(body) for body in bodies], ITEMS)
+    decoded = Decoder(ITEMS).decode([answer(body) for body in bodies])
     assert decoded.lists.to_pylist() == [
         [item(name, score=score) for name, score in listed] for listed in answers
     ]

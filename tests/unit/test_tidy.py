@@ -30,8 +30,9 @@ RANKS = (
         "emulator.settings",
     },
     {"model", "config", "pace", "footer", "where", "store", "stop", "files", "call.sigv4"},
-    {"rules", "retry", "build", "decode", "read", "part", "tally", "schema", "call.http1", "room"},
-    {"load", "layout", "call.transport", "call.access", "summary", "call", "call.pool"},
+    {"rules", "retry", "build", "shape", "read", "part", "tally", "schema", "call.http1", "room"},
+    {"each", "load", "call.transport", "call.access", "summary", "call", "call.pool"},
+    {"decode", "layout"},
     {"call.sdk", "lane", "write", "job", "progress", "emulated"},
     {"call.provisioned", "call.wire", "folder", "pipeline", "reach"},
     {"call.choose"},
@@ -39,7 +40,10 @@ RANKS = (
     {"cli"},
     {"__main__"},
 )
-PURE = {"build", "decode", "layout", "limits", "plan", "retry", "rules", "show", "where"}
+PURE = {
+    "build", "decode", "each", "layout", "limits", "plan", "retry", "rules", "shape", "show",
+    "where",
+}  # fmt: skip
 IMPURE_IMPORTS = re.compile(r"(anyio|asyncio|aioboto3|socket|subprocess|time)(\.|$)")
 
 

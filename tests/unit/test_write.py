@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from worker import layout
 from worker.config import Operation
-from worker.decode import SHAPES, decode
+from worker.decode import Decoder
 from worker.errors import ConfigError, ConflictError, OutputError
 from worker.model import Answer, Batch, Chunk, Failure, Outcome
-from worker.part import Books, read_books
+from worker.part import Books, new_histogram, read_books
+from worker.shape import SHAPES
 from worker.store import LocalStore
 from worker.write import PartWriter
 
@@ -85,7 +86,10 @@ def test_both_layouts_hold_the_same_facts(lists: list[list[str]]) -> None:
     outcomes = [success(*listed, rid=str(n)) for n, listed in enumerate(lists)]
     answers = [outcome.result for outcome in outcomes if isinstance(outcome.result, Answer)]
     nested = layout.nested(
-        copied, decode(answers, SHAPE), outcomes, layout.results_schema(COPIED, SHAPE, "nested")
+        copied,
+        Decoder(SHAPE).decode(answers),
+        outcomes,
+        layout.results_schema(COPIED, SHAPE, "nested"),
     )
     exploded = layout.explode(
         nested, SHAPE, layout.results_schema(COPIED, SHAPE, "exploded")
@@ -128,6 +132,52 @@ def test_the_books_in_the_footer_are_those_of_the_part(tmp_path: Path) -> None:
     assert found.dump() == books.dump()
     assert (found.calls, found.retries, found.throttles) == (5, 3, 1)
     assert found.latency.get_value_at_percentile(50) == pytest.approx(12_500, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("exploded", "distinct"),
+    [
+        (True, {"score"}),
+        (False, {"score", "recommendation_id", "request_id", "requested_at", "latency_ms"}),
+    ],
+)
+def test_only_columns_that_repeat_have_dictionaries(
+    tmp_path: Path, *, exploded: bool, distinct: set[str]
+) -> None:
+    store = LocalStore(tmp_path)
+    commit(store, [(["a"], [success("x")])], exploded=exploded)
+    group = pq.read_metadata(store.path(CHUNK.part_name)).row_group(0)
+    columns = [group.column(index) for index in range(group.num_columns)]
+    plain = [column for column in columns if column.dictionary_page_offset is None]
+    assert {column.path_in_schema.split(".")[-1] for column in plain} == distinct
+    assert columns[0].statistics
+    assert columns[0].statistics.min == "a"
+
+
+@given(
+    st.lists(
+        st.floats(0, 2000, allow_nan=False) | st.floats(0, 1e6) | st.sampled_from([0.0004, 6e5]),
+        max_size=50,
+    )
+)
+def test_latencies_entered_together_are_counted_as_one_by_one(latencies_ms: list[float]) -> None:
+    """Not even the histogram's own bars differ, so its 1 % is all that quantiles are off."""
+    books, one_by_one = Books(), new_histogram()
+    books.enter([success("x")._replace(latency_ms=value) for value in latencies_ms])
+    for value in latencies_ms:
+        one_by_one.record_value(min(max(1, round(value * 1e3)), 600_000_000))
+    assert books.latency.encode() == one_by_one.encode()
+    for percentile in (0, 50, 99, 100):
+        found = books.latency.get_value_at_percentile(percentile)
+        assert found == one_by_one.get_value_at_percentile(percentile)
+
+
+def test_latencies_of_failed_rows_are_not_counted() -> None:
+    books = Books()
+    unsent = failure()._replace(attempts=0)
+    books.enter([success("x"), failure(), unsent])
+    assert books.latency.get_total_count() == 1
+    assert (books.rows_read, books.calls, books.retries, books.throttles) == (3, 5, 3, 1)
 
 
 def test_a_repeated_chunk_replaces_its_files_and_drops_stale_failures(tmp_path: Path) -> None:
