@@ -20,7 +20,6 @@ from pydantic import (
 
 from worker import limits
 from worker.deadline import parse_deadline
-from worker.emulator.settings import EmulatorSettings
 
 
 class Operation(StrEnum):
@@ -81,7 +80,7 @@ ColumnName = Annotated[str, StringConstraints(min_length=1)]
 class Section(BaseModel):
     """A config section: frozen, and a typo in a key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Target(Section):
@@ -288,4 +287,3 @@ class Config(Section):
     retry: Retry = Retry.model_validate({})
     stop: Stop = Stop.model_validate({})
     price: Price = Price.model_validate({})
-    emulator: EmulatorSettings = EmulatorSettings.model_validate({})

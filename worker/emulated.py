@@ -9,15 +9,18 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from worker.call.access import Access
-from worker.emulator.settings import EmulatorSettings
 from worker.errors import StoppedError, WorkerError
 from worker.stop import StopSwitch
+
+if TYPE_CHECKING:
+    from worker.emulator.settings import EmulatorSettings
 
 READY_TIMEOUT_S = 120.0  # training included
 _END_TIMEOUT_S = 5.0
@@ -31,7 +34,7 @@ class EmulatorNotReadyError(WorkerError):
 
 
 def serve_until_stopped(
-    settings: EmulatorSettings, *, on_ready: Callable[[str], None], until_eof: bool
+    settings: "EmulatorSettings", *, on_ready: Callable[[str], None], until_eof: bool
 ) -> None:
     """Serve until SIGINT or SIGTERM; with `until_eof` also until standard input ends.
 

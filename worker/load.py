@@ -1,18 +1,23 @@
-"""The config from its four sources: flag over environment over file over default."""
+"""The config from its four sources: flag over environment over file over default.
+
+The emulator's section takes time to import; it is looked at where there is one, or an error.
+"""
 
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from worker.config import Config, Operation, Target
-from worker.emulator.settings import EmulatorSettings
 from worker.errors import ConfigError
 from worker.rules import broken_rules
+
+if TYPE_CHECKING:
+    from worker.emulator.settings import EmulatorSettings
 
 ENVIRONMENT_PREFIX = "PERSONALIZE_WORKER__"
 CONFIG_BYTES_MAX = 1 << 20
@@ -25,7 +30,7 @@ def load_config(path: Path, *, settings: Sequence[str], environ: Mapping[str, st
 
     Raises ConfigError with one line for each thing that is wrong.
     """
-    config = _validate(Config, _gather(path, settings, environ), path)
+    config = _validate_config(_gather(path, settings, environ), path)
     if problems := broken_rules(config):
         raise _config_error(path, problems)
     return config
@@ -33,17 +38,29 @@ def load_config(path: Path, *, settings: Sequence[str], environ: Mapping[str, st
 
 def load_emulator_settings(
     path: Path | None, *, settings: Sequence[str], environ: Mapping[str, str]
-) -> EmulatorSettings:
+) -> "EmulatorSettings":
     """Return the section `[emulator]` alone; its region is that of [target], if there is one."""
     values = _gather(path, settings, environ)
     section = values.get("emulator", {})
     if isinstance(section, dict) and "region" not in section and "target" in values:
-        section = {**section, "region": _validate(Config, values, path).target.region_name}
-    return _validate(_EmulatorOnly, {"emulator": section}, path).emulator
+        section = {**section, "region": _validate_config(values, path).target.region_name}
+    from worker.schema import EmulatorSection
+
+    return _validate(EmulatorSection, {"emulator": section}, path).emulator
 
 
-class _EmulatorOnly(BaseModel):
-    emulator: EmulatorSettings
+def _validate_config(values: dict[str, Any], path: Path | None) -> Config:
+    own = {name: section for name, section in values.items() if name != "emulator"}
+    try:
+        config = Config.model_validate(own)
+    except ValidationError:
+        config = None
+    if config is None or "emulator" in values:
+        from worker.schema import ConfigFile
+
+        whole = _validate(ConfigFile, values, path)
+        config = config or whole
+    return config
 
 
 def _gather(

@@ -31,7 +31,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
-class CredentialSettings(BaseModel, frozen=True, extra="forbid"):
+class CredentialSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """One pair of keys that may sign requests; the secret shows in no log and no repr."""
 
     access_key_id: Annotated[str, StringConstraints(pattern=r"^\w{1,128}$")] = Field(
@@ -44,7 +44,7 @@ class CredentialSettings(BaseModel, frozen=True, extra="forbid"):
     )
 
 
-class CapacitySettings(BaseModel, frozen=True, extra="forbid"):
+class CapacitySettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """How much a campaign or recommender serves, and how it scales.
 
     Sources: the quotas of the developer guide (500 and 2,500 a second); "a capacity buffer above
@@ -87,7 +87,7 @@ class CapacitySettings(BaseModel, frozen=True, extra="forbid"):
     )
 
 
-class StallSettings(BaseModel, frozen=True, extra="forbid"):
+class StallSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """Times when nothing is answered: the last `for_s` of every `every_s` seconds."""
 
     every_s: _Seconds = Field(description="Seconds from the end of one stall to the next one's.")
@@ -101,7 +101,7 @@ class StallSettings(BaseModel, frozen=True, extra="forbid"):
         return self
 
 
-class WeatherSettings(BaseModel, frozen=True, extra="forbid"):
+class WeatherSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """What goes wrong on the way to runtime requests, and how often.
 
     Each request's fate is drawn from `seed` and its number, so that it is the same in every run.

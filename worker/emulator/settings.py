@@ -38,7 +38,7 @@ ResourceName = Annotated[
 DataPath = Annotated[str, StringConstraints(min_length=1)]
 
 
-class CampaignSettings(BaseModel, frozen=True, extra="forbid"):
+class CampaignSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """One campaign: a name, the recipe behind it and what DescribeCampaign tells about it."""
 
     name: ResourceName = Field(description="Name in the ARN: .../campaign/NAME.")
@@ -53,7 +53,7 @@ class CampaignSettings(BaseModel, frozen=True, extra="forbid"):
     )
 
 
-class RecommenderSettings(BaseModel, frozen=True, extra="forbid"):
+class RecommenderSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """One domain recommender: a name, its use case and what DescribeRecommender tells about it."""
 
     name: ResourceName = Field(description="Name in the ARN: .../recommender/NAME.")
@@ -68,7 +68,7 @@ class RecommenderSettings(BaseModel, frozen=True, extra="forbid"):
     )
 
 
-class FilterSettings(BaseModel, frozen=True, extra="forbid"):
+class FilterSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """One filter: a name and what it lets through."""
 
     name: ResourceName = Field(description="Name in the ARN: .../filter/NAME.")
