@@ -31,7 +31,7 @@ _MARK = "#"
 # orjson, which has the last word, gives up at 1,024 levels. So many brackets cannot be as deep.
 _BRACKETS_MAX = 1000
 # What RapidJSON takes and JSON does not have, and numbers beyond a double's range.
-_NOT_JSON = r"NaN|Inf|[0-9]{300}"
+_NOT_JSON = r"[:,\[][ \t\r\n]*-?(NaN|Inf)|[0-9]{300}"
 
 
 class Decoder:
@@ -45,7 +45,7 @@ class Decoder:
         self._shape = shape
         self._expected = frozenset[str]()  # the optional members seen so far
         self._has_unknown = False  # an answer had a member that is not the API's
-        self._has_metadata = False
+        self._one_by_one = False  # what the answers hold is best left to `decode_each`
 
     def decode(self, answers: Sequence[Answer]) -> Decoded:
         """Decode many answers at once; one that is malformed becomes a Failure, alone.
@@ -58,7 +58,7 @@ class Decoder:
 
     def _decode_whole(self, bodies: list[bytes]) -> Decoded | None:
         """Return None when an answer is malformed, or has what only `decode_each` can read."""
-        if self._has_metadata or not all(body.startswith(b"{") for body in bodies):
+        if self._one_by_one or not all(body.startswith(b"{") for body in bodies):
             return None  # (Arrow would take `null` for an object)
         batch = _join(bodies)
         if not self._has_unknown:
@@ -67,15 +67,16 @@ class Decoder:
                 return _decoded(rows, self._shape)
         optional = frozenset(_OPTIONAL).intersection(self._shape.members)
         rows = _parse(batch, len(bodies), self._shape, optional, strict=False)
-        if rows is None or not _skipped_is_sound(batch, bodies):
+        if rows is None:
             return None
         items = _items(rows, self._shape)
         found = {name for name in optional if items.field(name).null_count < len(items)}
         # Whatever stopped the strict parser, if it was none of these, will come again.
         self._has_unknown = self._has_unknown or found <= self._expected
         self._expected |= found
-        self._has_metadata = "metadata" in found
-        return None if self._has_metadata else _decoded(rows, self._shape)
+        lengths = _lists(rows, self._shape).value_lengths().to_pylist()[1::2]
+        self._one_by_one = "metadata" in found or not _skipped_is_sound(batch, bodies, lengths)
+        return None if self._one_by_one else _decoded(rows, self._shape)
 
 
 def _join(bodies: list[bytes]) -> bytes:
@@ -109,7 +110,8 @@ def _parse(
     marks: list[int | None] = [None] * (2 * length + 1)
     marks[0::2] = range(length + 1)
     try:
-        _check_text(batch)
+        if not batch.isascii():  # the parser does not look whether it is UTF-8
+            _as_text(batch).validate(full=True)
         table = arrow_json.read_json(
             pa.BufferReader(batch),  # type: ignore[arg-type] # the stubs forget Arrow's own files
             # A single block, so that objects may span lines.
@@ -126,25 +128,24 @@ def _parse(
     return rows if is_one_each and _items_are_sound(_items(rows, shape), shape) else None
 
 
-def _check_text(batch: bytes) -> None:
-    """Raise ArrowInvalid when the bytes are not UTF-8, which the parser does not look at."""
-    if not batch.isascii():
-        bounds = pa.py_buffer(len(batch).to_bytes(8, "little").rjust(16, b"\0"))
-        text = pa.LargeStringArray.from_buffers(1, bounds, pa.py_buffer(batch))
-        text.validate(full=True)
+def _as_text(batch: bytes) -> Any:
+    bounds = pa.py_buffer(len(batch).to_bytes(8, "little").rjust(16, b"\0"))
+    return pa.LargeStringArray.from_buffers(1, bounds, pa.py_buffer(batch))
 
 
-def _skipped_is_sound(batch: bytes, bodies: list[bytes]) -> bool:
+def _skipped_is_sound(batch: bytes, bodies: list[bytes], lengths: list[int | None]) -> bool:
     """Whether members that were skipped are such as orjson takes, too."""
-    text = pa.array([batch], pa.binary())
-    if pc.match_substring_regex(text, _NOT_JSON)[0].as_py():
+    if pc.match_substring_regex(_as_text(batch), _NOT_JSON)[0].as_py():
         return False
-    return all(body.count(b"[") + body.count(b"{") <= _BRACKETS_MAX for body in bodies)
+    return all(
+        body.count(b"[") + body.count(b"{") <= _BRACKETS_MAX + (length or 0)  # one is the item's
+        for body, length in zip(bodies, lengths, strict=True)
+    )
 
 
 def _items_are_sound(items: pa.StructArray, shape: AnswerShape) -> bool:
     """Whether each item has an ID, and each score is a number: NaN and infinities are none."""
-    if items.null_count or items.field(shape.id_member).null_count:
+    if items.field(shape.id_member).null_count:
         return False
     return pc.all(pc.is_finite(items.field("score")), min_count=0).as_py() is True
 

@@ -42,17 +42,23 @@ def decode_each(answers: Sequence[Answer], shape: AnswerShape) -> Decoded:
             sound[position] = orjson.loads(answer.body)
         except ValueError as error:
             failures[position] = _failure(answer, error)
-    try:
-        ids, lists = _columns([*sound.values()], shape)
-    except _SHAPE_ERRORS:
-        for position in [*sound]:
-            try:
-                _columns([sound[position]], shape)
-            except _SHAPE_ERRORS as error:
-                del sound[position]
-                failures[position] = _failure(answers[position], error)
-        ids, lists = _columns([*sound.values()], shape)
+    for position, reason in _misshapen([*sound.items()], shape).items():
+        del sound[position]
+        failures[position] = _failure(answers[position], reason)
+    ids, lists = _columns([*sound.values()], shape)
     return Decoded([*sound], ids, lists, failures)
+
+
+def _misshapen(bodies: list[tuple[int, Any]], shape: AnswerShape) -> dict[int, Exception]:
+    """Find, by halves, what is JSON but not an answer; return why, by position."""
+    try:
+        _columns([body for _, body in bodies], shape)
+    except _SHAPE_ERRORS as error:
+        if len(bodies) == 1:
+            return {bodies[0][0]: error}
+        middle = len(bodies) // 2
+        return _misshapen(bodies[:middle], shape) | _misshapen(bodies[middle:], shape)
+    return {}
 
 
 def _failure(answer: Answer, error: Exception) -> Failure:

@@ -7,6 +7,7 @@ from unittest import mock
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pyarrow import json as arrow_json
 
 from worker.config import Operation
 from worker.decode import Decoder
@@ -144,6 +145,10 @@ def test_whole_and_one_by_one_agree(batches: list[list[bytes]], shape: AnswerSha
 
 # Together these look like as many sound bodies as they are, to one who only counts.
 DECEPTIVE = [
+    [b"{}{}"],
+    [b"{}{}", b"{}"],
+    [b'{}{"#":1}{}', b"{}"],
+    [b'{}{"#":2}{}', b'{}{"#":3}{}'],
     [b"{}{}", b'{"a":[', b"{}]}"],
     [b"", b"{}{}"],
     [b"{}{}", b" "],
@@ -201,6 +206,28 @@ def test_sound_answers_are_parsed_whole(bodies: list[bytes]) -> None:
     with mock.patch("worker.decode.decode_each", side_effect=AssertionError("one by one")):
         for _ in range(3):
             assert said(decoder.decode(answers_of(bodies))) == expected
+
+
+@pytest.mark.parametrize(
+    ("members", "parses"),
+    [
+        ({"score": 1}, [1, 1, 1]),
+        ({"reason": ["r"]}, [2, 1, 1]),  # the second is with an eye for all that is known
+        ({"new": 1}, [2, 1, 1]),
+        ({"new": 1, "reason": ["r"]}, [2, 2, 1]),
+        ({"metadata": {}}, [2, 0, 0]),
+        ({"new": [[]] * 1000}, [2, 0, 0]),
+    ],
+)
+def test_what_a_batch_held_is_expected_of_the_next(
+    members: dict[str, Any], parses: list[int]
+) -> None:
+    decoder, found = Decoder(ITEMS), []
+    for _ in parses:
+        with mock.patch("worker.decode.arrow_json.read_json", wraps=arrow_json.read_json) as parse:
+            decoder.decode(answers_of([item(**members)]))
+        found.append(parse.call_count)
+    assert found == parses
 
 
 def test_a_member_that_comes_late_is_not_lost() -> None:
