@@ -21,7 +21,7 @@ from worker.tally import Tally
 from worker.write import PartWriter
 
 # So many batches wait for a slow row before the reader is held back.
-_OPEN_BATCHES = 16
+_OPEN_BATCHES = 8
 
 # Told of each part that is committed, with its books.
 OnCommit = Callable[[Chunk, Books], None]
