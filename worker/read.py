@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyarrow.fs import LocalFileSystem
 
 from worker.errors import InputError
 from worker.files import find_files, hive_keys
@@ -226,6 +224,9 @@ def _matching_groups(source: Source, path: str, where: pc.Expression | None) -> 
     """
     if where is None:
         return None
+    import pyarrow.dataset as ds  # slow to import, and for `where` only
+    from pyarrow.fs import LocalFileSystem
+
     partition = pc.scalar(True)
     for name, value in source.files[path].keys.items():
         field, kind = pc.field(name), source.schema.field(name).type
