@@ -1,5 +1,6 @@
 """Fixtures: the real command, the real emulator, both as processes of their own."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+import uvloop
+
+from worker.call import speedups
 
 # A test run in the background inherits an ignored SIGINT, and so would the processes it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 PROJECT = Path(__file__).parent.parent
 COMMAND_TIMEOUT_S = 60
 
@@ -42,6 +48,30 @@ def _isolated_from_aws(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     for name, value in wanted.items():
         monkeypatch.setenv(name, value)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], Any]]:
+    """Run tests marked `every_loop` on each event loop that the worker may have."""
+    if item.get_closest_marker("every_loop"):
+        return LOOPS
+    return {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture(params=[True, False], ids=["aiofastnet", "plain"])
+def with_and_without_aiofastnet(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Take aiofastnet away, as where it is not installed."""
+    if not request.param:
+        monkeypatch.setattr(speedups, "aiofastnet", None)
+    else:
+        assert speedups.aiofastnet is not None
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Return who signs certificates of tests; nobody trusts it unless told to."""
+    return trustme.CA()
 
 
 @pytest.fixture

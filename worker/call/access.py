@@ -86,8 +86,8 @@ async def open_client(
 
     Raises ConfigError when the SDK cannot be set up as [target] says.
     """
-    tls_context(access)
     session = session or await open_session(access)
+    tls_context(access, session)
     try:
         client = session.client(
             service,
@@ -136,21 +136,26 @@ def _not_set_up(error: Exception) -> ConfigError:
     )
 
 
-def tls_context(access: Access) -> ssl.SSLContext:
-    """Return the trust roots that the SDK would use: the config's, the environment's, its own.
+def tls_context(access: Access, session: Any) -> ssl.SSLContext:
+    """Return the trust roots that the SDK would use: the config's, its own config's, its own.
 
     Raises ConfigError for a bundle that the SDK would only stumble over in its first call.
     """
-    path = access.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or get_cert_path(verify=True)
+    path = access.ca_bundle or _botocore(session).get_config_variable("ca_bundle")
+    path = path or get_cert_path(verify=True)
     try:
         context = ssl.create_default_context(cafile=path)
     except OSError as error:  # ssl.SSLError is one
         raise ConfigError(
             f"the trust root {path} cannot be used: {error.strerror or error}",
-            hint="name a PEM file in target.ca_bundle, or in AWS_CA_BUNDLE where that is used",
+            hint="name a PEM file: in target.ca_bundle, AWS_CA_BUNDLE or the profile's ca_bundle",
         ) from None
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _botocore(session: Any) -> Any:
+    return session._session  # noqa: SLF001 - aioboto3 has no other way to what the SDK's config says
 
 
 def proxy_of(client: Any, url: str) -> str | None:

@@ -6,20 +6,12 @@ from functools import partial
 from typing import Any, Literal
 
 from worker import log
-from worker.call.access import (
-    CREDENTIAL_ERRORS,
-    Access,
-    no_credentials,
-    open_client,
-    open_session,
-    proxy_of,
-    tls_context,
-)
+from worker.call.access import Access, open_client, open_session, proxy_of, tls_context
 from worker.call.pool import Pool
 from worker.call.sdk import SdkTransport, prepare_request
 from worker.call.sigv4 import RequestSigner, SigningCredentials
 from worker.call.transport import Transport
-from worker.call.wire import Endpoint, NotWireableError, WireTransport, signer_like
+from worker.call.wire import Endpoint, GetCredentials, NotWireableError, WireTransport, signer_like
 from worker.config import Operation
 
 
@@ -51,7 +43,7 @@ async def open_transport(
             except NotWireableError as reason:
                 log.warning("transport sdk instead of wire", reason=reason)
             else:
-                tls = tls_context(access) if endpoint.is_tls else None
+                tls = tls_context(access, session) if endpoint.is_tls else None
                 async with Pool(endpoint.host, endpoint.port, tls=tls, timeout_s=timeout_s) as pool:
                     yield WireTransport(pool, signer, get_credentials)
                 return
@@ -59,7 +51,7 @@ async def open_transport(
 
 
 async def _signer(
-    client: Any, operation: Operation, get_credentials: "partial[Any]"
+    client: Any, operation: Operation, get_credentials: GetCredentials
 ) -> tuple[Endpoint, RequestSigner]:
     prepared = await prepare_request(client, operation)
     if proxy := proxy_of(client, prepared.url):
@@ -69,9 +61,8 @@ async def _signer(
 
 async def _credentials(session: Any) -> SigningCredentials:
     """Return what the SDK signs with now; it refreshes what expires."""
-    try:
-        credentials = await session.get_credentials()
-        frozen = await credentials.get_frozen_credentials()
-    except CREDENTIAL_ERRORS as error:
-        raise no_credentials(error) from None
+    credentials = await session.get_credentials()
+    if credentials is None:
+        raise NotWireableError("it signs with no credentials")
+    frozen = await credentials.get_frozen_credentials()
     return SigningCredentials(frozen.access_key, frozen.secret_key, frozen.token)

@@ -6,20 +6,18 @@ side. Source: RFC 9112.
 """
 
 import asyncio
-import zlib
+import select
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httptools
 
+from worker.call.answers import BODY_BYTES_MAX, CONNECTION_LOST, INVALID_ANSWER
 from worker.model import Failure
 
 HEAD_BYTES_MAX = 64 << 10
-BODY_BYTES_MAX = 16 << 20  # 50 items with ten long metadata values are some 10 MiB
 ANSWER_BYTES_MAX = 2 * BODY_BYTES_MAX  # as received: with chunk sizes, trailers
-CONNECTION_LOST = "ConnectionLost"
 TIMED_OUT = "TimedOut"
-_GZIP_OR_ZLIB = 47  # zlib's window bits: either format, told by its header
 
 
 @dataclass(slots=True)
@@ -49,12 +47,13 @@ class Connection(asyncio.Protocol):
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._socket = select.poll()
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[Reply | Failure] | None = None
         self._reply = Reply()
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._received_bytes = 0  # of the answer that is being received
+        self._received_bytes = 0  # since the request was sent
         self._in_head = True
         self._ends_with_connection = False
         self.since_s = 0.0  # loop time at which the open request, or else the last one, began
@@ -66,14 +65,12 @@ class Connection(asyncio.Protocol):
 
         Whoever stops waiting must `abort`: the answer may still come.
         """
-        if self._waiter is not None:
-            raise RuntimeError("a connection was used twice at a time")
+        if self._waiter is not None or self._transport is None:
+            raise RuntimeError("a connection was used twice at a time, or after its end")
         self.since_s = since_s
+        self._received_bytes = 0
         waiter = self._waiter = self._loop.create_future()
-        if self._transport is None:  # it ended just after it was made
-            self._finish(Failure(code=CONNECTION_LOST, message="the connection ended at once"))
-        else:
-            self._transport.write(request)
+        self._transport.write(request)
         return waiter
 
     @property
@@ -82,9 +79,18 @@ class Connection(asyncio.Protocol):
         return self._waiter is not None
 
     @property
-    def is_usable(self) -> bool:
-        """Whether a request may be sent."""
+    def is_open(self) -> bool:
+        """Whether it has not ended, and nobody has ended it."""
         return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request may be sent: nothing has arrived, no end and no byte.
+
+        The socket itself is asked. What the event loop has yet to read came before the request,
+        so it can only be the end of the connection, or an answer to nobody.
+        """
+        return self.is_open and not self._socket.poll(0)
 
     def fail(self, code: str, message: str) -> None:
         """End the open request with a failure, and the connection with it."""
@@ -106,6 +112,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = transport  # type: ignore[assignment] # a stream's transport is one
+        self._socket.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Parse; what nobody asked for ends the connection."""
@@ -140,7 +147,7 @@ class Connection(asyncio.Protocol):
         self._on_lost(self)
 
     def _how_lost(self, exc: Exception | None) -> str:
-        when = "before an answer" if not self._reply.headers else "in the middle of an answer"
+        when = "in the middle of an answer" if self._received_bytes else "before an answer"
         return f"the connection ended {when}{f': {exc}' if exc else ''}"
 
     # What httptools calls.
@@ -151,8 +158,9 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self._reply.headers[name.lower()] = value
+        """Keep a header; a trailer, which comes after the body, is none."""
+        if self._in_head:
+            self._reply.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         """See how the answer will end."""
@@ -168,7 +176,7 @@ class Connection(asyncio.Protocol):
         if self._body_bytes <= BODY_BYTES_MAX:
             self._body.append(body)
         elif self._waiter is not None:
-            self.fail("InvalidAnswer", f"the answer has over {BODY_BYTES_MAX} bytes")
+            self.fail(INVALID_ANSWER, f"the answer has over {BODY_BYTES_MAX} bytes")
 
     def on_message_complete(self) -> None:
         """Deliver the answer; an interim one (1xx) is none."""
@@ -187,8 +195,7 @@ class Connection(asyncio.Protocol):
         reply.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         may_go_on = self._may_go_on()
         self._clear()
-        self._finish(_decoded(reply))
-        if may_go_on:
+        if self._finish(reply) and may_go_on:
             self._on_free(self)
         elif self._transport is not None:
             self._transport.abort()
@@ -197,7 +204,7 @@ class Connection(asyncio.Protocol):
         """Return whether another request may follow: nothing is unsent, nothing said to close."""
         return (
             self._transport is not None
-            and self.is_usable
+            and not self._transport.is_closing()
             and not self._ends_with_connection
             and self._parser.should_keep_alive()
             and self._transport.get_write_buffer_size() == 0
@@ -206,35 +213,13 @@ class Connection(asyncio.Protocol):
     def _clear(self) -> None:
         self._reply = Reply()
         self._body = []
-        self._body_bytes = self._received_bytes = 0
+        self._body_bytes = 0
         self._in_head, self._ends_with_connection = True, False
 
-    def _finish(self, result: Reply | Failure) -> None:
+    def _finish(self, result: Reply | Failure) -> bool:
+        """End the open request; False when there is none, or nobody waits for it any more."""
         waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(result)
-
-
-def _decoded(reply: Reply) -> Reply | Failure:
-    """Undo a Content-Encoding that nobody asked for, within the bound of a body."""
-    encoding = reply.headers.get(b"content-encoding")
-    if encoding is None or encoding.lower() == b"identity":
-        return reply
-    if encoding.lower() not in (b"gzip", b"deflate"):
-        return Failure(
-            code="InvalidAnswer",
-            message=f"the answer has the Content-Encoding {encoding[:40]!r}",
-            http_status=reply.status,
-        )
-    inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
-    try:
-        reply.body = inflater.decompress(reply.body, BODY_BYTES_MAX)
-    except zlib.error as error:
-        return Failure(CONNECTION_LOST, f"the answer cannot be decompressed: {error}", reply.status)
-    if not inflater.eof:
-        return Failure(
-            CONNECTION_LOST,
-            f"the compressed answer is cut, or larger than {BODY_BYTES_MAX} bytes",
-            reply.status,
-        )
-    return reply
+        if waiter is None or waiter.done():
+            return False
+        waiter.set_result(result)
+        return True

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from worker.call.http1 import TIMED_OUT, Connection, Reply
-from worker.call.speedups import create_connection
+from worker.call.speedups import connect
 from worker.model import Failure
 
 CONNECT_FAILED = "ConnectFailed"
@@ -55,7 +55,7 @@ class Pool:
     ) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for connection in self._connections:
+        for connection in tuple(self._connections):
             connection.abort()
         for _ in range(_CLOSING_TURNS_MAX):
             if not self._connections:
@@ -74,19 +74,23 @@ class Pool:
             if isinstance(opened, Failure):
                 return opened
             connection = opened
+        reply = connection.send(request, since_s=now_s)
         try:
-            return await connection.send(request, since_s=now_s)
+            return await reply
         except asyncio.CancelledError:
-            connection.abort()
+            if reply.cancelled():  # else it is whole, and the connection may be another's by now
+                connection.abort()
             raise
 
     def _take_idle(self, now_s: float) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_usable:
-                if now_s - connection.since_s < IDLE_S_MAX:
-                    return connection
+            if not connection.is_usable:
+                connection.abort()
+            elif now_s - connection.since_s >= IDLE_S_MAX:
                 connection.close()
+            else:
+                return connection
         return None
 
     async def _open(self) -> Connection | Failure:
@@ -98,7 +102,7 @@ class Pool:
             return Failure(code=TIMED_OUT, message=message)
         except ssl.SSLCertVerificationError:
             raise
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: this can be no host's name
             message = f"cannot connect to {self._host}: {error}"
             return Failure(code=CONNECT_FAILED, message=message)
 
@@ -120,24 +124,22 @@ class Pool:
 
     async def _connect_to(self, address: Address) -> Connection:
         self._addresses.enter(address)
+        connection = Connection(on_free=self._idle.append, on_lost=partial(self._lost, address))
         try:
-            connection = await create_connection(
-                partial(
-                    Connection, on_free=self._idle.append, on_lost=partial(self._lost, address)
-                ),
-                address,
-                tls=self._tls,
-                host=self._host,
-            )
+            await connect(connection, address, tls=self._tls, host=self._host)
+            if not connection.is_open:
+                raise ConnectionResetError("the connection ended at once")
         except BaseException:
+            connection.abort()  # it may have been made, and not yet been told
             self._addresses.leave(address)
             raise
         self._connections.add(connection)
         return connection
 
     def _lost(self, address: Address, connection: Connection) -> None:
-        self._addresses.leave(address)
-        self._connections.discard(connection)
+        if connection in self._connections:  # else its end came before it was ever opened
+            self._connections.remove(connection)
+            self._addresses.leave(address)
 
     def _sweep(self) -> None:
         """Fail the exchanges whose time is over: one timer for all, not one each."""

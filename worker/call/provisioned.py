@@ -5,7 +5,7 @@ import dataclasses
 from botocore import exceptions as aws
 
 from worker.call.access import CREDENTIAL_ERRORS, Access, no_credentials, open_client
-from worker.call.sdk import service_failure
+from worker.call.answers import service_failure
 from worker.config import Target
 from worker.errors import RefusedError, StoppedError
 from worker.retry import Verdict, judge

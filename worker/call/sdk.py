@@ -1,7 +1,7 @@
 """Transport `sdk`: aioboto3, the reference for how requests are made and answers are read."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -10,9 +10,13 @@ import orjson
 from botocore import exceptions as aws
 
 from worker.call.access import CREDENTIAL_ERRORS, no_credentials, untrusted
+from worker.call.answers import CONNECTION_LOST, answer_of, service_failure, sound_error
 from worker.config import Operation
 from worker.model import Answer, Failure
 
+SDK_ERRORS = (aws.BotoCoreError, aws.ClientError, aiohttp.ClientError)
+# Without a request to the service, they are those of whatever issues credentials.
+_RENEWAL_ERRORS = (aws.ClientError, aws.ConnectionError, aws.HTTPClientError)
 _BODY = "_body"  # no member of any answer
 _METHODS = {
     Operation.GET_RECOMMENDATIONS: "get_recommendations",
@@ -26,7 +30,7 @@ class PreparedRequest:
     """A request as the SDK would send it, signed."""
 
     url: str
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
     body: bytes
 
 
@@ -44,7 +48,7 @@ async def prepare_request(client: Any, operation: Operation) -> PreparedRequest:
         await getattr(client, _METHODS[operation])(**body)
     except _CapturedError as captured:
         request = captured.request
-    except CREDENTIAL_ERRORS as error:
+    except (*CREDENTIAL_ERRORS, *_RENEWAL_ERRORS) as error:
         raise no_credentials(error) from None
     finally:
         client.meta.events.unregister(event, _capture)
@@ -93,27 +97,41 @@ class SdkTransport:
     async def _call(self, members: dict[str, Any]) -> Answer | Failure:
         try:
             answer = await self._method(**members)
-        except aws.ClientError as error:
+        except SDK_ERRORS as error:
+            return failure_of(error)
+        metadata = answer["ResponseMetadata"]
+        return answer_of(
+            answer[_BODY],
+            status=metadata["HTTPStatusCode"],
+            encoding=metadata["HTTPHeaders"].get("content-encoding"),
+            request_id=metadata.get("RequestId"),
+        )
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return the failed call in what the SDK raised, here or when it renewed credentials.
+
+    Raises RefusedError for what no call can get past, and `error` itself where it is a bug.
+    """
+    match error:
+        case aws.ClientError():
             return service_failure(error.response)
-        except CREDENTIAL_ERRORS as error:
-            raise no_credentials(error) from None
-        except aws.SSLError as error:
+        case aws.SSLError():
             if isinstance(error.kwargs.get("error"), aiohttp.ClientConnectorCertificateError):
-                raise untrusted(error) from None
+                raise untrusted(error)
             return Failure(code="ConnectFailed", message=str(error))
-        except aws.ParamValidationError as error:
+        case aws.ParamValidationError():
             # build.py checks what the SDK checks, so this is a request only this row makes.
             return Failure(code="InvalidRow", message=f"the SDK refuses it: {error}")
-        except (aws.ConnectTimeoutError, aws.ReadTimeoutError) as error:
+        case aws.ConnectTimeoutError() | aws.ReadTimeoutError():
             return Failure(code="TimedOut", message=str(error))
-        except (aws.EndpointConnectionError, aws.ProxyConnectionError) as error:
+        case aws.EndpointConnectionError() | aws.ProxyConnectionError():
             return Failure(code="ConnectFailed", message=str(error))
-        except (aws.HTTPClientError, aws.ResponseStreamingError, aiohttp.ClientError) as error:
-            return Failure(code="ConnectionLost", message=str(error) or type(error).__name__)
-        body_received, request_id = answer[_BODY], answer["ResponseMetadata"].get("RequestId")
-        if not body_received.lstrip().startswith(b"{"):
-            return Failure("InvalidAnswer", "the answer is not a JSON object", 200, request_id)
-        return Answer(body=body_received, request_id=request_id)
+        case aws.HTTPClientError() | aws.ResponseStreamingError() | aiohttp.ClientError():
+            return Failure(code=CONNECTION_LOST, message=str(error) or type(error).__name__)
+    if isinstance(error, CREDENTIAL_ERRORS):
+        raise no_credentials(error)
+    raise error
 
 
 def _send_compact(params: dict[str, Any], **_: Any) -> None:
@@ -126,33 +144,11 @@ def _keep_body(
 ) -> None:
     """Give the SDK an empty object to parse, and the caller the body (event `before-parse`).
 
-    An error's body stays if it is sound: the SDK knows where codes and messages are, but not what
-    to do with bytes that are no text, or a code that is a number.
+    An error's body stays if it is sound: it says which error this is.
     """
-    body = response_dict["body"]
     if response_dict["status_code"] < 300:
-        customized_response_dict[_BODY] = body
-    elif is_sound_error(body):
-        return
-    response_dict["body"] = b"{}"
-
-
-def is_sound_error(body: bytes) -> bool:
-    """Return whether the SDK's parser can be given an error's body."""
-    try:
-        error = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(error, dict) and all(isinstance(value, str) for value in error.values())
-
-
-def service_failure(response: Any) -> Failure:
-    """Return the failure in a ClientError's response: the service's own code and message."""
-    error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
-    status = metadata.get("HTTPStatusCode")
-    return Failure(
-        code=str(error.get("Code") or "Unknown"),
-        message=str(error.get("Message") or f"HTTP {status} without a message"),
-        http_status=status,
-        request_id=metadata.get("RequestId"),
-    )
+        customized_response_dict[_BODY] = response_dict["body"]
+        response_dict["body"] = b"{}"
+    else:
+        encoding = response_dict["headers"].get("content-encoding")
+        response_dict["body"] = sound_error(response_dict["body"], encoding=encoding)

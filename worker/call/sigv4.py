@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import quote
 
+from botocore.utils import normalize_url_path
+
 ALGORITHM = "AWS4-HMAC-SHA256"
 DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 DATE_HEADER = "X-Amz-Date"
@@ -116,7 +118,7 @@ def _canonical_head(target: str, headers: list[tuple[str, str]], signed_names: l
     """Return the canonical request up to the hash of its body."""
     values = {name.lower(): " ".join(value.split()) for name, value in headers}
     canonical = "".join(f"{name}:{values[name]}\n" for name in signed_names)
-    path = quote(target, safe="/~")
+    path = quote(normalize_url_path(target), safe="/~")
     return f"POST\n{path}\n\n{canonical}\n{';'.join(signed_names)}\n".encode()
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
 
 uvloop: Any
 aiofastnet: Any
@@ -16,8 +17,6 @@ try:
 except ImportError:
     aiofastnet = None
 
-_Protocol = TypeVar("_Protocol", bound=asyncio.Protocol)
-
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     """Return what makes the fastest event loop there is here."""
@@ -27,23 +26,20 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return factory
 
 
-async def create_connection(
-    protocol: Callable[[], _Protocol],
-    address: tuple[str, int],
-    *,
-    tls: ssl.SSLContext | None,
-    host: str,
-) -> _Protocol:
-    """Connect to `address` and return the protocol; with `tls` the certificate is for `host`.
+async def connect(
+    protocol: asyncio.Protocol, address: tuple[str, int], *, tls: ssl.SSLContext | None, host: str
+) -> None:
+    """Connect `protocol` to `address`; with `tls` the certificate is for `host`.
 
-    Raises OSError (ssl.SSLError is one) when there is no connection.
+    Raises OSError (ssl.SSLError is one) when there is no connection. Cancelled at the last moment,
+    aiofastnet leaves a TLS connection half open: whoever gets an exception ends the transport, if
+    `protocol` has one already.
     """
     loop = asyncio.get_running_loop()
     name = host if tls else None
-    if aiofastnet is None:
-        _, made = await loop.create_connection(protocol, *address, ssl=tls, server_hostname=name)
-    else:
-        _, made = await aiofastnet.create_connection(
-            loop, protocol, *address, ssl=tls, server_hostname=name
-        )
-    return made
+    create: Callable[..., Awaitable[Any]] = (
+        loop.create_connection
+        if aiofastnet is None
+        else partial(aiofastnet.create_connection, loop)
+    )
+    await create(lambda: protocol, *address, ssl=tls, server_hostname=name)

@@ -10,15 +10,15 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.parsers import create_parser
 
 from worker.call.access import untrusted
+from worker.call.answers import answer_of, service_failure, sound_error
 from worker.call.http1 import Reply
 from worker.call.pool import Pool
-from worker.call.sdk import PreparedRequest, is_sound_error, service_failure
+from worker.call.sdk import SDK_ERRORS, PreparedRequest, failure_of
 from worker.call.sigv4 import (
     ALGORITHM,
     DATE_FORMAT,
@@ -70,14 +70,18 @@ class WireTransport:
         self._pool = pool
         self._signer = signer
         self._get_credentials = get_credentials
-        self._credentials_s = time.monotonic()
+        self._credentials_s = time.time()  # by the clock that tells when they expire
         self._parser = create_parser("rest-json")
 
     async def call(self, body: bytes) -> Answer | Failure:
         """See Transport.call."""
-        if time.monotonic() - self._credentials_s >= CREDENTIALS_S_MAX:
-            await self._renew_credentials()
-        request = self._signer.request(body, time.time())
+        now_s = time.time()
+        if not 0.0 <= now_s - self._credentials_s < CREDENTIALS_S_MAX:
+            try:
+                now_s = await self._renew_credentials()
+            except SDK_ERRORS as error:
+                return failure_of(error)
+        request = self._signer.request(body, now_s)
         try:
             reply = await self._pool.exchange(request)
         except ssl.SSLCertVerificationError as error:
@@ -86,38 +90,29 @@ class WireTransport:
             return reply
         if reply.status >= 300:
             return self._failure(reply)
-        request_id = reply.header(b"x-amzn-requestid")
-        if not reply.body.lstrip().startswith(b"{"):
-            return Failure("InvalidAnswer", "the answer is not a JSON object", 200, request_id)
-        return Answer(reply.body, request_id)
+        return answer_of(
+            reply.body,
+            status=reply.status,
+            encoding=reply.header(b"content-encoding"),
+            request_id=reply.header(b"x-amzn-requestid"),
+        )
 
-    async def _renew_credentials(self) -> None:
-        self._credentials_s = time.monotonic()
+    async def _renew_credentials(self) -> float:
+        """Ask the SDK, as all calls do until it answers: it knows which of them have to wait."""
         credentials = await self._get_credentials()
         if credentials != self._signer.credentials:
             self._signer = self._signer.with_credentials(credentials)
+        self._credentials_s = time.time()
+        return self._credentials_s
 
     def _failure(self, reply: Reply) -> Failure:
-        """Return what the SDK would make of an error."""
-        if reply.status < 400:
-            where = reply.header(b"location")
-            return Failure(
-                code="InvalidAnswer",
-                message=f"the endpoint redirects to {where}; it is not Personalize",
-                http_status=reply.status,
-            )
-        parsed: Any = self._parser.parse(
-            {
-                "status_code": reply.status,
-                "headers": {
-                    name.decode("latin-1"): value.decode("latin-1")
-                    for name, value in reply.headers.items()
-                },
-                "body": reply.body if is_sound_error(reply.body) else b"{}",
-            },
-            None,
-        )
-        return service_failure(parsed)
+        """Return what the SDK would make of an error; a redirect, never followed, is one."""
+        body = sound_error(reply.body, encoding=reply.header(b"content-encoding"))
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers.items()
+        }
+        answer = {"status_code": reply.status, "headers": headers, "body": body}
+        return service_failure(self._parser.parse(answer, None))
 
 
 def signer_like(
@@ -129,11 +124,11 @@ def signer_like(
     """
     endpoint, template = template_of(prepared)
     signer = RequestSigner(template, credentials)
-    date = time.strptime(prepared.headers.get(DATE_HEADER, ""), DATE_FORMAT)
     try:
+        date = time.strptime(prepared.headers[DATE_HEADER], DATE_FORMAT)
         own = signer.authorization(prepared.body, calendar.timegm(date))
     except KeyError as error:
-        raise NotWireableError(f"the SDK signs the header {error}") from None
+        raise NotWireableError(f"the SDK signs the header {error}, unknown here") from None
     if own != prepared.headers["Authorization"]:
         raise NotWireableError("the SDK signs in a way of its own")
     return endpoint, signer
@@ -147,7 +142,7 @@ def template_of(prepared: PreparedRequest) -> tuple[Endpoint, RequestTemplate]:
     authorization = prepared.headers.get("Authorization", "")
     algorithm, _, fields = authorization.partition(" ")
     if algorithm != ALGORITHM:
-        raise NotWireableError(f"the SDK authorizes with {algorithm or 'nothing'!r}, not SigV4")
+        raise NotWireableError(f"the SDK authorizes with {algorithm!r}, not SigV4")
     values = dict(field.strip().split("=", 1) for field in fields.split(","))
     _, _, region, service, _ = values["Credential"].rsplit("/", 4)
     url = urlsplit(prepared.url)
