@@ -12,9 +12,9 @@ from aiohttp.client_reqrep import ConnectionKey
 from botocore import exceptions as aws
 from scripted import Reply, Script, Service, error, serving
 
-from worker.call.access import Access, open_client
+from worker.call.access import Access
 from worker.call.provisioned import provisioned_tps
-from worker.call.sdk import SdkTransport
+from worker.call.sdk import SdkTransport, open_client
 from worker.config import Operation, Target
 from worker.errors import ConfigError, RefusedError
 from worker.model import Answer, Failure

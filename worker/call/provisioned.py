@@ -4,8 +4,9 @@ import dataclasses
 
 from botocore import exceptions as aws
 
-from worker.call.access import CREDENTIAL_ERRORS, Access, no_credentials, open_client
+from worker.call.access import Access
 from worker.call.answers import service_failure
+from worker.call.failures import CREDENTIAL_ERRORS, no_credentials
 from worker.config import Target
 from worker.errors import RefusedError, StoppedError
 from worker.retry import Verdict, judge
@@ -22,6 +23,8 @@ async def provisioned_tps(access: Access, target: Target) -> float:
     if not access.is_loopback:
         # An endpoint of one's own for the runtime does not serve the control plane; AWS's does.
         access = dataclasses.replace(access, endpoint_url=None, ca_bundle=None)
+    from worker.call.sdk import open_client  # slow to import, and most runs name their rate
+
     try:
         async with open_client(
             "personalize", access, timeout_s=_TIMEOUT_S, attempts_max=_ATTEMPTS_MAX

@@ -1,74 +1,73 @@
 """Transport `sdk`: aioboto3, the reference for how requests are made and answers are read."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import aioboto3
 import aiohttp
 import anyio
 import orjson
 from botocore import exceptions as aws
 
-from worker.call.access import CREDENTIAL_ERRORS, no_credentials, untrusted
-from worker.call.answers import CONNECTION_LOST, answer_of, service_failure, sound_error
+from worker.call.access import EMULATOR_KEY, Access, tls_context
+from worker.call.answers import CONNECTION_LOST, answer_of, sound_error
+from worker.call.failures import SDK_ERRORS, failure_of, not_set_up, untrusted
+from worker.call.prepare import METHODS, client_config, trust_root
 from worker.config import Operation
 from worker.model import Answer, Failure
 
-SDK_ERRORS = (aws.BotoCoreError, aws.ClientError, aiohttp.ClientError)
-# Without a request to the service, they are those of whatever issues credentials.
-_RENEWAL_ERRORS = (aws.ClientError, aws.ConnectionError, aws.HTTPClientError)
 _BODY = "_body"  # no member of any answer
-_METHODS = {
-    Operation.GET_RECOMMENDATIONS: "get_recommendations",
-    Operation.GET_PERSONALIZED_RANKING: "get_personalized_ranking",
-    Operation.GET_ACTION_RECOMMENDATIONS: "get_action_recommendations",
-}
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedRequest:
-    """A request as the SDK would send it, signed."""
+@asynccontextmanager
+async def open_client(
+    service: str,
+    access: Access,
+    *,
+    timeout_s: float,
+    connections_max: int = 1,
+    attempts_max: int = 1,
+    session: Any = None,
+) -> AsyncIterator[Any]:
+    """Yield an aioboto3 client, as a rule without retries of its own; close it on exit.
 
-    url: str
-    headers: dict[str, str] = field(repr=False)
-    body: bytes
-
-
-async def prepare_request(client: Any, operation: Operation) -> PreparedRequest:
-    """Return a request for nobody in particular, made and signed by the SDK, never sent.
-
-    Raises RefusedError when there are no credentials.
+    Raises ConfigError when the SDK cannot be set up as [target] says.
     """
-    event = "before-send.personalize-runtime"
-    client.meta.events.register(event, _capture)
-    body: dict[str, Any] = {"userId": "user"}
-    if operation is Operation.GET_PERSONALIZED_RANKING:
-        body |= {"campaignArn": "campaign", "inputList": ["item"]}
+    session = session or await open_session(access)
+    # A trust root that is none is found now, not in the first call.
+    tls_context(trust_root(access, session._session))  # noqa: SLF001 - the SDK's own config is there
     try:
-        await getattr(client, _METHODS[operation])(**body)
-    except _CapturedError as captured:
-        request = captured.request
-    except (*CREDENTIAL_ERRORS, *_RENEWAL_ERRORS) as error:
-        raise no_credentials(error) from None
+        client = session.client(
+            service,
+            endpoint_url=access.endpoint_url,
+            verify=access.ca_bundle,  # None: the usual trust roots; it is never off
+            config=client_config(
+                timeout_s=timeout_s, connections_max=connections_max, attempts_max=attempts_max
+            ),
+        )
+        entered = await client.__aenter__()
+    except (aws.BotoCoreError, ValueError) as error:
+        raise not_set_up(error) from None
+    try:
+        yield entered
     finally:
-        client.meta.events.unregister(event, _capture)
-    headers = {
-        name: value.decode() if isinstance(value, bytes) else str(value)
-        for name, value in request.headers.items()
-    }
-    return PreparedRequest(request.url, headers, request.body)
+        await client.__aexit__(None, None, None)
 
 
-class _CapturedError(Exception):
-    """Raised inside the SDK instead of sending; carries the request out."""
-
-    def __init__(self, request: Any) -> None:
-        super().__init__("captured")
-        self.request = request
-
-
-def _capture(request: Any, **_: Any) -> None:
-    raise _CapturedError(request)
+async def open_session(access: Access) -> Any:
+    """Return an aioboto3 session; raise ConfigError when there is no such profile."""
+    try:
+        session = aioboto3.Session(profile_name=access.profile, region_name=access.region)
+        if access.is_loopback and not access.profile and await session.get_credentials() is None:
+            return aioboto3.Session(
+                region_name=access.region,
+                aws_access_key_id=EMULATOR_KEY,
+                aws_secret_access_key=EMULATOR_KEY,
+            )
+    except (aws.BotoCoreError, ValueError) as error:
+        raise not_set_up(error) from None
+    return session
 
 
 class SdkTransport:
@@ -82,9 +81,7 @@ class SdkTransport:
         client.meta.events.register("before-parse.personalize-runtime", _keep_body)
         client.meta.events.register("before-call.personalize-runtime", _send_compact)
         self._timeout_s = timeout_s
-        self._method: Callable[..., Awaitable[dict[str, Any]]] = getattr(
-            client, _METHODS[operation]
-        )
+        self._method: Callable[..., Awaitable[dict[str, Any]]] = getattr(client, METHODS[operation])
 
     async def call(self, body: bytes) -> Answer | Failure:
         """See Transport.call."""
@@ -97,7 +94,12 @@ class SdkTransport:
     async def _call(self, members: dict[str, Any]) -> Answer | Failure:
         try:
             answer = await self._method(**members)
+        except aiohttp.ClientError as error:
+            return Failure(CONNECTION_LOST, str(error) or type(error).__name__)
         except SDK_ERRORS as error:
+            cause = getattr(error, "kwargs", {}).get("error")
+            if isinstance(cause, aiohttp.ClientConnectorCertificateError):
+                raise untrusted(error) from None
             return failure_of(error)
         metadata = answer["ResponseMetadata"]
         return answer_of(
@@ -106,32 +108,6 @@ class SdkTransport:
             encoding=metadata["HTTPHeaders"].get("content-encoding"),
             request_id=metadata.get("RequestId"),
         )
-
-
-def failure_of(error: Exception) -> Failure:
-    """Return the failed call in what the SDK raised, here or when it renewed credentials.
-
-    Raises RefusedError for what no call can get past, and `error` itself where it is a bug.
-    """
-    match error:
-        case aws.ClientError():
-            return service_failure(error.response)
-        case aws.SSLError():
-            if isinstance(error.kwargs.get("error"), aiohttp.ClientConnectorCertificateError):
-                raise untrusted(error)
-            return Failure(code="ConnectFailed", message=str(error))
-        case aws.ParamValidationError():
-            # build.py checks what the SDK checks, so this is a request only this row makes.
-            return Failure(code="InvalidRow", message=f"the SDK refuses it: {error}")
-        case aws.ConnectTimeoutError() | aws.ReadTimeoutError():
-            return Failure(code="TimedOut", message=str(error))
-        case aws.EndpointConnectionError() | aws.ProxyConnectionError():
-            return Failure(code="ConnectFailed", message=str(error))
-        case aws.HTTPClientError() | aws.ResponseStreamingError() | aiohttp.ClientError():
-            return Failure(code=CONNECTION_LOST, message=str(error) or type(error).__name__)
-    if isinstance(error, CREDENTIAL_ERRORS):
-        raise no_credentials(error)
-    raise error
 
 
 def _send_compact(params: dict[str, Any], **_: Any) -> None:

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from botocore.parsers import create_parser
 
-from worker.call.access import untrusted
 from worker.call.answers import answer_of, service_failure, sound_error
+from worker.call.failures import SDK_ERRORS, failure_of, untrusted
 from worker.call.http1 import Reply
 from worker.call.pool import Pool
-from worker.call.sdk import SDK_ERRORS, PreparedRequest, failure_of
+from worker.call.prepare import PreparedRequest
 from worker.call.sigv4 import (
     ALGORITHM,
     DATE_FORMAT,
