@@ -4,7 +4,6 @@ It runs inside the test's own event loop, so that a test knows what has happened
 """
 
 import asyncio
-import gc
 import os
 import socket
 import ssl
@@ -73,6 +72,11 @@ class Peer:
         with socket.socket(fileno=os.dup(self.writer.get_extra_info("socket").fileno())) as copy:
             copy.shutdown(how)
 
+    async def until_closed(self) -> None:
+        """Wait until this end is closed, as `talk` does when it returns."""
+        with suppress(OSError):
+            await self.writer.wait_closed()
+
     def drop(self) -> None:
         """End without a word: whatever is under way is lost."""
         self.writer.transport.abort()
@@ -89,7 +93,6 @@ class WiredService:
     host: str = HOST
     received: list[Request] = field(default_factory=list)
     peers: list[Peer] = field(default_factory=list)
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property
     def url(self) -> str:
@@ -102,8 +105,18 @@ async def wired(
 ) -> AsyncIterator[WiredService]:
     """Serve: `talk` is called for each connection, which ends when it returns.
 
-    What `talk` raises fails the test, but for a client that went away.
+    What `talk` raises fails the test, but for a client that went away. So does a socket or a task
+    that is left at the end.
     """
+    async with no_socket_left(), serving_late(talk, tls=tls, host=host, port=port) as service:
+        yield service
+
+
+@asynccontextmanager
+async def serving_late(
+    talk: Talk, *, tls: ssl.SSLContext | None = None, host: str = HOST, port: int = 0
+) -> AsyncIterator[WiredService]:
+    """Serve like `wired`, but end before the clients do: sockets may be left."""
     service = WiredService(port=0, host=host)
     tasks: set[asyncio.Task[None]] = set()
     bugs: list[BaseException] = []
@@ -123,7 +136,7 @@ async def wired(
             peer.drop()
         finally:
             writer.close()
-            with suppress(OSError):
+            with suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
 
     server = await asyncio.start_server(serve, host, port, ssl=tls)
@@ -157,13 +170,12 @@ async def pool_of(
     assert pool._sweeper.cancelled()
 
 
-@contextmanager
-def no_socket_left() -> Iterator[None]:
-    """Check that as many sockets are open at the end as at the start, and no task runs on."""
-    before = _sockets()
+@asynccontextmanager
+async def no_socket_left() -> AsyncIterator[None]:
+    """Check that no socket stays open, and no task runs on."""
+    sockets, tasks = _sockets(), asyncio.all_tasks()
     yield
-    gc.collect()
-    assert _sockets() <= before
+    await eventually(lambda: _sockets() <= sockets and asyncio.all_tasks() <= tasks)
 
 
 def _sockets() -> set[str]:

@@ -3,7 +3,6 @@
 Modules that are heavy to import are imported where a command needs them, so that --help is quick.
 """
 
-import gc
 import json
 import logging
 import os
@@ -87,16 +86,6 @@ def _options(*wanted: str) -> Callable[[_Command], _Command]:
 _config_argument = click.argument("config", type=click.Path(path_type=Path))
 
 
-def _set_up_interpreter() -> None:
-    """Make the interpreter fit for millions of rows, before pyarrow is imported."""
-    # Where numpy is installed pyarrow loads it, asks it about every value, and starts 90 ms later;
-    # nothing here uses it.
-    sys.modules.setdefault("numpy", None)  # type: ignore[arg-type] # None: not there, to `import`
-    # Rows on their way are many objects and no garbage: to look through them for some is in vain.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-
-
 @cli.command()
 @_config_argument
 @_options("set", "emulator")
@@ -107,7 +96,9 @@ def run(config: Path, **flags: Any) -> int:
 
     CONFIG is a TOML file; see configs/ for examples and `schema` for every key.
     """
-    _set_up_interpreter()
+    from worker.interpreter import set_up_interpreter
+
+    set_up_interpreter()
     from worker.job import open_job
     from worker.reach import run_with_access
     from worker.show import show_summary

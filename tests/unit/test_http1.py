@@ -30,14 +30,13 @@ async def test_a_whole_answer_is_read(name: str) -> None:
         if "until-the-end" not in name:
             await peer.until_gone()
 
-    with no_socket_left():
-        async with wired(talk) as service, pool_of(service) as pool:
-            answer = await pool.exchange(request())
-            assert isinstance(answer, Reply)
-            assert (answer.status, answer.body) == (200, BODY)
-            assert answer.header(b"x-amzn-requestid") is None  # a trailer is no header
-            assert answer.header(b"link") is None  # nor is that of an early hint
-            assert len(pool._idle) == (name in KEPT_ALIVE)
+    async with no_socket_left(), wired(talk) as service, pool_of(service) as pool:
+        answer = await pool.exchange(request())
+        assert isinstance(answer, Reply)
+        assert (answer.status, answer.body) == (200, BODY)
+        assert answer.header(b"x-amzn-requestid") is None  # a trailer is no header
+        assert answer.header(b"link") is None  # nor is that of an early hint
+        assert len(pool._idle) == (name in KEPT_ALIVE)
 
 
 @pytest.mark.parametrize("name", KEPT_ALIVE)
@@ -72,14 +71,13 @@ async def test_what_is_not_http_fails_the_request_and_ends_the_connection(name: 
         await peer.request()
         await peer.send(BROKEN[name])
 
-    with no_socket_left():
-        async with wired(talk) as service, pool_of(service) as pool:
-            for _ in range(2):
-                failure = await pool.exchange(request())
-                assert isinstance(failure, Failure)
-                assert failure.code == "ConnectionLost"
-                assert not pool._idle
-            assert len(service.peers) == 2
+    async with no_socket_left(), wired(talk) as service, pool_of(service) as pool:
+        for _ in range(2):
+            failure = await pool.exchange(request())
+            assert isinstance(failure, Failure)
+            assert failure.code == "ConnectionLost"
+            assert not pool._idle
+        assert len(service.peers) == 2
 
 
 TOO_MUCH = {
@@ -111,10 +109,9 @@ async def test_an_answer_without_end_is_given_up_within_bounds(name: str) -> Non
             await peer.send(again)
             sent += len(again)
 
-    with no_socket_left():
-        async with wired(talk) as service, pool_of(service) as pool:
-            failure = await pool.exchange(request())
-            assert isinstance(failure, Failure)
-            assert "over" in failure.message
-            assert not pool._idle
+    async with no_socket_left(), wired(talk) as service, pool_of(service) as pool:
+        failure = await pool.exchange(request())
+        assert isinstance(failure, Failure)
+        assert "over" in failure.message
+        assert not pool._idle
     assert sent < (ANSWER_BYTES_MAX if "head" not in name else HEAD_BYTES_MAX) + BUFFERS_BYTES_MAX

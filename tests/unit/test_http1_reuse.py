@@ -44,20 +44,18 @@ def until_it_is_there(pool: Pool) -> None:
 
 
 async def test_one_connection_serves_requests_in_turn() -> None:
-    with no_socket_left():
-        async with wired(echoing()) as service, pool_of(service) as pool:
-            assert await bodies(pool, b"1", b"2", b"3") == [b"1", b"2", b"3"]
-            assert len(service.peers) == 1
+    async with no_socket_left(), wired(echoing()) as service, pool_of(service) as pool:
+        assert await bodies(pool, b"1", b"2", b"3") == [b"1", b"2", b"3"]
+        assert len(service.peers) == 1
 
 
 async def test_requests_at_the_same_time_have_a_connection_each_and_then_share_them() -> None:
     asked = [b"%d" % number for number in range(20)]
-    with no_socket_left():
-        async with wired(echoing()) as service, pool_of(service) as pool:
-            for _ in range(3):
-                answers = await asyncio.gather(*(bodies(pool, each) for each in asked))
-                assert answers == [[each] for each in asked]
-            assert len(service.peers) == len(pool._idle) == len(asked)
+    async with no_socket_left(), wired(echoing()) as service, pool_of(service) as pool:
+        for _ in range(3):
+            answers = await asyncio.gather(*(bodies(pool, each) for each in asked))
+            assert answers == [[each] for each in asked]
+        assert len(service.peers) == len(pool._idle) == len(asked)
 
 
 @pytest.mark.parametrize(
@@ -76,17 +74,16 @@ async def test_bytes_that_nobody_asked_for_are_never_an_answer(stray: bytes, whe
         await peer.until_gone()
         is_noticed.set()
 
-    with no_socket_left():
-        async with wired(talk) as service, pool_of(service) as pool:
-            assert await bodies(pool, b"1") == [b"1"]
-            if when != "in-one-packet":
-                service.peers[0].send_at_once(stray)
-            if when == "unread":
-                until_it_is_there(pool)
-            else:
-                await asyncio.wait_for(is_noticed.wait(), TIMEOUT_S)
-            assert await bodies(pool, b"2") == [b"2"]
-            assert len(service.peers) == 2
+    async with no_socket_left(), wired(talk) as service, pool_of(service) as pool:
+        assert await bodies(pool, b"1") == [b"1"]
+        if when != "in-one-packet":
+            service.peers[0].send_at_once(stray)
+        if when == "unread":
+            until_it_is_there(pool)
+        else:
+            await asyncio.wait_for(is_noticed.wait(), TIMEOUT_S)
+        assert await bodies(pool, b"2") == [b"2"]
+        assert len(service.peers) == 2
 
 
 async def test_a_second_answer_that_comes_before_the_first_is_taken_is_nobodys() -> None:
@@ -115,16 +112,15 @@ async def test_a_connection_that_the_server_closed_while_idle_costs_no_request(
         await peer.until_gone()
         is_noticed.set()
 
-    with no_socket_left():
-        async with wired(talk) as service, pool_of(service) as pool:
-            assert await bodies(pool, b"1") == [b"1"]
-            service.peers[0].shut(socket.SHUT_WR)
-            if is_read:
-                await asyncio.wait_for(is_noticed.wait(), TIMEOUT_S)
-            else:
-                until_it_is_there(pool)
-            assert await bodies(pool, b"2") == [b"2"]
-            assert len(service.peers) == 2
+    async with no_socket_left(), wired(talk) as service, pool_of(service) as pool:
+        assert await bodies(pool, b"1") == [b"1"]
+        service.peers[0].shut(socket.SHUT_WR)
+        if is_read:
+            await asyncio.wait_for(is_noticed.wait(), TIMEOUT_S)
+        else:
+            until_it_is_there(pool)
+        assert await bodies(pool, b"2") == [b"2"]
+        assert len(service.peers) == 2
 
 
 @pytest.mark.parametrize("how", ["said", "dropped", "at-its-end"])
@@ -135,13 +131,12 @@ async def test_a_server_that_closes_after_each_answer_loses_none(how: str) -> No
         if how == "dropped":
             peer.shut(socket.SHUT_RDWR)
 
-    with no_socket_left():
-        async with wired(talk) as service, pool_of(service) as pool:
-            for number in range(5):
-                asked = b"%d" % number
-                assert await bodies(pool, asked) == [asked]
-                await eventually(lambda: not connections(pool))
-            assert len(service.peers) == 5
+    async with no_socket_left(), wired(talk) as service, pool_of(service) as pool:
+        for number in range(5):
+            asked = b"%d" % number
+            assert await bodies(pool, asked) == [asked]
+            await eventually(lambda: not connections(pool))
+        assert len(service.peers) == 5
 
 
 @pytest.mark.parametrize("sent", [0, 1, 20, 40, -1], ids=lambda sent: f"{sent}-bytes")
@@ -162,10 +157,9 @@ async def test_a_connection_that_ends_during_a_request_fails_only_that_one(
             peer.shut(socket.SHUT_WR)
             await peer.until_gone()
 
-    with no_socket_left():
-        async with wired(talk) as service, pool_of(service) as pool:
-            assert await bodies(pool, b"1", b"lost", b"2") == [b"1", "ConnectionLost", b"2"]
-            assert len(service.peers) == 2
+    async with no_socket_left(), wired(talk) as service, pool_of(service) as pool:
+        assert await bodies(pool, b"1", b"lost", b"2") == [b"1", "ConnectionLost", b"2"]
+        assert len(service.peers) == 2
 
 
 async def test_an_answer_that_is_early_counts_and_its_connection_is_not_used_again() -> None:
@@ -180,13 +174,12 @@ async def test_an_answer_that_is_early_counts_and_its_connection_is_not_used_aga
         else:
             await echoing()(peer)
 
-    with no_socket_left():
-        async with wired(talk) as service, pool_of(service) as pool:
-            early = await pool.exchange(request(large))
-            assert isinstance(early, Reply)
-            assert (early.status, early.body) == (413, b"too large")
-            assert await bodies(pool, b"2") == [b"2"]
-            assert len(service.peers) == 2
+    async with no_socket_left(), wired(talk) as service, pool_of(service) as pool:
+        early = await pool.exchange(request(large))
+        assert isinstance(early, Reply)
+        assert (early.status, early.body) == (413, b"too large")
+        assert await bodies(pool, b"2") == [b"2"]
+        assert len(service.peers) == 2
 
 
 async def test_an_answer_of_a_server_that_reads_no_further_counts() -> None:
@@ -195,9 +188,8 @@ async def test_an_answer_of_a_server_that_reads_no_further_counts() -> None:
         peer.shut(socket.SHUT_RD)
         await peer.send(reply(b"1", headers=CLOSES))
 
-    with no_socket_left():
-        async with wired(talk) as service, pool_of(service) as pool:
-            assert await bodies(pool, b"1", b"1") == [b"1", b"1"]
+    async with no_socket_left(), wired(talk) as service, pool_of(service) as pool:
+        assert await bodies(pool, b"1", b"1") == [b"1", b"1"]
 
 
 async def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:

@@ -22,6 +22,7 @@ from wired_service import (
     pool_of,
     reply,
     request,
+    serving_late,
     wired,
 )
 
@@ -94,9 +95,8 @@ def free_port() -> int:
 
 
 async def test_a_refused_connection_is_a_failed_call() -> None:
-    with no_socket_left():
-        async with pool_of((HOST, free_port())) as pool:
-            assert await code_of(pool) == "ConnectFailed"
+    async with no_socket_left(), pool_of((HOST, free_port())) as pool:
+        assert await code_of(pool) == "ConnectFailed"
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example"])
@@ -114,8 +114,8 @@ async def test_a_name_without_addresses_is_a_failed_call(found: Any) -> None:
 
 
 async def test_a_connection_that_hangs_is_given_up() -> None:
-    with no_socket_left(), deaf_address() as address:
-        async with pool_of(address, timeout_s=SHORT_S) as pool:
+    with deaf_address() as address:
+        async with no_socket_left(), pool_of(address, timeout_s=SHORT_S) as pool:
             assert await code_of(pool) == "TimedOut"
             assert not pool._addresses._connections
 
@@ -142,14 +142,13 @@ async def deaf(peer: Peer) -> None:
 
 @pytest.mark.parametrize("talk", [slow, silent, deaf])
 async def test_an_answer_that_takes_too_long_is_given_up(talk: Talk) -> None:
-    with no_socket_left():
-        async with wired(talk) as service, pool_of(service, timeout_s=SHORT_S) as pool:
-            large = request(b"x" * (32 << 20)) if talk is deaf else request()
-            failures = await asyncio.gather(*(pool.exchange(large) for _ in range(2)))
-            assert [type(each) for each in failures] == [Failure] * 2
-            assert {each.code for each in failures if isinstance(each, Failure)} == {"TimedOut"}
-            await eventually(lambda: not connections(pool))
-            assert not pool._idle
+    async with wired(talk) as service, pool_of(service, timeout_s=SHORT_S) as pool:
+        large = request(b"x" * (32 << 20)) if talk is deaf else request()
+        failures = await asyncio.gather(*(pool.exchange(large) for _ in range(2)))
+        assert [type(each) for each in failures] == [Failure] * 2
+        assert {each.code for each in failures if isinstance(each, Failure)} == {"TimedOut"}
+        await eventually(lambda: not connections(pool))
+        assert not pool._idle
 
 
 async def test_a_time_limit_is_each_requests_own() -> None:
@@ -181,36 +180,34 @@ async def test_a_time_limit_is_each_requests_own() -> None:
 
 
 async def test_connections_are_spread_evenly_over_all_addresses() -> None:
-    with no_socket_left():
-        async with AsyncExitStack() as stack:
-            services = await on_each_host(stack, echoing())
-            pool = await stack.enter_async_context(pool_of(("service.example", 1)))
-            Names(pool, [(host, services[0].port) for host in HOSTS])
-            await at_once(pool, 12)
-            assert [len(service.peers) for service in services] == [4, 4, 4]
+    async with no_socket_left(), AsyncExitStack() as stack:
+        services = await on_each_host(stack, echoing())
+        pool = await stack.enter_async_context(pool_of(("service.example", 1)))
+        Names(pool, [(host, services[0].port) for host in HOSTS])
+        await at_once(pool, 12)
+        assert [len(service.peers) for service in services] == [4, 4, 4]
 
 
 async def test_an_address_that_is_dead_is_left_and_comes_back() -> None:
-    with no_socket_left():
-        async with AsyncExitStack() as stack:
-            service = await stack.enter_async_context(wired(echoing(), host=HOSTS[0]))
-            pool = await stack.enter_async_context(pool_of(("service.example", 1)))
-            names = Names(pool, [(HOSTS[1], service.port), (HOSTS[0], service.port)])
-            await at_once(pool, 4)
-            assert len(service.peers) == 4
-            again = await stack.enter_async_context(
-                wired(echoing(), host=HOSTS[1], port=service.port)
-            )
-            await at_once(pool, 6)
-            assert not again.peers  # it is not asked for a while
-            names.later_s = DEAD_S
-            await at_once(pool, 10)
-            assert len(again.peers) == 4
+    async with no_socket_left(), AsyncExitStack() as stack:
+        service = await stack.enter_async_context(wired(echoing(), host=HOSTS[0]))
+        pool = await stack.enter_async_context(pool_of(("service.example", 1)))
+        names = Names(pool, [(HOSTS[1], service.port), (HOSTS[0], service.port)])
+        await at_once(pool, 4)
+        assert len(service.peers) == 4
+        again = await stack.enter_async_context(
+            serving_late(echoing(), host=HOSTS[1], port=service.port)
+        )
+        await at_once(pool, 6)
+        assert not again.peers  # it is not asked for a while
+        names.later_s = DEAD_S
+        await at_once(pool, 10)
+        assert len(again.peers) == 4
 
 
 async def test_an_address_that_hangs_leaves_time_for_the_next() -> None:
-    with no_socket_left(), deaf_address() as hanging:
-        async with AsyncExitStack() as stack:
+    with deaf_address() as hanging:
+        async with no_socket_left(), AsyncExitStack() as stack:
             service = await stack.enter_async_context(
                 wired(echoing(), host=HOSTS[1], port=hanging[1])
             )
@@ -244,21 +241,19 @@ async def test_a_connection_that_ends_before_its_first_request_is_a_failed_call(
     async def talk(peer: Peer) -> None:
         peer.drop()
 
-    with no_socket_left():
-        async with wired(talk) as service, pool_of(service) as pool:
-            for _ in range(5):
-                assert await code_of(pool) in ("ConnectionLost", "ConnectFailed")
-            await eventually(lambda: not connections(pool))
-            assert not pool._addresses._connections
+    async with no_socket_left(), wired(talk) as service, pool_of(service) as pool:
+        for _ in range(5):
+            assert await code_of(pool) in ("ConnectionLost", "ConnectFailed")
+        await eventually(lambda: not connections(pool))
+        assert not pool._addresses._connections
 
 
 async def test_a_pool_that_closes_fails_what_is_under_way() -> None:
-    with no_socket_left():
-        async with wired(silent) as service:
-            async with pool_of(service) as pool:
-                open_calls = [asyncio.create_task(pool.exchange(request())) for _ in range(3)]
-                await eventually(lambda: len(service.peers) == 3)
-            for call in open_calls:
-                failure = await call
-                assert isinstance(failure, Failure)
-                assert failure.code == "ConnectionLost"
+    async with no_socket_left(), wired(silent) as service:
+        async with pool_of(service) as pool:
+            open_calls = [asyncio.create_task(pool.exchange(request())) for _ in range(3)]
+            await eventually(lambda: len(service.peers) == 3)
+        for call in open_calls:
+            failure = await call
+            assert isinstance(failure, Failure)
+            assert failure.code == "ConnectionLost"

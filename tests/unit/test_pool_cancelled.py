@@ -1,7 +1,6 @@
 """A call may be cancelled at any moment: it ends at once, and nothing of it is left."""
 
 import asyncio
-import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -75,23 +74,23 @@ async def test_a_call_cancelled_on_a_connection_ends_it(
     is_said = asyncio.Event()
     server_tls = server_context(authority, HOST) if is_tls else None
     client_tls = client_context(authority) if is_tls else None
-    with no_socket_left():
-        async with (
-            wired(saying(sent, is_said), tls=server_tls) as service,
-            pool_of(service, tls=client_tls) as pool,
-        ):
-            if not is_new:
-                assert isinstance(await pool.exchange(request(b"1")), Reply)
-            call = asyncio.create_task(pool.exchange(request(b"cancelled")))
-            await asyncio.wait_for(is_said.wait(), TIMEOUT_S)
-            await read_by(pool, lambda each: each._received_bytes == len(sent))
-            await cancel(call)
-            assert not pool._idle
-            await eventually(lambda: not connections(pool))
-            answer = await pool.exchange(request(b"next"))
-            assert isinstance(answer, Reply)
-            assert answer.body == b"next"
-            assert len(service.peers) == 2
+    async with (
+        no_socket_left(),
+        wired(saying(sent, is_said), tls=server_tls) as service,
+        pool_of(service, tls=client_tls) as pool,
+    ):
+        if not is_new:
+            assert isinstance(await pool.exchange(request(b"1")), Reply)
+        call = asyncio.create_task(pool.exchange(request(b"cancelled")))
+        await asyncio.wait_for(is_said.wait(), TIMEOUT_S)
+        await read_by(pool, lambda each: each._received_bytes == len(sent))
+        await cancel(call)
+        assert not pool._idle
+        await eventually(lambda: not connections(pool))
+        answer = await pool.exchange(request(b"next"))
+        assert isinstance(answer, Reply)
+        assert answer.body == b"next"
+        assert len(service.peers) == 2
 
 
 async def test_a_call_cancelled_while_its_name_is_looked_up_leaves_nothing() -> None:
@@ -101,20 +100,19 @@ async def test_a_call_cancelled_while_its_name_is_looked_up_leaves_nothing() -> 
         is_asked.set()
         await asyncio.Event().wait()
 
-    with no_socket_left():
-        async with wired(echoing()) as service, pool_of(service) as pool:
-            resolve, pool._addresses._resolve = pool._addresses._resolve, hang  # type: ignore[method-assign] # a hang point
-            calls = [asyncio.create_task(pool.exchange(request())) for _ in range(2)]
-            await is_asked.wait()
-            await cancel(calls[0])  # the other takes its place
-            await cancel(calls[1])
-            pool._addresses._resolve = resolve  # type: ignore[method-assign] # the end of it
-            assert isinstance(await pool.exchange(request()), Reply)
+    async with wired(echoing()) as service, pool_of(service) as pool:
+        resolve, pool._addresses._resolve = pool._addresses._resolve, hang  # type: ignore[method-assign] # a hang point
+        calls = [asyncio.create_task(pool.exchange(request())) for _ in range(2)]
+        await is_asked.wait()
+        await cancel(calls[0])  # the other takes its place
+        await cancel(calls[1])
+        pool._addresses._resolve = resolve  # type: ignore[method-assign] # the end of it
+        assert isinstance(await pool.exchange(request()), Reply)
 
 
 async def test_a_call_cancelled_while_it_connects_leaves_nothing() -> None:
-    with no_socket_left(), deaf_address() as address:
-        async with pool_of(address) as pool:
+    with deaf_address() as address:
+        async with no_socket_left(), pool_of(address) as pool:
             call = asyncio.create_task(pool.exchange(request()))
             await eventually(lambda: bool(pool._addresses._connections))
             for _ in range(100):
@@ -132,16 +130,16 @@ async def test_a_call_cancelled_in_the_tls_handshake_leaves_nothing(authority: t
         is_greeted.set()
         await peer.until_gone()
 
-    with no_socket_left():
-        async with (
-            wired(talk) as service,
-            pool_of(service, tls=client_context(authority)) as pool,
-        ):
-            call = asyncio.create_task(pool.exchange(request()))
-            await asyncio.wait_for(is_greeted.wait(), TIMEOUT_S)
-            await cancel(call)
-            assert not connections(pool)
-            assert not pool._addresses._connections
+    async with (
+        no_socket_left(),
+        wired(talk) as service,
+        pool_of(service, tls=client_context(authority)) as pool,
+    ):
+        call = asyncio.create_task(pool.exchange(request()))
+        await asyncio.wait_for(is_greeted.wait(), TIMEOUT_S)
+        await cancel(call)
+        assert not connections(pool)
+        assert not pool._addresses._connections
 
 
 @pytest.mark.parametrize("turns", range(12))
@@ -150,27 +148,25 @@ async def test_a_call_cancelled_at_any_turn_of_the_event_loop_leaves_nothing(
     turns: int, *, is_tls: bool, authority: trustme.CA
 ) -> None:
     """Also between two steps that look like one: made and not yet known, answered and not taken."""
-    with no_socket_left():
-        async with (
-            wired(echoing(), tls=server_context(authority, HOST) if is_tls else None) as service,
-            pool_of(service, tls=client_context(authority) if is_tls else None) as pool,
-        ):
-            for _ in range(3):
-                calls = [asyncio.create_task(pool.exchange(request(b"1"))) for _ in range(4)]
-                for _ in range(turns):
-                    await asyncio.sleep(0)
-                for call in calls[::2]:
-                    call.cancel()
-                ends = await asyncio.gather(*calls, return_exceptions=True)
-                for end in ends:
-                    if not isinstance(end, asyncio.CancelledError):
-                        assert isinstance(end, Reply)
-                        assert end.body == b"1"
-                assert isinstance(ends[1], Reply)
-                assert isinstance(ends[3], Reply)
-                await eventually(lambda: len(connections(pool)) == len(pool._idle))
-                assert sum(pool._addresses._connections.values()) == len(pool._idle)
-                gc.collect()
+    async with (
+        wired(echoing(), tls=server_context(authority, HOST) if is_tls else None) as service,
+        pool_of(service, tls=client_context(authority) if is_tls else None) as pool,
+    ):
+        for _ in range(3):
+            calls = [asyncio.create_task(pool.exchange(request(b"1"))) for _ in range(4)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for call in calls[::2]:
+                call.cancel()
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+            for end in ends:
+                if not isinstance(end, asyncio.CancelledError):
+                    assert isinstance(end, Reply)
+                    assert end.body == b"1"
+            assert isinstance(ends[1], Reply)
+            assert isinstance(ends[3], Reply)
+            await eventually(lambda: len(connections(pool)) == len(pool._idle))
+            assert sum(pool._addresses._connections.values()) == len(pool._idle)
 
 
 async def test_an_answer_that_comes_as_its_call_is_cancelled_harms_no_other_call() -> None:

@@ -26,6 +26,7 @@ RANKS = (
         "plain",
         "log",
         "call.speedups",
+        "interpreter",
         "show",
         "emulator.settings",
     },

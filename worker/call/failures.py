@@ -58,8 +58,10 @@ def no_credentials(error: Exception) -> RefusedError:
     )
 
 
-def not_set_up(error: Exception) -> ConfigError:
+def not_set_up(error: Exception) -> ConfigError | RefusedError:
     """Return the error for an SDK that the config or the environment keeps from working."""
+    if isinstance(error, CREDENTIAL_ERRORS):
+        return no_credentials(error)
     if isinstance(error, aws.ProfileNotFound):
         return ConfigError(
             f"target.profile: {error}", hint="name a profile of ~/.aws/config, or remove the key"

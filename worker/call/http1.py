@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
         self._reply = Reply()
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._received_bytes = 0  # since the request was sent
+        self._received_bytes = 0  # of an answer, the interim ones before it included
         self._in_head = True
         self._ends_with_connection = False
         self.since_s = 0.0  # loop time at which the open request, or else the last one, began
@@ -68,7 +68,6 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None or self._transport is None:
             raise RuntimeError("a connection was used twice at a time, or after its end")
         self.since_s = since_s
-        self._received_bytes = 0
         waiter = self._waiter = self._loop.create_future()
         self._transport.write(request)
         return waiter
@@ -195,6 +194,7 @@ class Connection(asyncio.Protocol):
         reply.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         may_go_on = self._may_go_on()
         self._clear()
+        self._received_bytes = 0
         if self._finish(reply) and may_go_on:
             self._on_free(self)
         elif self._transport is not None:

@@ -62,7 +62,7 @@ class SdkSession:
                 "personalize-runtime",
                 region_name=self._access.region,
                 endpoint_url=self._access.endpoint_url,
-                config=client_config(),
+                config=ClientConfig(**client_options()),
             )
         except (aws.BotoCoreError, ValueError) as error:
             raise not_set_up(error) from None
@@ -85,17 +85,17 @@ class SdkSession:
         return trust_root(self._access, self._session)
 
 
-def client_config(
+def client_options(
     *, timeout_s: float = 10.0, connections_max: int = 1, attempts_max: int = 1
-) -> ClientConfig:
+) -> dict[str, Any]:
     """Return how a client of the SDK behaves: as a rule it makes one attempt."""
-    return ClientConfig(
-        max_pool_connections=connections_max,
-        retries={"total_max_attempts": attempts_max, "mode": "standard"},
-        connect_timeout=timeout_s,
-        read_timeout=timeout_s,
-        user_agent_extra=f"personalize-worker/{__version__}",
-    )
+    return {
+        "max_pool_connections": connections_max,
+        "retries": {"total_max_attempts": attempts_max, "mode": "standard"},
+        "connect_timeout": timeout_s,
+        "read_timeout": timeout_s,
+        "user_agent_extra": f"personalize-worker/{__version__}",
+    }
 
 
 def trust_root(access: Access, session: Any) -> str:

@@ -1,5 +1,6 @@
 """Transport `sdk`: aioboto3, the reference for how requests are made and answers are read."""
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,12 +9,14 @@ import aioboto3
 import aiohttp
 import anyio
 import orjson
+from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
 from botocore import exceptions as aws
 
 from worker.call.access import EMULATOR_KEY, Access, tls_context
 from worker.call.answers import CONNECTION_LOST, answer_of, sound_error
 from worker.call.failures import SDK_ERRORS, failure_of, not_set_up, untrusted
-from worker.call.prepare import METHODS, client_config, trust_root
+from worker.call.prepare import METHODS, client_options, trust_root
 from worker.config import Operation
 from worker.model import Answer, Failure
 
@@ -32,7 +35,8 @@ async def open_client(
 ) -> AsyncIterator[Any]:
     """Yield an aioboto3 client, as a rule without retries of its own; close it on exit.
 
-    Raises ConfigError when the SDK cannot be set up as [target] says.
+    Raises ConfigError when the SDK cannot be set up as [target] says, RefusedError when the
+    credentials that are configured cannot be had.
     """
     session = session or await open_session(access)
     # A trust root that is none is found now, not in the first call.
@@ -42,8 +46,11 @@ async def open_client(
             service,
             endpoint_url=access.endpoint_url,
             verify=access.ca_bundle,  # None: the usual trust roots; it is never off
-            config=client_config(
-                timeout_s=timeout_s, connections_max=connections_max, attempts_max=attempts_max
+            config=AioConfig(
+                http_session_cls=_HostCheckingSession,
+                **client_options(
+                    timeout_s=timeout_s, connections_max=connections_max, attempts_max=attempts_max
+                ),
             ),
         )
         entered = await client.__aenter__()
@@ -68,6 +75,15 @@ async def open_session(access: Access) -> Any:
     except (aws.BotoCoreError, ValueError) as error:
         raise not_set_up(error) from None
     return session
+
+
+class _HostCheckingSession(AIOHTTPSession):  # type: ignore[misc] # it has no types
+    """The SDK's HTTP session, which asks who vouches for a certificate, but not whose it is."""
+
+    def _get_ssl_context(self) -> ssl.SSLContext:
+        context: ssl.SSLContext = super()._get_ssl_context()
+        context.check_hostname = True
+        return context
 
 
 class SdkTransport:

@@ -1,0 +1,60 @@
+"""The two transports side by side, as a run opens them."""
+
+import datetime as dt
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from types import SimpleNamespace
+from typing import Any, Literal
+from unittest import mock
+
+from worker.call.access import Access
+from worker.call.choose import open_transport
+from worker.call.transport import Transport
+from worker.config import Operation
+
+NOW = dt.datetime(2026, 3, 1, 12, 0, 0)  # noqa: DTZ001 - as botocore's own: UTC, and naive
+REGION = "eu-central-1"
+
+
+@contextmanager
+def frozen_clock() -> Iterator[None]:
+    """Stop the clocks that both transports sign by."""
+    now_s = NOW.replace(tzinfo=dt.UTC).timestamp()
+    stopped = SimpleNamespace(time=lambda: now_s, strptime=time.strptime)
+    with (
+        mock.patch("botocore.auth.get_current_datetime", return_value=NOW),
+        mock.patch("worker.call.wire.time", stopped),
+    ):
+        yield
+
+
+@asynccontextmanager
+async def opened(
+    url: str,
+    wanted: Literal["wire", "sdk"],
+    *,
+    operation: Operation = Operation.GET_RECOMMENDATIONS,
+    timeout_s: float = 20.0,
+    **access: Any,
+) -> AsyncIterator[Transport]:
+    """Open a transport to a service at `url`."""
+    async with open_transport(
+        Access(region=REGION, endpoint_url=url, **access),
+        operation=operation,
+        wanted=wanted,
+        timeout_s=timeout_s,
+        connections_max=4,
+    ) as transport:
+        assert type(transport).__name__.lower().startswith(wanted)
+        yield transport
+
+
+@asynccontextmanager
+async def both(url: str, **options: Any) -> AsyncIterator[dict[str, Transport]]:
+    """Open both transports to one service."""
+    async with AsyncExitStack() as stack:
+        yield {
+            "sdk": await stack.enter_async_context(opened(url, "sdk", **options)),
+            "wire": await stack.enter_async_context(opened(url, "wire", **options)),
+        }
