@@ -172,9 +172,12 @@ async def pool_of(
 
 @asynccontextmanager
 async def no_socket_left() -> AsyncIterator[None]:
-    """Check that no socket stays open, and no task runs on."""
+    """Check that no socket stays open, no task runs on, and no callback failed."""
     sockets, tasks = _sockets(), asyncio.all_tasks()
+    bugs: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, bug: bugs.append(bug))
     yield
+    assert not bugs
     await eventually(lambda: _sockets() <= sockets and asyncio.all_tasks() <= tasks)
 
 

@@ -2,7 +2,8 @@
 
 Where they go, what is in their heads and how they are signed is taken from one request that the
 SDK makes when the run starts; it is signed here too, and where the signatures differ, `wire` is
-not used.
+not used. A redirect is a failed call: what is signed for one place is not sent to another (the SDK
+would follow it).
 """
 
 import calendar
