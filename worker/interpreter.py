@@ -12,6 +12,9 @@ def set_up_interpreter() -> None:
     # Rows on their way are many objects and no garbage: to look through them for some is in vain.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    # The event loop gives the interpreter lock away with every system call; a thread that decodes
+    # keeps it for so long at most.
+    sys.setswitchinterval(0.001)
     import pyarrow as pa  # not before numpy is out of its sight
 
     # Arrow's own allocator gives memory back and takes it again for every batch: 40 MiB more at the

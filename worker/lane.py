@@ -29,7 +29,7 @@ class Lane:
         attempts_max: int,
         calls_max: int | None,
         rng: random.Random,
-        now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
+        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._transport = transport
         self._pacer = pacer
@@ -39,7 +39,7 @@ class Lane:
         self._attempts_max = attempts_max
         self._calls_max = calls_max
         self._rng = rng
-        self._now_us = now_us
+        self._now_ns = now_ns
 
     async def settle(self, request: bytes) -> Outcome | None:
         """Return how the row of `request` ends; None when the run is stopped before it does.
@@ -51,7 +51,7 @@ class Lane:
         while (attempts == 0 and self._pacer.take_if_due()) or await self._turn(attempts):
             if not self._may_send(attempts):
                 break
-            sent_us, started_s = self._now_us(), time.perf_counter()
+            sent_us, started_s = self._now_ns() // 1_000, time.perf_counter()
             self._tally.in_flight += 1
             try:
                 result = await self._transport.call(request)

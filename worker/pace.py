@@ -8,7 +8,7 @@ any window of w seconds at most `tps * (w + CREDIT_S) + 1` attempts leave.
 import asyncio
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.clock import Clock, Timer
 
@@ -28,6 +28,11 @@ class Ramp:
     tps: float
     start_tps: float
     ramp_s: float
+    climbed: float = field(init=False)  # attempts due during the ramp
+
+    def __post_init__(self) -> None:
+        """Work out what every attempt asks for."""
+        object.__setattr__(self, "climbed", (self.start_tps + self.tps) / 2 * self.ramp_s)
 
     @classmethod
     def climbing(cls, *, tps: float, ramp_s: float, ramp_from: float | None) -> "Ramp":
@@ -40,16 +45,16 @@ class Ramp:
 
     def attempts_at(self, elapsed_s: float) -> float:
         """Return how many attempts are due by `elapsed_s`: the integral of the rate."""
-        climbing_s = min(max(elapsed_s, 0.0), self.ramp_s)
-        slope = self._slope
-        climbed = self.start_tps * climbing_s + slope * climbing_s**2 / 2
-        return climbed + self.tps * max(0.0, elapsed_s - self.ramp_s)
+        if elapsed_s >= self.ramp_s:
+            return self.climbed + self.tps * (elapsed_s - self.ramp_s)
+        if elapsed_s <= 0.0:
+            return 0.0
+        return self.start_tps * elapsed_s + self._slope * elapsed_s**2 / 2
 
     def due_at(self, attempts: float) -> float:
         """Return the second at which `attempts` are due: the inverse of `attempts_at`."""
-        climbed = (self.start_tps + self.tps) / 2 * self.ramp_s
-        if attempts >= climbed:
-            return self.ramp_s + (attempts - climbed) / self.tps
+        if attempts >= self.climbed:
+            return self.ramp_s + (attempts - self.climbed) / self.tps
         slope = self._slope
         if abs(slope) * self.ramp_s < 1e-9 * self.tps:
             return attempts / self.start_tps
@@ -59,7 +64,7 @@ class Ramp:
 
     @property
     def _slope(self) -> float:
-        return (self.tps - self.start_tps) / self.ramp_s if self.ramp_s else 0.0
+        return (self.tps - self.start_tps) / self.ramp_s
 
 
 class Schedule:

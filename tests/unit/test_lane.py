@@ -70,7 +70,7 @@ class Bench:
             attempts_max=attempts_max,
             calls_max=calls_max,
             rng=NoJitter(),
-            now_us=lambda: 1_000,
+            now_ns=lambda: 1_000_000,
         )
 
     async def settle(self) -> Outcome:
