@@ -166,3 +166,24 @@ async def test_a_server_that_says_goodbye_while_idle_costs_no_request(
             assert isinstance(answer, Reply)
             await service.peers[number].until_closed()
         assert len(service.peers) == 3
+
+
+@pytest.mark.parametrize("size", [1, 16_384, 500_000])
+async def test_a_second_answer_in_a_record_of_its_own_is_nobodys(
+    size: int, authority: trustme.CA
+) -> None:
+    async def talk(peer: Peer) -> None:
+        while True:
+            asked = await peer.request()
+            peer.writer.write(reply(asked.body))
+            if peer.number == 0:
+                peer.writer.write(reply(b"stray"))
+
+    async with (
+        wired(talk, tls=server_context(authority, HOST)) as service,
+        pool_of(service, tls=client_context(authority)) as pool,
+    ):
+        for body in (b"1" * size, b"2" * size, b"3" * size):
+            answer = await pool.exchange(request(body))
+            assert isinstance(answer, Reply)
+            assert answer.body == body

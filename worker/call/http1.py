@@ -63,7 +63,7 @@ class Connection(asyncio.Protocol):
     def send(self, request: bytes, *, since_s: float) -> "asyncio.Future[Reply | Failure]":
         """Send one request; the future brings its whole answer, or why there is none.
 
-        Whoever stops waiting must `abort`: the answer may still come.
+        Whoever stops waiting before it is done must `abort`: the answer may still come.
         """
         if self._waiter is not None or self._transport is None:
             raise RuntimeError("a connection was used twice at a time, or after its end")
