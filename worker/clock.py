@@ -26,6 +26,10 @@ class Clock(Protocol):
         ...
 
 
+# uvloop rounds to milliseconds: a shorter wait would come back at once, again and again.
+_WAIT_S_MIN = 0.001
+
+
 class MonotonicClock:
     """The real clock; its timers are those of the running event loop."""
 
@@ -35,4 +39,5 @@ class MonotonicClock:
 
     def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
         """Call back on the event loop; late by its timer resolution, about a millisecond."""
-        return asyncio.get_running_loop().call_later(due_s - self.now_s(), callback)
+        wait_s = max(_WAIT_S_MIN, due_s - self.now_s())
+        return asyncio.get_running_loop().call_later(wait_s, callback)

@@ -35,6 +35,7 @@ class Lane:
         self._pacer = pacer
         self._budget = budget
         self._switch = switch
+        switch.on_throw(pacer.let_all_go)
         self._tally = tally
         self._attempts_max = attempts_max
         self._calls_max = calls_max
@@ -74,8 +75,7 @@ class Lane:
 
     async def _turn(self, attempts: int) -> bool:
         """Wait for the turn of the attempt after `attempts`; False when the run is to stop."""
-        with self._switch.interruptible():
-            await self._pacer.turn(is_retry=attempts > 0)
+        await self._pacer.turn(is_retry=attempts > 0)
         return self._switch.reason is None
 
     def _may_send(self, attempts: int) -> bool:

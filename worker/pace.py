@@ -99,6 +99,7 @@ class Pacer:
         self._retries = deque[asyncio.Future[None]]()
         self._first_attempts = deque[asyncio.Future[None]]()
         self._timer: Timer | None = None
+        self._is_over = False
 
     def take_if_due(self) -> bool:
         """Take a first attempt's turn without waiting, if it is due and nobody waits."""
@@ -109,11 +110,22 @@ class Pacer:
 
     async def turn(self, *, is_retry: bool = False) -> None:
         """Return when the next attempt is due. A wait that is cancelled takes no turn."""
+        if self._is_over:
+            return
         waiter = asyncio.get_running_loop().create_future()
         (self._retries if is_retry else self._first_attempts).append(waiter)
         if self._timer is None:
             self._wake()
         await waiter
+
+    def let_all_go(self) -> None:
+        """Keep nobody waiting any more: the run is to stop, and no attempt follows a turn."""
+        self._is_over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for waiter in (*self._retries, *self._first_attempts):
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _wake(self) -> None:
         """Let everyone go whose turn has come, and come back for the next."""

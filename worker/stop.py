@@ -1,7 +1,7 @@
 """Ending a command early: one switch for signals, the deadline and the caps."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
@@ -19,6 +19,7 @@ class StopSwitch:
     def __init__(self) -> None:
         self.reason: str | None = None
         self._waiting: set[anyio.CancelScope] = set()
+        self._told: list[Callable[[], None]] = []
 
     def throw(self, reason: str) -> None:
         """Stop the run; the first reason stays."""
@@ -26,6 +27,12 @@ class StopSwitch:
             self.reason = reason
             for scope in self._waiting:
                 scope.cancel()
+            for tell in self._told:
+                tell()
+
+    def on_throw(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called when the switch is thrown."""
+        self._told.append(tell)
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:

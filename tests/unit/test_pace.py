@@ -209,3 +209,17 @@ async def test_a_pacer_is_at_rest_when_nobody_waits() -> None:
     callers.clock.time_s += 60.0
     assert callers.pacer.take_if_due()
     assert not callers.pacer.take_if_due()
+
+
+async def test_nobody_waits_any_more_when_the_run_is_to_stop() -> None:
+    callers = Callers(tps=0.001)
+    async with anyio.create_task_group() as group:
+        for name in ("0", "1", "retry"):
+            group.start_soon(callers.take, name)
+        await anyio.wait_all_tasks_blocked()
+        assert callers.names == ["0"]
+        callers.pacer.let_all_go()
+        await anyio.wait_all_tasks_blocked()
+        assert sorted(callers.names) == ["0", "1", "retry"]
+        await callers.pacer.turn()
+    assert callers.clock.now_s() == 100.0
