@@ -7,6 +7,7 @@ Source: AWS General Reference, "Create a signed AWS API request" (header-based, 
 
 import hmac
 import time
+from binascii import hexlify
 from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from urllib.parse import quote
 from botocore.utils import normalize_url_path
 
 ALGORITHM = "AWS4-HMAC-SHA256"
+_BLOCK_BYTES = 64  # of SHA-256
 DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 DATE_HEADER = "X-Amz-Date"
 TOKEN_HEADER = "X-Amz-Security-Token"  # noqa: S105 - a header's name
@@ -52,10 +54,11 @@ class RequestSigner:
         self._signed_names = sorted(template.signed_names | token)
         self._second = -1
         self._day = ""
-        self._keyed = hmac.new(b"", digestmod="sha256")  # copied for each request: cheaper than new
-        self._canonical_head = b""
-        self._to_sign_head = b""
+        self._key = b""
         self._request_head = b""
+        # Hashes begun for this second, which each request continues: of the canonical request, and
+        # of the two halves of the HMAC (RFC 2104).
+        self._canonical = self._inner = self._outer = sha256()
 
     def request(self, body: bytes, now_s: float) -> bytes:
         """Return the request with `body`, signed for the second in which `now_s` (UTC) lies."""
@@ -78,25 +81,31 @@ class RequestSigner:
         return (self._authorization_head() + self._signature(body)).decode()
 
     def _signature(self, body: bytes) -> bytes:
-        canonical = self._canonical_head + sha256(body).hexdigest().encode()
-        to_sign = self._to_sign_head + sha256(canonical).hexdigest().encode()
-        keyed = self._keyed.copy()
-        keyed.update(to_sign)
-        return keyed.hexdigest().encode()
+        canonical = self._canonical.copy()
+        canonical.update(hexlify(sha256(body).digest()))
+        inner = self._inner.copy()
+        inner.update(hexlify(canonical.digest()))
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return hexlify(outer.digest())
 
     def _start_second(self, second: int) -> None:
         self._second = second
         template = self._template
         date = time.strftime(DATE_FORMAT, time.gmtime(second))
         if (day := date[:8]) != self._day:
-            key = _signing_key(self.credentials.secret_key, day, template.region, template.service)
-            self._keyed = hmac.new(key, digestmod="sha256")
+            self._key = _signing_key(
+                self.credentials.secret_key, day, template.region, template.service
+            )
             self._day = day
         headers = [*template.headers, (DATE_HEADER, date)]
         if self.credentials.token:
             headers.append((TOKEN_HEADER, self.credentials.token))
-        self._canonical_head = _canonical_head(template.target, headers, self._signed_names)
-        self._to_sign_head = f"{ALGORITHM}\n{date}\n{self._scope}\n".encode()
+        self._canonical = sha256(_canonical_head(template.target, headers, self._signed_names))
+        block = self._key.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._inner.update(f"{ALGORITHM}\n{date}\n{self._scope}\n".encode())
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
         self._request_head = (
             f"POST {template.target} HTTP/1.1\r\n{lines}Authorization: ".encode()
