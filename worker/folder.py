@@ -48,6 +48,7 @@ def claim(job: Job, store: LocalStore, *, overwrite: bool) -> None:
     if overwrite and store.read(RUN_NAME) is not None:
         for name in filter(_OWN_NAME.fullmatch, store.names()):
             store.remove(name)
+        store.clear_spool()
     is_owner = check_owner(job, store)
     if not is_owner:
         store.write(RUN_NAME, orjson.dumps(_describe(job), option=orjson.OPT_INDENT_2))

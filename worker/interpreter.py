@@ -5,7 +5,7 @@ import gc
 import sys
 from contextlib import suppress
 
-_M_ARENA_MAX = -8  # of glibc's malloc.h
+_M_ARENA_MAX = -8  # of glibc's malloc.h; elsewhere there is no mallopt
 
 
 def set_up_interpreter() -> None:
@@ -24,6 +24,11 @@ def set_up_interpreter() -> None:
     # Arrow's own allocator gives memory back and takes it again for every batch: more page faults.
     # Without a heap for each thread glibc's stays the same size, however many rows come.
     pa.set_memory_pool(pa.system_memory_pool())
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # another C library
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    with suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def give_memory_back() -> None:
+    """Return to the system what the heap has in holes, which grow with every part. Blocking."""
+    with suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)

@@ -70,18 +70,24 @@ class Outcome(NamedTuple):
     latency_ms: float  # of the last attempt, from sending to the whole body
 
 
+def answer_bytes(outcome: Outcome) -> int:
+    """Return how much memory an outcome holds, but for what all of them do."""
+    return len(outcome.result.body) if isinstance(outcome.result, Answer) else 0
+
+
 @dataclass(slots=True)
 class Batch:
     """Consecutive rows of one chunk on their way through the pipeline.
 
-    `requests[i]` is the JSON body of row i, or the Failure of a row that cannot be sent.
+    `requests[i]` is the JSON body of row i; empty for a row that cannot be sent.
     """
 
     chunk: Chunk
     sequence: int  # position among all batches of the run: the order in which they are written
+    first_row: int  # position of its first row among the chunk's selected ones
     last: bool  # the chunk's last batch
     rows: pa.RecordBatch  # the ID and `keep` columns, and those that requests are made from
-    requests: list[bytes | Failure]
+    requests: list[bytes]
     outcomes: list[Outcome | None]  # None: not done yet
     open_rows: int  # outcomes still missing; the batch is done at 0
     held_bytes: int  # memory that ends when the batch is written: rows, requests, answers

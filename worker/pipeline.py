@@ -2,29 +2,27 @@
 
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
-from functools import partial
 
 import anyio
+import pyarrow as pa
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from worker.drain import Drain, OnCommit
 from worker.job import Job
+from worker.keep import Keeper
 from worker.lane import Lane, refused
-from worker.model import Answer, Batch, Chunk, Failure, Outcome
-from worker.part import Books
+from worker.model import Batch, Chunk, Failure, Outcome, answer_bytes
 from worker.room import Room
+from worker.spool import Spool
 from worker.stop import StopSwitch
 from worker.store import LocalStore
 from worker.tally import Tally
-from worker.write import PartWriter
 
 # So many batches wait for a slow row before the reader is held back.
 _OPEN_BATCHES = 8
-
-# Told of each part that is committed, with its books.
-OnCommit = Callable[[Chunk, Books], None]
 
 
 async def run_chunks(
@@ -47,61 +45,103 @@ async def run_chunks(
     todo_in, todo_out = anyio.create_memory_object_stream[Batch](1)
     # Never full: `room` bounds the rows on their way, and so the batches.
     done_in, done_out = anyio.create_memory_object_stream[Batch](math.inf)
-    drain = _Drain(job, store, tally, switch, room, on_commit)
-    async with anyio.create_task_group() as group:
-        group.start_soon(_feed, job, chunks, todo_in, room, switch)
-        async with todo_out, done_in:
-            rows = _Rows(todo_out.clone(), room)
-            for _ in range(in_flight_max):
-                group.start_soon(_work, rows, lane, tally, switch, room, done_in.clone())
-        group.start_soon(drain.run, done_out)
+    keeper = Keeper(store, job.run_id)
+    drain = Drain(job, store, tally, switch, room, keeper, on_commit)
+    try:
+        async with anyio.create_task_group() as group:
+            async with todo_out, done_in:
+                batches = _batches(job, chunks, store)
+                group.start_soon(_feed, batches, todo_in, done_in.clone(), room, tally, switch)
+                rows = _Rows(todo_out.clone(), room)
+                for _ in range(in_flight_max):
+                    group.start_soon(
+                        _work, rows, lane, tally, switch, room, keeper, done_in.clone()
+                    )
+            async with anyio.create_task_group() as keeping:
+                keeping.start_soon(keeper.run)
+                await drain.run(done_out)
+                keeping.cancel_scope.cancel()
+    finally:
+        await keeper.close()
 
 
 async def _feed(
-    job: Job,
-    chunks: Sequence[Chunk],
+    batches: Generator[Batch],
     todo: MemoryObjectSendStream[Batch],
+    done: MemoryObjectSendStream[Batch],
     room: Room,
+    tally: Tally,
     switch: StopSwitch,
 ) -> None:
-    """Read ahead, as far as there is room."""
-    async with todo:
-        with closing(_batches(job, chunks)) as batches, switch.interruptible():
+    """Read ahead, as far as there is room. Batches without open rows need no lane."""
+    async with todo, done:
+        with closing(batches), switch.interruptible():
             while True:
                 await room.wait_to_read()
                 batch = await to_thread.run_sync(next, batches, None)
                 if batch is None:
                     return
                 room.enter(batch)
-                await todo.send(batch)
+                for outcome in batch.outcomes:
+                    if outcome is not None:
+                        tally.note(outcome)
+                if batch.open_rows:
+                    await todo.send(batch)
+                else:
+                    done.send_nowait(batch)
 
 
-def _batches(job: Job, chunks: Sequence[Chunk]) -> Generator[Batch]:
+def _batches(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[Batch]:
     """Yield the chunks' rows as batches; a chunk without rows yields one that is empty."""
     sequence = 0
     for chunk in chunks:
+        spool = Spool(store.spool_path(job.run_id, chunk.part_name))
+        first_row = 0
         batches = job.read(chunk)
         rows = next(batches, None)
         while True:
             following = next(batches, None)
             if rows is None:
                 rows = job.no_rows()
-            requests = job.builder.build(rows)
-            request_bytes = sum(len(each) for each in requests if isinstance(each, bytes))
-            yield Batch(
-                chunk=chunk,
-                sequence=sequence,
-                last=following is None,
-                rows=rows,
-                requests=requests,
-                outcomes=[None] * len(requests),
-                open_rows=len(requests),
-                held_bytes=rows.nbytes + request_bytes,
+            yield _batch(
+                job, chunk, spool, rows, sequence, first_row=first_row, last=following is None
             )
             sequence += 1
+            first_row += rows.num_rows
             if following is None:
                 break
             rows = following
+
+
+def _batch(
+    job: Job,
+    chunk: Chunk,
+    spool: Spool,
+    rows: pa.RecordBatch,
+    sequence: int,
+    *,
+    first_row: int,
+    last: bool,
+) -> Batch:
+    """Return a batch; rows that cannot be sent, or were answered before a stop, are done."""
+    built = job.builder.build(rows)
+    requests = [b"" if isinstance(each, Failure) else each for each in built]
+    outcomes = [_unsent(each) if isinstance(each, Failure) else None for each in built]
+    for row, outcome in spool.rows(first_row, len(requests)).items():
+        outcomes[row - first_row] = outcome
+    return Batch(
+        chunk=chunk,
+        sequence=sequence,
+        first_row=first_row,
+        last=last,
+        rows=rows,
+        requests=requests,
+        outcomes=outcomes,
+        open_rows=outcomes.count(None),
+        held_bytes=rows.nbytes
+        + sum(map(len, requests))
+        + sum(answer_bytes(outcome) for outcome in outcomes if outcome is not None),
+    )
 
 
 class _Rows:
@@ -115,21 +155,18 @@ class _Rows:
         self._next_row = 0
 
     def take_now(self) -> tuple[Batch, int] | None:
-        """Return a batch and the position of a row of it, or None when `take` must wait.
-
-        A batch without rows is handed out once, at position 0, so that it reaches the drain.
-        """
-        batch, row = self._batch, self._next_row
-        if batch is None or row >= max(1, len(batch.requests)) or not self._room.may_call(batch):
+        """Return a batch and the position of an open row of it, or None when `take` must wait."""
+        batch = self._batch
+        if batch is None or not self._skip_done(batch) or not self._room.may_call(batch):
             return None
         self._next_row += 1
-        return batch, row
+        return batch, self._next_row - 1
 
     async def take(self) -> tuple[Batch, int] | None:
         """Return what `take_now` does, or None after the last row."""
         while not (taken := self.take_now()):
             async with self._refill:
-                if self._batch is not None and self._next_row < max(1, len(self._batch.requests)):
+                if self._batch is not None and self._skip_done(self._batch):
                     await self._room.wait_to_call(self._batch)
                     continue  # or another lane was quicker
                 try:
@@ -138,6 +175,13 @@ class _Rows:
                     return None
         return taken
 
+    def _skip_done(self, batch: Batch) -> bool:
+        """Go on to a row without outcome; False when the batch has no more."""
+        rows = len(batch.outcomes)
+        while self._next_row < rows and batch.outcomes[self._next_row] is not None:
+            self._next_row += 1
+        return self._next_row < rows
+
 
 async def _work(
     rows: _Rows,
@@ -145,27 +189,23 @@ async def _work(
     tally: Tally,
     switch: StopSwitch,
     room: Room,
+    keeper: Keeper,
     done: MemoryObjectSendStream[Batch],
 ) -> None:
     """Settle one row after the other until there are no more."""
     async with done:
         while switch.reason is None and (taken := rows.take_now() or await rows.take()):
             batch, row = taken
-            if batch.requests:
-                request = batch.requests[row]
-                if isinstance(request, Failure):
-                    outcome: Outcome | None = _unsent(request)
-                else:
-                    outcome = await lane.settle(request)
-                if outcome is None:
-                    return
-                tally.note(outcome)
-                if reason := tally.refusal():
-                    raise refused(*reason)
-                batch.outcomes[row] = outcome
-                batch.open_rows -= 1
-                if isinstance(outcome.result, Answer):
-                    room.hold(batch, len(outcome.result.body))
+            outcome = await lane.settle(batch.requests[row])
+            if outcome is None:
+                return
+            batch.outcomes[row] = outcome
+            batch.open_rows -= 1
+            room.hold(batch, answer_bytes(outcome))
+            keeper.note(batch, row, outcome)
+            tally.note(outcome)
+            if reason := tally.refusal():
+                raise refused(*reason)
             if batch.open_rows == 0:
                 done.send_nowait(batch)
 
@@ -173,81 +213,3 @@ async def _work(
 def _unsent(failure: Failure) -> Outcome:
     now_us = time.time_ns() // 1_000
     return Outcome(result=failure, attempts=0, throttles=0, sent_us=now_us, latency_ms=0.0)
-
-
-class _Drain:
-    """Writes done batches in order, and commits a chunk after its last one."""
-
-    def __init__(
-        self,
-        job: Job,
-        store: LocalStore,
-        tally: Tally,
-        switch: StopSwitch,
-        room: Room,
-        on_commit: OnCommit,
-    ) -> None:
-        self._job = job
-        self._store = store
-        self._tally = tally
-        self._switch = switch
-        self._room = room
-        self._on_commit = on_commit
-        self._writer: PartWriter | None = None
-        self._committed_s = time.monotonic()
-
-    async def run(self, done: MemoryObjectReceiveStream[Batch]) -> None:
-        """Drain until every lane has ended; discard a part that is then incomplete."""
-        waiting: dict[int, Batch] = {}
-        expected = 0
-        try:
-            async with done:
-                async for batch in done:
-                    waiting[batch.sequence] = batch
-                    while (following := waiting.pop(expected, None)) is not None:
-                        await self._write(following)
-                        expected += 1
-                        self._room.leave(following)
-        finally:
-            if self._writer is not None:
-                self._writer.discard()
-
-    async def _write(self, batch: Batch) -> None:
-        # Not abandoned on cancellation: a thread writing a file that is being discarded would
-        # outlive the run. A commit that has begun is finished.
-        if self._writer is None:
-            self._writer = self._open(batch.chunk)
-        await to_thread.run_sync(self._writer.add, batch)
-        if not batch.last:
-            return
-        self._judge_small_run()
-        writer, now_s = self._writer, time.monotonic()
-        writer.books.seconds, self._committed_s = now_s - self._committed_s, now_s
-        await to_thread.run_sync(
-            writer.commit, partial(self._job.read, batch.chunk, all_columns=True)
-        )
-        self._writer = None
-        self._on_commit(batch.chunk, writer.books)
-
-    def _judge_small_run(self) -> None:
-        """Judge a run of a single chunk by all its rows, however few, before it is committed."""
-        tally = self._tally
-        if len(self._job.source.chunks) > 1 or tally.results:
-            return
-        if refusal := tally.refusal(at_end=True):
-            raise refused(*refusal)
-        if outage := tally.outage(at_end=True):
-            self._switch.throw(outage)
-            raise self._switch.error()
-
-    def _open(self, chunk: Chunk) -> PartWriter:
-        return PartWriter(
-            self._store,
-            chunk,
-            copied=self._job.copied,
-            shape=self._job.shape,
-            results_schema=self._job.results_schema,
-            errors_schema=self._job.errors_schema,
-            exploded=self._job.config.output.layout == "exploded",
-            compression=self._job.config.output.compression,
-        )

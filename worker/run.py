@@ -74,6 +74,7 @@ def _succeed(job: Job, store: LocalStore) -> dict[str, Any]:
     )
     if not summary["rows_read"]:
         log.warning("no rows", where=job.config.input.where)
+    store.clear_spool()
     store.write(SUCCESS_NAME, orjson.dumps(summary, option=orjson.OPT_INDENT_2))
     return summary
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from worker.errors import ConflictError, OutputError
@@ -13,6 +13,7 @@ from worker.errors import ConflictError, OutputError
 # Names of this program's own: `_temporary` is what Spark calls its own, too.
 TEMPORARY = "_personalize_worker_tmp"
 LOCK = "_personalize_worker_lock"
+SPOOL = "_personalize_worker_spool"
 
 
 class LocalStore:
@@ -54,12 +55,24 @@ class LocalStore:
         return sorted(
             str(path)
             for path in paths
-            if path.parts[0] not in (TEMPORARY, LOCK) and not path.name.startswith(".")
+            if path.parts[0] not in (TEMPORARY, LOCK, SPOOL) and not path.name.startswith(".")
         )
 
     def path(self, name: str) -> Path:
         """Return where `name` is, or would be."""
         return self.root / name
+
+    def spool_path(self, run_id: str, name: str) -> Path:
+        """Return where the answers for part `name` of a run are kept until it is committed.
+
+        They outlive the process; `clear_spool` ends them.
+        """
+        return self.root / SPOOL / run_id / name
+
+    def clear_spool(self) -> None:
+        """Drop what is kept of parts that are not committed."""
+        with self.errors_as_advice(), suppress(FileNotFoundError):
+            shutil.rmtree(self.root / SPOOL)
 
     def temporary_path(self, name: str) -> Path:
         """Return where to write `name` before `commit`."""

@@ -117,7 +117,10 @@ def test_a_killed_run_is_resumed_after_its_last_committed_part(
     assert result.returncode == 0, result.stderr
     assert "resuming" in result.stderr
     assert _parts(output).items() >= before.items()
-    assert sorted(asked_for(request) for request in service.received[killed:]) == user_ids(45)[20:]
+    asked_again = [asked_for(request) for request in service.received[killed:]]
+    assert len(asked_again) == len(set(asked_again))
+    # Of those that were answered, some may not have been kept yet.
+    assert {*user_ids(45)[25:]} <= {*asked_again} <= {*user_ids(45)[20:]}
     everybody = [*values(results(output), "USER_ID"), *values(failed(output), "USER_ID")]
     assert sorted(everybody) == user_ids(45)
     _assert_summary_adds_up(output)
@@ -146,8 +149,8 @@ def test_a_signal_ends_the_run_resumably_with_whole_parts(
         assert stopped <= 25 + 4  # what was in flight, and nothing after the signal
         assert not (tmp_path / "out" / "_SUCCESS").exists()
         assert command("run", config).returncode == 0
-        asked_again = {asked_for(request) for request in service.received[stopped:]}
-    assert asked_again.isdisjoint(user_ids(20))
+    # What was in flight at the signal is answered, and kept.
+    assert sorted(asked_for(request) for request in service.received) == user_ids(45)
     assert values(results(tmp_path / "out"), "USER_ID") == user_ids(45)
 
 
@@ -217,7 +220,7 @@ def test_a_cap_on_calls_stops_the_run_and_the_next_one_carries_on(
         before = _parts(tmp_path / "out")
         assert before.keys() == {"part-00000.parquet", "part-00001.parquet"}
         assert command("run", config).returncode == 0
-    assert len(service.received) == 50
+    assert sorted(asked_for(request) for request in service.received) == user_ids(45)
     assert _parts(tmp_path / "out").items() >= before.items()
     assert values(results(tmp_path / "out"), "USER_ID") == user_ids(45)
 

@@ -14,7 +14,7 @@ ROWS = pa.RecordBatch.from_pydict({"ID": ["a"]})
 
 def batch(sequence: int, *, rows: int = 10, held_bytes: int = 0) -> Batch:
     requests = [b"{}"] * rows
-    return Batch(CHUNK, sequence, False, ROWS, [*requests], [None] * rows, rows, held_bytes)
+    return Batch(CHUNK, sequence, 0, False, ROWS, requests, [None] * rows, rows, held_bytes)
 
 
 class Waiter:

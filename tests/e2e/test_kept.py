@@ -1,0 +1,89 @@
+"""Rows that are answered while their part is not there yet: kept, and not asked for again."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from conftest import RunCommand
+from helpers import (
+    EVENT_TIMEOUT_S,
+    Gate,
+    WriteConfig,
+    asked_for,
+    echo,
+    results,
+    started,
+    success,
+    user_ids,
+    values,
+    write_users,
+)
+from scripted import serving
+
+from worker.spool import Spool
+from worker.store import SPOOL
+
+PARTS_OF_TEN: dict[str, Any] = {
+    "output": {"rows_per_part": 10},
+    "rate": {"in_flight_max": 4},
+    "retry": {"timeout_s": 60},  # a call that a gate holds must not be given up
+}
+
+
+def test_what_was_answered_and_kept_before_a_kill_is_not_asked_for_again(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 45)
+    gate, output = Gate(25), tmp_path / "out"
+    with serving(gate) as service:
+        config = write_config(target={"endpoint_url": service.url}, **PARTS_OF_TEN)
+        with started("run", config, folder=tmp_path) as process:
+            _wait_for_kept_rows(output, "part-00002.parquet", 5)
+            process.kill()
+        gate.open()
+        killed = len(service.received)
+        assert command("run", config).returncode == 0
+    asked_again = sorted(asked_for(request) for request in service.received[killed:])
+    assert asked_again == user_ids(45)[25:]
+    first_ids = {asked_for(each): f"RID-{each.number}" for each in reversed(service.received)}
+    kept = results(output).slice(20, 5)
+    assert values(kept, "USER_ID") == user_ids(45)[20:25]
+    assert values(kept, "recommendation_id") == [first_ids[user] for user in user_ids(45)[20:25]]
+    assert success(output)["calls"] == 45
+    assert not (output / SPOOL).exists()
+
+
+def _wait_for_kept_rows(output: Path, part: str, count: int) -> None:
+    """Return when so many rows of a part that is not committed are in its spool."""
+    deadline_s = time.monotonic() + EVENT_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        if any(
+            len(Spool(path).rows(0, 1_000)) == count for path in output.glob(f"{SPOOL}/*/{part}")
+        ):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {count} rows of {part} were kept")
+
+
+def test_runs_that_are_capped_below_a_part_get_there_all_the_same(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 12)
+    with serving(echo) as service:
+        config = write_config(target={"endpoint_url": service.url}, stop={"calls_max": 5})
+        assert [command("run", config).returncode for _ in range(3)] == [75, 75, 0]
+    assert sorted(asked_for(request) for request in service.received) == user_ids(12)
+    assert success(tmp_path / "out")["calls"] == 12
+
+
+def test_overwriting_drops_what_was_kept(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 12)
+    with serving(echo) as service:
+        target = {"endpoint_url": service.url}
+        assert command("run", write_config(target=target, stop={"calls_max": 5})).returncode == 75
+        assert (tmp_path / "out" / SPOOL).is_dir()
+        assert command("run", write_config(target=target), "--overwrite").returncode == 0
+    assert len(service.received) == 5 + 12
+    assert not (tmp_path / "out" / SPOOL).exists()

@@ -1,0 +1,124 @@
+"""The spool: what was appended comes back, whatever happened to the file's end."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.model import Answer, Failure, Outcome
+from worker.spool import Settled, Spool, SpoolWriter
+
+texts = st.text(max_size=8)
+answers = st.builds(
+    Answer,
+    st.dictionaries(texts, texts, max_size=2).map(orjson.dumps),
+    st.none() | texts,
+)
+failures = st.builds(
+    Failure, texts, texts, st.none() | st.integers(100, 599), request_id=st.none() | texts
+)
+outcomes = st.builds(
+    Outcome,
+    answers | failures,
+    st.integers(0, 100),
+    st.integers(0, 100),
+    st.integers(0, 2**53),
+    st.floats(0, 1e6),
+)
+blocks = st.lists(st.lists(outcomes, min_size=1, max_size=4), max_size=4)
+
+
+def numbered(made: list[list[Outcome]]) -> list[list[Settled]]:
+    """Number the rows of all blocks, the last ones first: they are done in any order."""
+    left = sum(map(len, made))
+    numbered_blocks = []
+    for block in made:
+        numbered_blocks.append([(left - 1 - n, outcome) for n, outcome in enumerate(block)])
+        left -= len(block)
+    return numbered_blocks
+
+
+def write(path: Path, made: list[list[Settled]]) -> None:
+    writer = SpoolWriter(path)
+    for block in made:
+        writer.append(block)
+    writer.close()
+
+
+def everything(path: Path) -> dict[int, Outcome]:
+    return Spool(path).rows(0, 1_000)
+
+
+@settings(deadline=None)
+@given(made=blocks, first=st.integers(0, 12), count=st.integers(0, 12))
+def test_rows_come_back_as_they_were_done(
+    tmp_path_factory: pytest.TempPathFactory, made: list[list[Outcome]], first: int, count: int
+) -> None:
+    path = tmp_path_factory.mktemp("spool") / "part"
+    listed = numbered(made)
+    write(path, listed)
+    rows = dict(row for block in listed for row in block)
+    wanted = {row: rows[row] for row in rows if first <= row < first + count}
+    assert Spool(path).rows(first, count) == wanted
+
+
+@settings(deadline=None)
+@given(made=blocks, data=st.data())
+def test_of_a_file_that_was_cut_all_whole_blocks_count_and_it_can_be_continued(
+    tmp_path_factory: pytest.TempPathFactory, made: list[list[Outcome]], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("spool") / "part"
+    listed = numbered(made)
+    ends, whole = [0], []
+    for block in listed:
+        write(path, [block])
+        ends.append(path.stat().st_size)
+    cut = data.draw(st.integers(0, ends[-1]))
+    if path.exists():
+        with path.open("r+b") as file:
+            file.truncate(cut)
+    whole = [block for block, end in zip(listed, ends[1:], strict=True) if end <= cut]
+    kept = dict(row for block in whole for row in block)
+    assert everything(path) == kept
+    more = (999, Outcome(Answer(b"{}", None), 1, 0, 5, 0.5))
+    write(path, [[more]])
+    assert everything(path) == kept | dict([more])
+
+
+ONE = Outcome(Answer(b'{"itemList": []}', "r"), 2, 1, 10, 1.5)
+TWO = Outcome(Failure("InternalFailure", "oops", 500, "q"), 6, 0, 20, 2.5)
+
+
+@pytest.mark.parametrize("damaged", [0, 4, 8, 16, 20, 30])
+def test_a_block_whose_entries_are_damaged_is_not_believed(tmp_path: Path, damaged: int) -> None:
+    path = tmp_path / "part"
+    write(path, [[(0, ONE)]])
+    first = path.stat().st_size
+    write(path, [[(1, TWO)]])
+    content = bytearray(path.read_bytes())
+    content[first + damaged] ^= 0xFF
+    path.write_bytes(content)
+    assert everything(path) == {0: ONE}
+
+
+def test_an_answer_whose_bytes_never_reached_the_disk_is_asked_for_again(tmp_path: Path) -> None:
+    """After a crash of the machine a file can have its length, and zeros."""
+    path = tmp_path / "part"
+    write(path, [[(0, ONE), (1, TWO)]])
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'{"itemList": []}', bytes(16)))
+    assert everything(path) == {1: TWO}
+
+
+def test_there_is_nothing_in_a_spool_that_was_never_written(tmp_path: Path) -> None:
+    assert everything(tmp_path / "part") == {}
+
+
+def test_blocks_larger_than_one_write_call_takes_are_written_whole(tmp_path: Path) -> None:
+    rows = [
+        (row, Outcome(Answer(b'{"a": "%d"}' % row, None), 1, 0, row, 0.5)) for row in range(5_000)
+    ]
+    write(tmp_path / "part", [rows])
+    assert Spool(tmp_path / "part").rows(0, 5_000) == dict(rows)

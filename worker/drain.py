@@ -1,0 +1,107 @@
+"""Writes done batches in order, and commits a chunk after its last one."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from anyio import to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from worker.interpreter import give_memory_back
+from worker.job import Job
+from worker.keep import Keeper
+from worker.lane import refused
+from worker.model import Batch, Chunk
+from worker.part import Books
+from worker.room import Room
+from worker.stop import StopSwitch
+from worker.store import LocalStore
+from worker.tally import Tally
+from worker.write import PartWriter
+
+# Told of each part that is committed, with its books.
+OnCommit = Callable[[Chunk, Books], None]
+
+
+class Drain:
+    """The pipeline's last task."""
+
+    def __init__(
+        self,
+        job: Job,
+        store: LocalStore,
+        tally: Tally,
+        switch: StopSwitch,
+        room: Room,
+        keeper: Keeper,
+        on_commit: OnCommit,
+    ) -> None:
+        self._job = job
+        self._store = store
+        self._tally = tally
+        self._switch = switch
+        self._room = room
+        self._keeper = keeper
+        self._on_commit = on_commit
+        self._writer: PartWriter | None = None
+        self._committed_s = time.monotonic()
+
+    async def run(self, done: MemoryObjectReceiveStream[Batch]) -> None:
+        """Drain until every lane has ended; discard a part that is then incomplete."""
+        waiting: dict[int, Batch] = {}
+        expected = 0
+        try:
+            async with done:
+                async for batch in done:
+                    waiting[batch.sequence] = batch
+                    while (following := waiting.pop(expected, None)) is not None:
+                        # What is given free must be kept already: the room bounds both.
+                        await self._keeper.flush()
+                        await self._write(following)
+                        expected += 1
+                        self._room.leave(following)
+        finally:
+            if self._writer is not None:
+                self._writer.discard()
+
+    async def _write(self, batch: Batch) -> None:
+        # Not abandoned on cancellation: a thread writing a file that is being discarded would
+        # outlive the run. A commit that has begun is finished.
+        if self._writer is None:
+            self._writer = self._open(batch.chunk)
+        await to_thread.run_sync(self._writer.add, batch)
+        if not batch.last:
+            return
+        self._judge_small_run()
+        writer, now_s = self._writer, time.monotonic()
+        writer.books.seconds, self._committed_s = now_s - self._committed_s, now_s
+        await to_thread.run_sync(
+            writer.commit, partial(self._job.read, batch.chunk, all_columns=True)
+        )
+        self._writer = None
+        await to_thread.run_sync(give_memory_back)
+        await self._keeper.forget(batch.chunk)
+        self._on_commit(batch.chunk, writer.books)
+
+    def _judge_small_run(self) -> None:
+        """Judge a run of a single chunk by all its rows, however few, before it is committed."""
+        tally = self._tally
+        if len(self._job.source.chunks) > 1 or tally.results:
+            return
+        if refusal := tally.refusal(at_end=True):
+            raise refused(*refusal)
+        if outage := tally.outage(at_end=True):
+            self._switch.throw(outage)
+            raise self._switch.error()
+
+    def _open(self, chunk: Chunk) -> PartWriter:
+        return PartWriter(
+            self._store,
+            chunk,
+            copied=self._job.copied,
+            shape=self._job.shape,
+            results_schema=self._job.results_schema,
+            errors_schema=self._job.errors_schema,
+            exploded=self._job.config.output.layout == "exploded",
+            compression=self._job.config.output.compression,
+        )
