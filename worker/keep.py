@@ -1,4 +1,4 @@
-"""Rows that are done go to their chunk's spool every two seconds, and leave it with its part."""
+"""Rows that are answered go to their chunk's spool every two seconds, and leave with its part."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ import anyio
 from anyio import to_thread
 
 from worker.model import Answer, Batch, Chunk, Outcome
-from worker.retry import Verdict, judge
 from worker.spool import Settled, SpoolWriter
 from worker.store import LocalStore
 
@@ -27,8 +26,8 @@ class Keeper:
         self._one_at_a_time = anyio.Lock()
 
     def note(self, batch: Batch, row: int, outcome: Outcome) -> None:
-        """Remember that a row of `batch` is done; not one that merely ran out of attempts."""
-        if isinstance(outcome.result, Answer) or judge(outcome.result) is Verdict.REJECTED:
+        """Remember that a row of `batch` is answered; one that failed gets a new chance."""
+        if isinstance(outcome.result, Answer):
             self._noted.append((batch, row))
 
     async def run(self) -> None:

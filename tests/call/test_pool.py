@@ -126,7 +126,7 @@ async def slow(peer: Peer) -> None:
     await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n")
     while True:
         await peer.send(b"x")
-        await asyncio.sleep(SHORT_S / 50)
+        await asyncio.sleep(SHORT_S / 50)  # slowness is what this server is for
 
 
 async def silent(peer: Peer) -> None:
@@ -137,7 +137,7 @@ async def silent(peer: Peer) -> None:
 async def deaf(peer: Peer) -> None:
     """Not even read."""
     peer.writer.transport.pause_reading()  # type: ignore[attr-defined] # a stream's transport does
-    await asyncio.sleep(TIMEOUT_S)
+    await asyncio.Event().wait()  # until the service ends
 
 
 @pytest.mark.parametrize("talk", [slow, silent, deaf])

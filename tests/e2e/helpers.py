@@ -19,6 +19,12 @@ from scripted import Received, Reply, Script, items
 WriteConfig = Callable[..., Path]
 EVENT_TIMEOUT_S = 30.0
 
+PARTS_OF_TEN: dict[str, Any] = {
+    "output": {"rows_per_part": 10},
+    "rate": {"in_flight_max": 4},
+    "retry": {"timeout_s": 60},  # a call that a gate holds must not be given up
+}
+
 FILTER_ARN = "arn:aws:personalize:us-east-1:000000000000:filter/genre"
 RECOMMENDER_ARN = "arn:aws:personalize:us-east-1:000000000000:recommender/top-picks"
 RANKING = {

@@ -2,11 +2,11 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 from conftest import RunCommand
 from helpers import (
     EVENT_TIMEOUT_S,
+    PARTS_OF_TEN,
     Gate,
     WriteConfig,
     asked_for,
@@ -22,12 +22,6 @@ from scripted import serving
 
 from worker.spool import Spool
 from worker.store import SPOOL
-
-PARTS_OF_TEN: dict[str, Any] = {
-    "output": {"rows_per_part": 10},
-    "rate": {"in_flight_max": 4},
-    "retry": {"timeout_s": 60},  # a call that a gate holds must not be given up
-}
 
 
 def test_what_was_answered_and_kept_before_a_kill_is_not_asked_for_again(
@@ -61,7 +55,7 @@ def _wait_for_kept_rows(output: Path, part: str, count: int) -> None:
             len(Spool(path).rows(0, 1_000)) == count for path in output.glob(f"{SPOOL}/*/{part}")
         ):
             return
-        time.sleep(0.05)
+        time.sleep(0.05)  # another process writes it, and tells nobody
     raise AssertionError(f"no {count} rows of {part} were kept")
 
 

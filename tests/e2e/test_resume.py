@@ -3,12 +3,12 @@
 import hashlib
 import signal
 from pathlib import Path
-from typing import Any
 
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from conftest import RunCommand
 from helpers import (
+    PARTS_OF_TEN,
     Gate,
     WriteConfig,
     asked_for,
@@ -26,12 +26,6 @@ from helpers import (
     write_users,
 )
 from scripted import Received, Reply, error, serving
-
-PARTS_OF_TEN: dict[str, Any] = {
-    "output": {"rows_per_part": 10},
-    "rate": {"in_flight_max": 4},
-    "retry": {"timeout_s": 60},  # a call that a gate holds must not be given up
-}
 
 
 def _one_failing(request: Received) -> Reply:
