@@ -29,6 +29,6 @@ def set_up_interpreter() -> None:
 
 
 def give_memory_back() -> None:
-    """Return to the system what the heap has in holes, which grow with every part. Blocking."""
+    """Return to the system what the heap has in holes, which grow with the rows. Blocking."""
     with suppress(AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

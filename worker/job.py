@@ -141,7 +141,7 @@ def _check_apart(source: Source, input_path: Path, output: Path) -> None:
 
 # A batch waits in memory until all its answers are there: about 8 MiB of them, and of input.
 _BATCH_BYTES = 8 << 20
-_BATCH_ROWS_MAX = 2048
+_BATCH_ROWS_MAX = 1024
 _ITEM_BYTES = 60  # an item ID, a score, their names
 _METADATA_VALUE_BYTES = 200
 

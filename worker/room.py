@@ -4,7 +4,7 @@ import anyio
 
 from worker.model import Batch
 
-HELD_BYTES_MAX = 64 << 20
+HELD_BYTES_MAX = 32 << 20
 
 
 class Room:

@@ -17,7 +17,7 @@ from worker.shape import AnswerShape
 from worker.store import LocalStore
 
 # Rows wait in memory until they make a row group; larger ones were no smaller on disk, nor quicker.
-ROW_GROUP_BYTES = 16 << 20
+ROW_GROUP_BYTES = 8 << 20
 
 # Columns whose values hardly ever come twice: a dictionary costs time and saves nothing. Exploded,
 # an answer's own values come once per item.
