@@ -1,6 +1,5 @@
 """Writes done batches in order, and commits a chunk after its last one."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -46,7 +45,6 @@ class Drain:
         self._keeper = keeper
         self._on_commit = on_commit
         self._writer: PartWriter | None = None
-        self._committed_s = time.monotonic()
         self._left_bytes = 0  # since memory was given back
 
     async def run(self, done: MemoryObjectReceiveStream[Batch]) -> None:
@@ -84,12 +82,13 @@ class Drain:
         if not batch.last:
             return
         self._judge_small_run()
-        writer, now_s = self._writer, time.monotonic()
-        writer.books.seconds, self._committed_s = now_s - self._committed_s, now_s
+        writer, stopwatch = self._writer, self._keeper.stopwatch
+        writer.books.seconds = stopwatch.read()
         await to_thread.run_sync(
             writer.commit, partial(self._job.read, batch.chunk, all_columns=True)
         )
         self._writer = None
+        stopwatch.next_part(writer.books.seconds)
         await self._keeper.forget(batch.chunk)
         self._on_commit(batch.chunk, writer.books)
 

@@ -16,7 +16,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from worker.call.access import Access
-from worker.errors import StoppedError, WorkerError
+from worker.errors import StoppedError, WorkerError, leaves
 from worker.stop import StopSwitch
 
 if TYPE_CHECKING:
@@ -62,18 +62,12 @@ def serve_until_stopped(
         try:
             await main()
         except BaseExceptionGroup as group:
-            (error,) = _leaves(group)[:1]
+            (error,) = leaves(group)[:1]
             if isinstance(error, EmulatorError):
                 raise EmulatorNotReadyError(error.what, hint=error.hint) from None
             raise
 
     anyio.run(main_with_advice)
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]
 
 
 async def _set_on_signal(stop: anyio.Event) -> None:

@@ -2,8 +2,8 @@
 
 WorkerError                  what is wrong and what was seen, a hint, an exit code
 ├── ConfigError       2      the command line or the config file
-├── InputError        2      the Parquet that was given
-├── OutputError       2      the output cannot be written
+├── InputError        2      the Parquet that was given; 75 once anything was called
+├── OutputError       2      the output cannot be written; 75 once anything was called
 ├── ConflictError     6      the output belongs to another run
 ├── RefusedError      4      the service refuses every call of this run
 └── StoppedError     75      ended early, resumable
@@ -57,3 +57,10 @@ class StoppedError(WorkerError):
     """Raised when a run ends before its last row and the same command carries on."""
 
     exit_code = 75
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """Return the errors that a group holds, or the error itself."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in leaves(part)]
+    return [error]

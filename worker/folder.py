@@ -46,9 +46,11 @@ def claim(job: Job, store: LocalStore, *, overwrite: bool) -> None:
     `overwrite` drops the files of the run that is there; those of nobody's run are never touched.
     """
     if overwrite and store.read(RUN_NAME) is not None:
-        for name in filter(_OWN_NAME.fullmatch, store.names()):
-            store.remove(name)
         store.clear_spool()
+        # Whose files these are goes last: a kill in between leaves a run that can be overwritten.
+        names = filter(_OWN_NAME.fullmatch, store.names())
+        for name in sorted(names, key=lambda name: name == RUN_NAME):
+            store.remove(name)
     is_owner = check_owner(job, store)
     if not is_owner:
         store.write(RUN_NAME, orjson.dumps(_describe(job), option=orjson.OPT_INDENT_2))

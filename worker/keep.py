@@ -1,5 +1,6 @@
 """Rows that are answered go to their chunk's spool every two seconds, and leave with its part."""
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,23 +8,33 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
+from worker.elapsed import Stopwatch
 from worker.model import Answer, Batch, Chunk, Outcome
+from worker.room import Room
 from worker.spool import Settled, SpoolWriter
 from worker.store import LocalStore
 
-# What a kill costs, in seconds of calls: this, and the time to write a block.
+# What a kill costs is what was answered since the block before was begun, and what is in flight:
+# two seconds of calls, and the time to write a block, after so many seconds of which calls wait.
 FLUSH_S = 2.0
+LATE_S = 2.0
+STOPWATCH = "seconds"
+_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 class Keeper:
     """Keeps what is paid for. Rows are noted in the event loop, and written in a worker thread."""
 
-    def __init__(self, store: LocalStore, run_id: str) -> None:
+    def __init__(self, store: LocalStore, run_id: str, room: Room, *, parts_done: int) -> None:
         self._store = store
         self._run_id = run_id
+        self._room = room
         self._noted: list[tuple[Batch, int]] = []
         self._writers: dict[Chunk, SpoolWriter] = {}
+        self._unsynced = set[Chunk]()
         self._one_at_a_time = anyio.Lock()
+        self._folder = store.spool_path(run_id, "")
+        self.stopwatch = Stopwatch(self._folder / STOPWATCH, parts_done=parts_done)
 
     def note(self, batch: Batch, row: int, outcome: Outcome) -> None:
         """Remember that a row of `batch` is answered; one that failed gets a new chance."""
@@ -31,37 +42,58 @@ class Keeper:
             self._noted.append((batch, row))
 
     async def run(self) -> None:
-        """Flush for ever; cancel it."""
+        """Keep all that was noted, every two seconds, against a crash of the machine too.
+
+        For ever; cancel it.
+        """
         while True:
             await anyio.sleep(FLUSH_S)
             await self.flush()
+            await self._sync()
 
     async def flush(self) -> None:
-        """Write what was noted. Not to be cancelled half-way. Raises OutputError."""
+        """Write what was noted, against a kill. Not to be cancelled half-way. Raises OutputError.
+
+        While it is late no call begins, so that a slow disk does not raise what a kill costs.
+        """
         with anyio.CancelScope(shield=True):
             async with self._one_at_a_time:
                 noted, self._noted = self._noted, []
                 if noted:
-                    await to_thread.run_sync(self._write, noted)
+                    async with anyio.create_task_group() as group:
+                        group.start_soon(self._hold_calls_when_late)
+                        try:
+                            await to_thread.run_sync(self._write, noted)
+                        finally:
+                            group.cancel_scope.cancel()
 
     async def forget(self, chunk: Chunk) -> None:
         """Drop the spool of a chunk whose part is committed."""
         with anyio.CancelScope(shield=True):
             async with self._one_at_a_time:
                 self._noted = [(batch, row) for batch, row in self._noted if batch.chunk != chunk]
+                self._unsynced.discard(chunk)
                 if writer := self._writers.pop(chunk, None):
                     writer.close()
-                with self._store.errors_as_advice():
-                    self._path(chunk).unlink(missing_ok=True)
+                self._store.drop_spool(self._run_id, chunk.part_name)
 
     async def close(self) -> None:
         """Write what was noted, and close the files, which stay."""
         try:
             await self.flush()
+            await self._sync()
         finally:
             for writer in self._writers.values():
                 writer.close()
             self._writers.clear()
+
+    async def _hold_calls_when_late(self) -> None:
+        try:
+            await anyio.sleep(LATE_S)
+            self._room.close()
+            await anyio.sleep_forever()
+        finally:
+            self._room.open()
 
     def _path(self, chunk: Chunk) -> Path:
         return self._store.spool_path(self._run_id, chunk.part_name)
@@ -72,8 +104,30 @@ class Keeper:
             outcome = batch.outcomes[row]
             if outcome is not None:
                 rows[batch.chunk].append((batch.first_row + row, outcome))
+        self._store.check_held()
         with self._store.errors_as_advice():
             for chunk, settled in rows.items():
                 if chunk not in self._writers:
                     self._writers[chunk] = SpoolWriter(self._path(chunk))
                 self._writers[chunk].append(settled)
+                self._unsynced.add(chunk)
+
+    async def _sync(self) -> None:
+        """Bring what was written to the disk itself. Blocks may be written meanwhile."""
+        with anyio.CancelScope(shield=True):
+            async with self._one_at_a_time:
+                files = [os.dup(self._writers[chunk].file) for chunk in self._unsynced]
+                self._unsynced.clear()
+            await to_thread.run_sync(self._sync_files, files)
+
+    def _sync_files(self, files: Sequence[int]) -> None:
+        with self._store.errors_as_advice():
+            try:
+                for file in files:
+                    _sync_data(file)
+            finally:
+                for file in files:
+                    os.close(file)
+            if self._folder.is_dir():  # nothing is kept of a run that was never answered
+                self.stopwatch.keep()
+                self._store.sync_spool(self._run_id)

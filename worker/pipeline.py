@@ -45,10 +45,12 @@ async def run_chunks(
     todo_in, todo_out = anyio.create_memory_object_stream[Batch](1)
     # Never full: `room` bounds the rows on their way, and so the batches.
     done_in, done_out = anyio.create_memory_object_stream[Batch](math.inf)
-    keeper = Keeper(store, job.run_id)
+    parts_done = len(job.source.chunks) - len(chunks)
+    keeper = Keeper(store, job.run_id, room, parts_done=parts_done)
     drain = Drain(job, store, tally, switch, room, keeper, on_commit)
     try:
-        async with anyio.create_task_group() as group:
+        # A drain that fails leaves its stream open: lanes may be done before they are cancelled.
+        async with done_out, anyio.create_task_group() as group:
             async with todo_out, done_in:
                 batches = _batches(job, chunks, store)
                 group.start_soon(_feed, batches, todo_in, done_in.clone(), room, tally, switch)
@@ -59,7 +61,7 @@ async def run_chunks(
                     )
             async with anyio.create_task_group() as keeping:
                 keeping.start_soon(keeper.run)
-                await drain.run(done_out)
+                await drain.run(done_out.clone())
                 keeping.cancel_scope.cancel()
     finally:
         await keeper.close()

@@ -213,7 +213,8 @@ def _check_unchanged(source: Source, path: str) -> None:
     if (state.st_size, state.st_mtime_ns) != (planned.file_bytes, planned.modified_ns):
         raise InputError(
             f"{path} was written again after this run had read its footer",
-            hint="let the job that writes it end first; then start a run with a new output.path",
+            hint="let the job that writes it end first; then start a run with a new output.path, "
+            "or bring the old file back",
         )
 
 

@@ -18,6 +18,7 @@ class Room:
         self._rows = 0
         self._bytes = 0
         self._batches_left = 0
+        self._is_open = True
         self._changed = anyio.Event()
 
     async def wait_to_read(self) -> None:
@@ -27,12 +28,23 @@ class Room:
 
     def may_call(self, batch: Batch) -> bool:
         """Return whether there is room for another answer."""
-        return self._bytes < HELD_BYTES_MAX or batch.sequence == self._batches_left
+        return self._is_open and (
+            self._bytes < HELD_BYTES_MAX or batch.sequence == self._batches_left
+        )
 
     async def wait_to_call(self, batch: Batch) -> None:
         """Return when there is room for another answer."""
         while not self.may_call(batch):
             await self._wait()
+
+    def close(self) -> None:
+        """Let no call begin until `open`."""
+        self._is_open = False
+
+    def open(self) -> None:
+        """Let calls begin again."""
+        self._is_open = True
+        self._changed.set()
 
     def enter(self, batch: Batch) -> None:
         """Count a batch that was read. One without rows counts as one."""

@@ -1,8 +1,8 @@
 """`run`: claims the output, works on every chunk that is not done, and sums up."""
 
 import random
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from worker.call.transport import Transport
 from worker.clock import MonotonicClock
 from worker.config import Config
 from worker.deadline import deadline_at
+from worker.errors import InputError, OutputError, StoppedError, WorkerError, leaves
 from worker.folder import SUCCESS_NAME, chunks_by_state, claim, read_success
 from worker.job import Job
 from worker.lane import Lane
@@ -47,21 +48,40 @@ async def run(
 
     Raises StoppedError when `switch` or a cap of [stop] ends it early: everything committed stays,
     and the same call carries on. Raises RefusedError, ConflictError, InputError or OutputError as
-    their names say.
+    their names say; the last two end as StoppedError once anything was called.
     """
     with store.writing():
         claim(job, store, overwrite=overwrite)
         if summary := read_success(store):
             log.info("already done", output=store.root)
             return summary
+        store.remove(SUCCESS_NAME)  # one that does not hold any more
         done, todo = chunks_by_state(store, job.source.chunks)
         if done and todo:
             log.info("resuming", parts_done=len(done), parts_left=len(todo))
+        for chunk in done:  # a kill may have come between a commit and this
+            store.drop_spool(job.run_id, chunk.part_name)
         # A damaged part is found before the first call, not after the last.
         books = await to_thread.run_sync(add_up, store, done)
-        if todo:
-            await _work(job, todo, store, access, view, switch, results_before=books.results)
-        return await to_thread.run_sync(_succeed, job, store)
+        rows_expected = sum(chunk.rows for chunk in todo)
+        tally = Tally(rows_expected=rows_expected, results_before=books.results)
+        with _resumable_after_calls(tally):
+            if todo:
+                await _work(job, todo, tally, store, access, view, switch)
+            return await to_thread.run_sync(_succeed, job, store)
+
+
+@contextmanager
+def _resumable_after_calls(tally: Tally) -> Iterator[None]:
+    """Turn what is wrong with input or output into a stop, once anything was called."""
+    try:
+        yield
+    except* (InputError, OutputError) as group:
+        if not tally.calls:
+            raise
+        error = leaves(group)[0]
+        if isinstance(error, WorkerError):
+            raise StoppedError(f"stopped before the end: {error.what}", hint=error.hint) from None
 
 
 def _succeed(job: Job, store: LocalStore) -> dict[str, Any]:
@@ -82,15 +102,13 @@ def _succeed(job: Job, store: LocalStore) -> dict[str, Any]:
 async def _work(
     job: Job,
     todo: list[Chunk],
+    tally: Tally,
     store: LocalStore,
     access: Access,
     view: View,
     switch: StopSwitch,
-    *,
-    results_before: int,
 ) -> None:
     config = job.config
-    tally = Tally(rows_expected=sum(chunk.rows for chunk in todo), results_before=results_before)
     tps = config.rate.tps or await provisioned_tps(access, config.target)
     log.info(
         "start",
@@ -123,7 +141,8 @@ async def _work(
             job, todo, lane=lane, tally=tally, switch=switch, store=store, on_commit=committed
         )
         group.cancel_scope.cancel()
-    if chunks_by_state(store, todo)[1]:
+    if missing := chunks_by_state(store, todo)[1]:
+        switch.throw(f"{missing[0].part_name} was committed, but is not there any more")
         raise switch.error()
 
 

@@ -2,54 +2,74 @@
 
 A part appears whole or not at all; without this a killed run would ask for all its rows again. Rows
 are appended as they are done, in any order, in blocks of about two seconds: what a kill loses is
-what has not been written yet. Blocks are not forced to the disk, so of a crash of the whole machine
-the kernel's own write-back decides what is left; what is damaged is not believed, and asked again.
+what has not been written yet. Every head, every block's entries and every body has its CRC-32, so
+of a file that a crash has torn or holed just what is whole is believed; the rest is asked again.
 """
 
 import os
 import struct
 import zlib
+from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import orjson
 
-from worker.model import Answer, Failure, Outcome
+from worker.model import Answer, Outcome
 
-# Of a block: magic, bytes of its entries, bytes of its bodies, CRC-32 of its entries.
-_HEAD = struct.Struct("<4sIQI")
-_MAGIC = b"PWS1"
+# Of a block: magic, bytes of its entries, bytes of its bodies, its lowest and highest row, CRC-32
+# of its entries; then the CRC-32 of all these.
+_HEAD = struct.Struct("<4sIQQQI")
+_CRC = struct.Struct("<I")
+_HEAD_BYTES = _HEAD.size + _CRC.size
+_MAGIC = b"PWS2"
 _BUFFERS_MAX = 512  # of one writev: below every system's IOV_MAX
-_CACHED_BLOCKS = 8
-BLOCK_BYTES_MAX = 1 << 30
+_CACHED_ROWS = 20_000  # of entries, some 10 MB: rows that were answered late are in later blocks
 
-# A row that is done, by its position among the chunk's selected rows.
+# A row that is answered, by its position among the chunk's selected rows.
 Settled = tuple[int, Outcome]
 
 
+# Row, bytes and CRC-32 of its body, attempts, throttles, sent_us, latency_ms, request ID.
+_Entry = tuple[int, int, int, int, int, int, float, str | None]
+
+
 class SpoolWriter:
-    """Appends to one chunk's spool, behind the blocks that are sound already. Blocking."""
+    """Appends to one chunk's spool, behind the blocks that are there already. Blocking."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        os.lseek(self._file, Spool(path).sound_bytes, os.SEEK_SET)
-        os.ftruncate(self._file, os.lseek(self._file, 0, os.SEEK_CUR))
+        self.file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._end = Spool(path).end
+        os.ftruncate(self.file, self._end)
 
     def append(self, rows: Sequence[Settled]) -> None:
-        """Write one block. Raises OSError when the disk refuses; the block is then not believed."""
-        entries = orjson.dumps([_entry(row, outcome) for row, outcome in rows])
-        bodies = [outcome.result.body for _, outcome in rows if isinstance(outcome.result, Answer)]
-        head = _HEAD.pack(_MAGIC, len(entries), sum(map(len, bodies)), zlib.crc32(entries))
-        buffers = [head, entries, *bodies]
+        """Write the answers among `rows` as one block, to be read after any kill.
+
+        Raises OSError when the disk refuses; the next block then takes the place of this one.
+        """
+        answered = [
+            (row, outcome, outcome.result.body)
+            for row, outcome in rows
+            if isinstance(outcome.result, Answer)
+        ]
+        bodies = [body for _, _, body in answered]
+        entries = orjson.dumps([_entry(row, outcome, body) for row, outcome, body in answered])
+        numbers = [row for row, _, _ in answered]
+        bounds = (len(entries), sum(map(len, bodies)), min(numbers), max(numbers))
+        head = _HEAD.pack(_MAGIC, *bounds, zlib.crc32(entries))
+        buffers = [head, _CRC.pack(zlib.crc32(head)), entries, *bodies]
+        os.lseek(self.file, self._end, os.SEEK_SET)
         for first in range(0, len(buffers), _BUFFERS_MAX):
-            _write_all(self._file, buffers[first : first + _BUFFERS_MAX])
+            _write_all(self.file, buffers[first : first + _BUFFERS_MAX])
+        self._end += sum(map(len, buffers))
 
     def close(self) -> None:
         """Close the file, which stays."""
-        os.close(self._file)
+        os.close(self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +78,15 @@ class _Block:
     last_row: int
     offset: int  # of its entries
     entries_bytes: int
-    bodies_bytes: int
+    entries_crc: int
+
+    @property
+    def bodies_offset(self) -> int:
+        return self.offset + self.entries_bytes
+
+
+# Of each row of a block: where its body begins in the file, and its entry.
+_Entries = dict[int, tuple[int, _Entry]]
 
 
 class Spool:
@@ -66,97 +94,88 @@ class Spool:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._blocks: list[_Block] = []
-        self._cache = OrderedDict[_Block, dict[int, Outcome]]()
-        self.sound_bytes = 0
-        if path.exists():
-            self._scan()
+        self.end = 0  # bytes up to the end of the last block that was written whole
+        self._blocks = sorted(self._scan(), key=lambda block: block.first_row)
+        self._last_rows = [*accumulate((block.last_row for block in self._blocks), max)]
+        self._cache = OrderedDict[_Block, _Entries]()
 
     def rows(self, first: int, count: int) -> dict[int, Outcome]:
-        """Return the rows from `first` on that are done, by position. Memory: a few blocks."""
+        """Return the rows from `first` on that are answered, by position.
+
+        Memory: their bodies, and the entries of a few blocks. Asked for in order, or nearly, every
+        block is read once.
+        """
         found: dict[int, Outcome] = {}
-        for block in self._blocks:
-            if block.first_row < first + count and first <= block.last_row:
-                rows = self._read(block)
-                wanted = (row for row in rows if first <= row < first + count)
-                found.update({row: rows[row] for row in wanted})
+        if not self._blocks:
+            return found
+        file = os.open(self._path, os.O_RDONLY)
+        try:
+            for block in self._overlapping(first, count):
+                entries = self._entries(file, block)
+                lowest, highest = (
+                    max(first, block.first_row),
+                    min(first + count - 1, block.last_row),
+                )
+                for row in range(lowest, highest + 1):
+                    if row in entries and (outcome := _outcome(file, *entries[row])):
+                        found[row] = outcome
+        finally:
+            os.close(file)
         return found
 
-    def _scan(self) -> None:
-        """Find the blocks, up to the first that is not whole."""
-        with self._path.open("rb") as file:
-            file_bytes = os.fstat(file.fileno()).st_size
-            while len(head := file.read(_HEAD.size)) == _HEAD.size:
-                magic, entries_bytes, bodies_bytes, crc = _HEAD.unpack(head)
-                offset = file.tell()
-                end = offset + entries_bytes + bodies_bytes
-                if magic != _MAGIC or end > file_bytes or end - offset > BLOCK_BYTES_MAX:
-                    return
-                entries = file.read(entries_bytes)
-                if zlib.crc32(entries) != crc:
-                    return
-                rows = [entry[0] for entry in orjson.loads(entries)]
-                self._blocks.append(
-                    _Block(min(rows), max(rows), offset, entries_bytes, bodies_bytes)
-                )
-                self.sound_bytes = end
-                file.seek(end)
+    def _overlapping(self, first: int, count: int) -> Iterator[_Block]:
+        begin = bisect_left(self._last_rows, first)
+        end = bisect_left(self._blocks, first + count, key=lambda block: block.first_row)
+        return (block for block in self._blocks[begin:end] if block.last_row >= first)
 
-    def _read(self, block: _Block) -> dict[int, Outcome]:
+    def _scan(self) -> Iterator[_Block]:
+        """Yield the blocks, from their heads alone, up to the first that was not written whole."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb", buffering=0) as file:
+            file_bytes = os.fstat(file.fileno()).st_size
+            while len(head := os.pread(file.fileno(), _HEAD_BYTES, self.end)) == _HEAD_BYTES:
+                magic, entries_bytes, bodies_bytes, first, last, crc = _HEAD.unpack_from(head)
+                offset = self.end + _HEAD_BYTES
+                is_sound = _CRC.unpack_from(head, _HEAD.size) == (zlib.crc32(head[: _HEAD.size]),)
+                if magic != _MAGIC or not is_sound:
+                    return
+                if offset + entries_bytes + bodies_bytes > file_bytes:
+                    return
+                yield _Block(first, last, offset, entries_bytes, crc)
+                self.end = offset + entries_bytes + bodies_bytes
+
+    def _entries(self, file: int, block: _Block) -> _Entries:
+        """Return the block's rows; none when a crash of the machine has damaged it."""
         if block in self._cache:
             self._cache.move_to_end(block)
             return self._cache[block]
-        with self._path.open("rb") as file:
-            file.seek(block.offset)
-            entries = orjson.loads(file.read(block.entries_bytes))
-            bodies = file.read(block.bodies_bytes)
-        rows, offset = dict[int, Outcome](), 0
-        for row, body_bytes, *fields in entries:
-            body = bodies[offset : offset + (body_bytes or 0)]
-            offset += body_bytes or 0
-            if body_bytes is None or _is_whole(body):
-                rows[row] = _outcome(body if body_bytes is not None else None, *fields)
-        self._cache[block] = rows
-        if len(self._cache) > _CACHED_BLOCKS:
+        text = os.pread(file, block.entries_bytes, block.offset)
+        entries, offset = _Entries(), block.bodies_offset
+        if zlib.crc32(text) == block.entries_crc:
+            for entry in orjson.loads(text):
+                entries[entry[0]] = offset, entry
+                offset += entry[1]
+        self._cache[block] = entries
+        while len(self._cache) > 1 and sum(map(len, self._cache.values())) > _CACHED_ROWS:
             self._cache.popitem(last=False)
-        return rows
+        return entries
 
 
-def _entry(row: int, outcome: Outcome) -> list[object]:
-    """Return what is kept of a row beside its body: position, bytes of the body, the rest."""
-    result = outcome.result
-    told = [outcome.attempts, outcome.throttles, outcome.sent_us, outcome.latency_ms]
-    if isinstance(result, Answer):
-        return [row, len(result.body), *told, result.request_id]
-    return [row, None, *told, result.request_id, result.code, result.message, result.http_status]
+def _entry(row: int, outcome: Outcome, body: bytes) -> _Entry:
+    """Return what is kept of a row beside its body."""
+    result, attempts, throttles, sent_us, latency_ms = outcome
+    crc, request_id = zlib.crc32(body), result.request_id
+    return row, len(body), crc, attempts, throttles, sent_us, latency_ms, request_id
 
 
-def _outcome(
-    body: bytes | None,
-    attempts: int,
-    throttles: int,
-    sent_us: int,
-    latency_ms: float,
-    request_id: str | None,
-    code: str = "",
-    message: str = "",
-    http_status: int | None = None,
-) -> Outcome:
-    result: Answer | Failure = (
-        Failure(code=code, message=message, http_status=http_status, request_id=request_id)
-        if body is None
-        else Answer(body, request_id)
-    )
-    return Outcome(result, attempts, throttles, sent_us, latency_ms)
-
-
-def _is_whole(body: bytes) -> bool:
-    """Whether a body is still what was written; one that never was JSON is asked for again."""
-    try:
-        orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return False
-    return True
+def _outcome(file: int, offset: int, entry: _Entry) -> Outcome | None:
+    """Return what was kept; None when its body is not what was written any more."""
+    _, body_bytes, crc, attempts, throttles, sent_us, latency_ms, request_id = entry
+    body = os.pread(file, body_bytes, offset)
+    if zlib.crc32(body) != crc:
+        return None
+    return Outcome(Answer(body, request_id), attempts, throttles, sent_us, latency_ms)
 
 
 def _write_all(file: int, buffers: list[bytes]) -> None:

@@ -1,5 +1,6 @@
 """The output folder. A file appears under its final name whole, or not at all."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -24,6 +25,7 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._lock: int | None = None
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -33,17 +35,32 @@ class LocalStore:
         lock of a process that dies, however it dies.
         """
         with self.errors_as_advice():
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = _lock(self.root / LOCK)
+            if not self.root.is_dir():
+                self.root.mkdir(parents=True, exist_ok=True)
+                with suppress(PermissionError):  # a folder may be written in, but not read
+                    _sync(self.root.parent)
+            self._lock = lock = _lock(self.root / LOCK)
         try:
             with self.errors_as_advice():
                 self._clear()
                 (self.root / TEMPORARY).mkdir()
             yield
         finally:
-            self._clear()
-            (self.root / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):  # a disk that has become read-only, say; all else is there
+                if _is_at(lock, self.root / LOCK):
+                    self._clear()
+                    (self.root / LOCK).unlink()
+            self._lock = None
             os.close(lock)
+
+    def check_held(self) -> None:
+        """Raise OutputError unless the folder is still the one that `writing` took.
+
+        One that was removed, unmounted or moved away may by now be another process's.
+        """
+        with self.errors_as_advice():
+            if self._lock is None or not _is_at(self._lock, self.root / LOCK):
+                raise OSError(errno.ESTALE, "the folder was removed or replaced during the run")
 
     def _clear(self) -> None:
         shutil.rmtree(self.root / TEMPORARY, ignore_errors=True)
@@ -69,8 +86,19 @@ class LocalStore:
         """
         return self.root / SPOOL / run_id / name
 
+    def sync_spool(self, run_id: str) -> None:
+        """Bring the names of a run's spools to the disk."""
+        for folder in (self.root / SPOOL / run_id, self.root / SPOOL, self.root):
+            _sync(folder)
+
+    def drop_spool(self, run_id: str, name: str) -> None:
+        """Drop what is kept for a part that is committed; a missing file is fine."""
+        with self.errors_as_advice():
+            self.spool_path(run_id, name).unlink(missing_ok=True)
+
     def clear_spool(self) -> None:
         """Drop what is kept of parts that are not committed."""
+        self.check_held()
         with self.errors_as_advice(), suppress(FileNotFoundError):
             shutil.rmtree(self.root / SPOOL)
 
@@ -84,6 +112,7 @@ class LocalStore:
         The data is on disk before the name is, and the name before this returns (POSIX fsync).
         """
         temporary, final = self.temporary_path(name), self.path(name)
+        self.check_held()
         with self.errors_as_advice():
             final.parent.mkdir(exist_ok=True)
             _sync(temporary)
@@ -113,9 +142,14 @@ class LocalStore:
                 return None
 
     def remove(self, name: str) -> None:
-        """Remove a file; a missing one is fine."""
-        with self.errors_as_advice():
-            self.path(name).unlink(missing_ok=True)
+        """Remove a file, durably: it must not come back beside what takes its place.
+
+        A missing one is fine.
+        """
+        self.check_held()
+        with self.errors_as_advice(), suppress(FileNotFoundError):
+            self.path(name).unlink()
+            _sync(self.path(name).parent)
 
     @contextmanager
     def errors_as_advice(self) -> Iterator[None]:
@@ -125,8 +159,8 @@ class LocalStore:
         except OSError as error:
             raise OutputError(
                 f"cannot write the output {self.root}: {error.strerror or error}",
-                hint="check output.path, its permissions and the free space; what is committed "
-                "there stays",
+                hint="check output.path, its permissions and the free space, then run again: what "
+                "is committed there stays",
             ) from None
 
 
@@ -144,12 +178,21 @@ def _lock(path: Path) -> int:
                 hint="wait for it, or end it; then run again: what it has committed stays",
             ) from None
         # The holder before may have removed the file between our opening and our locking it.
-        if path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor)):
+        if _is_at(descriptor, path):
             break
         os.close(descriptor)
-    os.truncate(descriptor, 0)
-    os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+    with suppress(OSError):  # a full disk, say: who holds it is for the message only
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
     return descriptor
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Return whether an open file is the one that `path` names now."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _sync(path: Path) -> None:

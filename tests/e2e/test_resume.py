@@ -1,11 +1,11 @@
 """Parts: what is committed stays, what is not is done again, each row exactly once."""
 
-import hashlib
 import signal
 from pathlib import Path
 
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from accounts import assert_summary_adds_up, committed
 from conftest import RunCommand
 from helpers import (
     PARTS_OF_TEN,
@@ -34,29 +34,6 @@ def _one_failing(request: Received) -> Reply:
     return echo(request)
 
 
-def _parts(output: Path) -> dict[str, bytes]:
-    """Return the content of every committed file, failed rows too."""
-    paths = [*part_paths(output), *part_paths(output / "_errors")]
-    return {str(path.relative_to(output)): path.read_bytes() for path in paths}
-
-
-def _assert_summary_adds_up(output: Path) -> None:
-    done = success(output)
-    assert done["rows_read"] == done["results"] + done["rows_failed"]
-    assert done["rows_failed"] == sum(done["errors"].values())
-    paths = {str(path.relative_to(output)): path for path in output.rglob("part-*.parquet")}
-    assert {part["name"] for part in done["parts"]} == paths.keys()
-    for part in done["parts"]:
-        content = paths[part["name"]].read_bytes()
-        assert part["rows"] == pq.read_metadata(paths[part["name"]]).num_rows
-        assert part["bytes"] == len(content)
-        assert part["sha256"] == hashlib.sha256(content).hexdigest()
-    in_parts = dict.fromkeys(("results", "rows_failed"), 0)
-    for part in done["parts"]:
-        in_parts["rows_failed" if "_errors" in part["name"] else "results"] += part["rows"]
-    assert in_parts == {"results": done["results"], "rows_failed": done["rows_failed"]}
-
-
 def test_parts_have_the_wanted_rows_whatever_the_row_groups_and_files(
     tmp_path: Path, command: RunCommand, write_config: WriteConfig
 ) -> None:
@@ -78,7 +55,7 @@ def test_parts_have_the_wanted_rows_whatever_the_row_groups_and_files(
     assert values(results(output), "USER_ID") == [user for user in ids if user != "u0002"]
     assert [path.name for path in part_paths(output / "_errors")] == ["part-00000.parquet"]
     assert values(failed(output), "USER_ID") == ["u0002"]
-    _assert_summary_adds_up(output)
+    assert_summary_adds_up(output)
     done = success(output)
     assert (done["rows_read"], done["results"], done["calls"], done["retries"]) == (25, 24, 25, 0)
     assert sorted(path.name for path in output.iterdir() if path.name[0] == "_") == [
@@ -99,7 +76,7 @@ def test_a_killed_run_is_resumed_after_its_last_committed_part(
             wait_for_line(process, "part=part-00001.parquet")
             gate.wait_until_reached()
             process.kill()
-        before = _parts(output)
+        before = committed(output)
         assert before.keys() == {
             "part-00000.parquet", "part-00001.parquet", "_errors/part-00000.parquet",
         }  # fmt: skip
@@ -110,14 +87,14 @@ def test_a_killed_run_is_resumed_after_its_last_committed_part(
         result = command("run", config)
     assert result.returncode == 0, result.stderr
     assert "resuming" in result.stderr
-    assert _parts(output).items() >= before.items()
+    assert committed(output).items() >= before.items()
     asked_again = [asked_for(request) for request in service.received[killed:]]
     assert len(asked_again) == len(set(asked_again))
     # Of those that were answered, some may not have been kept yet.
     assert {*user_ids(45)[25:]} <= {*asked_again} <= {*user_ids(45)[20:]}
     everybody = [*values(results(output), "USER_ID"), *values(failed(output), "USER_ID")]
     assert sorted(everybody) == user_ids(45)
-    _assert_summary_adds_up(output)
+    assert_summary_adds_up(output)
     assert success(output)["calls"] == 45
 
 
@@ -173,14 +150,14 @@ def test_a_finished_run_says_so_and_calls_nobody(
         config = write_config(target={"endpoint_url": service.url})
         first = command("run", config)
         assert_advice(first, 3, "1 rows failed")
-        before = _parts(tmp_path / "out")
+        before = committed(tmp_path / "out")
         second = command("run", config)
         assert_advice(second, 3, "already done", "1 rows failed")
         third = command("run", config, "--set", "stop.error_share_max=0.2")
         assert third.returncode == 0
         assert "already done" in third.stderr
     assert second.stdout == first.stdout
-    assert _parts(tmp_path / "out") == before
+    assert committed(tmp_path / "out") == before
     assert len(service.received) == 5
 
 
@@ -196,10 +173,10 @@ def test_overwrite_replaces_another_run(
         write_users(tmp_path, 1)
         config = write_config(target=target, request={"num_results": 3})
         assert command("run", config, "--overwrite").returncode == 0
-    assert _parts(output).keys() == {"part-00000.parquet"}
+    assert committed(output).keys() == {"part-00000.parquet"}
     assert values(results(output), "USER_ID") == ["u0001"]
     assert service.received[-1].body["numResults"] == 3
-    _assert_summary_adds_up(output)
+    assert_summary_adds_up(output)
 
 
 def test_a_cap_on_calls_stops_the_run_and_the_next_one_carries_on(
@@ -211,11 +188,11 @@ def test_a_cap_on_calls_stops_the_run_and_the_next_one_carries_on(
         config = write_config(target=target, stop={"calls_max": 25}, **PARTS_OF_TEN)
         assert_advice(command("run", config), 75, "cap of 25 calls", "run the same command again")
         assert len(service.received) == 25
-        before = _parts(tmp_path / "out")
+        before = committed(tmp_path / "out")
         assert before.keys() == {"part-00000.parquet", "part-00001.parquet"}
         assert command("run", config).returncode == 0
     assert sorted(asked_for(request) for request in service.received) == user_ids(45)
-    assert _parts(tmp_path / "out").items() >= before.items()
+    assert committed(tmp_path / "out").items() >= before.items()
     assert values(results(tmp_path / "out"), "USER_ID") == user_ids(45)
 
 

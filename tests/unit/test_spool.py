@@ -1,5 +1,8 @@
 """The spool: what was appended comes back, whatever happened to the file's end."""
 
+import errno
+import os
+from collections import Counter
 from pathlib import Path
 
 import orjson
@@ -7,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.model import Answer, Failure, Outcome
+from worker.model import Answer, Outcome
 from worker.spool import Settled, Spool, SpoolWriter
 
 texts = st.text(max_size=8)
@@ -16,12 +19,9 @@ answers = st.builds(
     st.dictionaries(texts, texts, max_size=2).map(orjson.dumps),
     st.none() | texts,
 )
-failures = st.builds(
-    Failure, texts, texts, st.none() | st.integers(100, 599), request_id=st.none() | texts
-)
 outcomes = st.builds(
     Outcome,
-    answers | failures,
+    answers,
     st.integers(0, 100),
     st.integers(0, 100),
     st.integers(0, 2**53),
@@ -88,11 +88,14 @@ def test_of_a_file_that_was_cut_all_whole_blocks_count_and_it_can_be_continued(
 
 
 ONE = Outcome(Answer(b'{"itemList": []}', "r"), 2, 1, 10, 1.5)
-TWO = Outcome(Failure("InternalFailure", "oops", 500, "q"), 6, 0, 20, 2.5)
+TWO = Outcome(Answer(b'{"itemList": [1]}', None), 6, 0, 20, 2.5)
+HEAD_BYTES = 40
 
 
-@pytest.mark.parametrize("damaged", [0, 4, 8, 16, 20, 30])
-def test_a_block_whose_entries_are_damaged_is_not_believed(tmp_path: Path, damaged: int) -> None:
+@pytest.mark.parametrize("damaged", range(0, HEAD_BYTES + 8, 3))
+def test_a_block_whose_head_or_entries_are_damaged_is_not_believed(
+    tmp_path: Path, damaged: int
+) -> None:
     path = tmp_path / "part"
     write(path, [[(0, ONE)]])
     first = path.stat().st_size
@@ -103,6 +106,17 @@ def test_a_block_whose_entries_are_damaged_is_not_believed(tmp_path: Path, damag
     assert everything(path) == {0: ONE}
 
 
+def test_a_block_behind_one_whose_entries_are_damaged_is_believed(tmp_path: Path) -> None:
+    path = tmp_path / "part"
+    write(path, [[(0, ONE)], [(1, TWO)]])
+    content = bytearray(path.read_bytes())
+    content[HEAD_BYTES + 2] ^= 0xFF
+    path.write_bytes(content)
+    assert everything(path) == {1: TWO}
+    write(path, [[(0, ONE)]])
+    assert everything(path) == {0: ONE, 1: TWO}
+
+
 def test_an_answer_whose_bytes_never_reached_the_disk_is_asked_for_again(tmp_path: Path) -> None:
     """After a crash of the machine a file can have its length, and zeros."""
     path = tmp_path / "part"
@@ -110,6 +124,55 @@ def test_an_answer_whose_bytes_never_reached_the_disk_is_asked_for_again(tmp_pat
     content = path.read_bytes()
     path.write_bytes(content.replace(b'{"itemList": []}', bytes(16)))
     assert everything(path) == {1: TWO}
+
+
+def test_an_answer_in_the_place_of_another_of_its_length_is_not_believed(tmp_path: Path) -> None:
+    """JSON as it may be: a stale block of the disk, say."""
+    path = tmp_path / "part"
+    write(path, [[(0, ONE), (1, TWO)]])
+    path.write_bytes(path.read_bytes().replace(b'{"itemList": []}', b'{"itemlist": []}'))
+    assert everything(path) == {1: TWO}
+
+
+def test_a_block_that_the_disk_refused_half_way_is_replaced_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the next one's bytes could be taken for the bodies that are missing."""
+    writer, real = SpoolWriter(tmp_path / "part"), os.writev
+    writer.append([(0, ONE)])
+
+    def refuse(file: int, buffers: list[bytes]) -> int:
+        real(file, [b"".join(buffers)[:-7]])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "writev", refuse)
+        with pytest.raises(OSError, match="No space"):
+            writer.append([(1, TWO), (2, ONE)])
+    assert everything(tmp_path / "part") == {0: ONE}
+    writer.append([(3, TWO)])
+    writer.close()
+    assert everything(tmp_path / "part") == {0: ONE, 3: TWO}
+
+
+def test_rows_that_are_asked_for_in_order_read_each_block_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks overlap, as where some rows are answered late; opening the spool reads heads only."""
+    blocks = [[(10 * block + row, ONE) for row in (*range(9), -1)] for block in range(1, 100)]
+    write(tmp_path / "part", blocks)
+    read, real = Counter[int](), os.pread
+
+    def count(file: int, size: int, offset: int) -> bytes:
+        read[offset] += size > HEAD_BYTES
+        return real(file, size, offset)
+
+    monkeypatch.setattr(os, "pread", count)
+    spool = Spool(tmp_path / "part")
+    assert not read.total()
+    found = {row for first in range(0, 1_010, 7) for row in spool.rows(first, 7)}
+    assert found == {row for block in blocks for row, _ in block}
+    assert read.total() == len(blocks)
 
 
 def test_there_is_nothing_in_a_spool_that_was_never_written(tmp_path: Path) -> None:

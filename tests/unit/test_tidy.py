@@ -23,6 +23,7 @@ RANKS = (
         "clock",
         "limits",
         "deadline",
+        "elapsed",
         "plain",
         "log",
         "call.speedups",
