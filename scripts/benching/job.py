@@ -31,6 +31,7 @@ class Job:
     tps: float = TPS_MAX
     in_flight: int = 64
     transport: str | None = None  # None: the project's default
+    rows_per_part: int = 100_000
 
     def config(self, users: Path, output: Path) -> str:
         """Return the config as TOML."""
@@ -45,7 +46,7 @@ class Job:
             "request": {"num_results": self.items},
             "input": {"path": str(users)},
             "input.columns": {"user_id": "USER_ID"},
-            "output": {"path": str(output)},
+            "output": {"path": str(output), "rows_per_part": self.rows_per_part},
             "rate": {"tps": self.tps, "in_flight_max": self.in_flight},
         }
         # Strings and numbers are written alike in JSON and TOML.

@@ -100,7 +100,13 @@ def arrivals() -> Iterator[tuple[str, list[float]]]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        """Takes clients that are killed as they come."""
+
+        def handle_error(self, *_: object) -> None:
+            """Say nothing."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

@@ -1,0 +1,95 @@
+"""The keeper: how a slow disk holds calls back, so that a kill costs seconds all the same."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pyarrow as pa
+import pytest
+
+from worker import keep
+from worker.keep import Keeper
+from worker.model import Answer, Batch, Chunk, Outcome, Piece
+from worker.room import Room
+from worker.spool import Spool, SpoolWriter
+from worker.store import LocalStore
+
+OUTCOME = Outcome(Answer(b"{}", "r"), 1, 0, 1, 1.0)
+CHUNK = Chunk(index=0, pieces=(Piece(path="p", row_group=0, offset=0, rows=2),))
+
+
+def _batch() -> Batch:
+    rows = pa.RecordBatch.from_pylist([{"USER_ID": "a"}, {"USER_ID": "b"}])
+    return Batch(
+        chunk=CHUNK, sequence=0, first_row=0, last=True, rows=rows, requests=[b"", b""],
+        outcomes=[OUTCOME, None], open_rows=1, held_bytes=0,
+    )  # fmt: skip
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    with anyio.fail_after(30):
+        while not is_so():  # noqa: ASYNC110 - what is waited for tells nobody
+            await anyio.sleep(0.001)
+
+
+async def test_no_call_begins_while_a_block_is_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, go_on = SpoolWriter.append, threading.Event()
+
+    def slow(self: SpoolWriter, rows: list[tuple[int, Outcome]]) -> None:
+        assert go_on.wait(30)
+        real(self, rows)
+
+    monkeypatch.setattr(SpoolWriter, "append", slow)
+    monkeypatch.setattr(keep, "LATE_S", 0.01)
+    store, room, batch = LocalStore(tmp_path / "out"), Room(10), _batch()
+    with store.writing():
+        keeper = Keeper(store, "run", room, parts_done=0)
+        keeper.note(batch, 0, OUTCOME)
+        async with anyio.create_task_group() as group:
+            group.start_soon(keeper.flush)
+            await _until(lambda: not room.may_call(batch))
+            group.start_soon(room.wait_to_call, batch)
+            go_on.set()
+        assert room.may_call(batch)
+        await keeper.close()
+    assert Spool(store.spool_path("run", CHUNK.part_name)).rows(0, 2) == {0: OUTCOME}
+
+
+async def test_what_was_written_is_synced_with_its_folders_every_two_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash of the whole machine is to cost no more than a kill."""
+    synced = list[int]()
+    monkeypatch.setattr(keep, "FLUSH_S", 0.001)
+    monkeypatch.setattr(keep, "_sync_data", lambda file: synced.append(os.fstat(file).st_ino))
+    store, batch = LocalStore(tmp_path / "out"), _batch()
+    folders = list[str]()
+    with store.writing():
+        monkeypatch.setattr("worker.store._sync", lambda path: folders.append(str(path)))
+        keeper = Keeper(store, "run", Room(10), parts_done=0)
+        keeper.note(batch, 0, OUTCOME)
+        async with anyio.create_task_group() as group:
+            group.start_soon(keeper.run)
+            await _until(lambda: str(store.root) in folders)
+            group.cancel_scope.cancel()
+        path = store.spool_path("run", CHUNK.part_name)
+        assert synced == [path.stat().st_ino]
+        assert folders[:3] == [str(folder) for folder in list(path.parents)[:3]]
+        await keeper.close()
+
+
+async def test_nothing_is_kept_in_a_folder_that_was_replaced(tmp_path: Path) -> None:
+    store, batch = LocalStore(tmp_path / "out"), _batch()
+    with store.writing():
+        keeper = Keeper(store, "run", Room(10), parts_done=0)
+        keeper.note(batch, 0, OUTCOME)
+        (tmp_path / "out").rename(tmp_path / "moved")
+        (tmp_path / "out").mkdir()
+        with pytest.raises(ExceptionGroup) as caught:
+            await keeper.flush()
+        assert "removed or replaced" in str(caught.value.exceptions[0])
+    assert list((tmp_path / "out").iterdir()) == []
