@@ -210,6 +210,9 @@ class Input(Section):
         None, min_length=1, description="SQL condition that selects rows, pushed down to Parquet"
     )
     keep: tuple[ColumnName, ...] = Field((), description="more columns to copy to the output")
+    deduplicate: bool = Field(
+        True, description="send identical requests of a part once, and answer every row"
+    )
     columns: InputColumns = Field(description="which column brings what")
 
 

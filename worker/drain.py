@@ -6,6 +6,7 @@ from functools import partial
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from worker.duplicates import Repeater
 from worker.interpreter import give_memory_back
 from worker.job import Job
 from worker.keep import Keeper
@@ -45,6 +46,7 @@ class Drain:
         self._keeper = keeper
         self._on_commit = on_commit
         self._writer: PartWriter | None = None
+        self._repeater: Repeater | None = None
         self._left_bytes = 0  # since memory was given back
 
     async def run(self, done: MemoryObjectReceiveStream[Batch]) -> None:
@@ -76,9 +78,15 @@ class Drain:
     async def _write(self, batch: Batch) -> None:
         # Not abandoned on cancellation: a thread writing a file that is being discarded would
         # outlive the run. A commit that has begun is finished.
-        if self._writer is None:
+        if self._writer is None or self._repeater is None:
             self._writer = self._open(batch.chunk)
-        await to_thread.run_sync(self._writer.add, batch)
+            self._repeater = Repeater(
+                self._store.spool_path(self._job.run_id, batch.chunk.part_name)
+            )
+        await to_thread.run_sync(self._add, self._writer, self._repeater, batch)
+        for row in batch.duplicates:
+            if (outcome := batch.outcomes[row]) is not None:
+                self._tally.note_duplicate(outcome)
         if not batch.last:
             return
         self._judge_small_run()
@@ -87,10 +95,15 @@ class Drain:
         await to_thread.run_sync(
             writer.commit, partial(self._job.read, batch.chunk, all_columns=True)
         )
-        self._writer = None
+        self._writer = self._repeater = None
         stopwatch.next_part(writer.books.seconds)
         await self._keeper.forget(batch.chunk)
         self._on_commit(batch.chunk, writer.books)
+
+    def _add(self, writer: PartWriter, repeater: Repeater, batch: Batch) -> None:
+        with self._store.errors_as_advice():
+            repeater.repeat(batch)
+        writer.add(batch)
 
     def _judge_small_run(self) -> None:
         """Judge a run of a single chunk by all its rows, however few, before it is committed."""

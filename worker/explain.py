@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from worker.build import INVALID_ROW
 from worker.config import Config
 from worker.errors import ConfigError, ConflictError, InputError
 from worker.folder import read_run
@@ -73,6 +74,9 @@ def _chunk_rows(
         return []
     results = _matching(store, chunk.part_name, names, identifier)
     errors = _matching(store, chunk.errors_name, names, identifier)
+    for row in (*results, *errors):
+        if not row["attempts"] and row.get("error_code") != INVALID_ROW:
+            row.setdefault("answered_by", "an identical request of this part")
     if store.path(chunk.part_name).exists():
         state = "failed" if errors and not results else "done"
     else:

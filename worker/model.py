@@ -1,6 +1,6 @@
 """The words of the pipeline: Chunk, Batch, Answer, Failure, Outcome."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -64,7 +64,7 @@ class Outcome(NamedTuple):
     """The end of one row: its answer, or why there is none."""
 
     result: Answer | Failure
-    attempts: int  # HTTP attempts made; 0: never sent
+    attempts: int  # HTTP attempts made; 0: never sent, or a duplicate
     throttles: int  # how many of them the service throttled
     sent_us: int  # when the last attempt left (or the row was refused), microseconds UTC
     latency_ms: float  # of the last attempt, from sending to the whole body
@@ -79,7 +79,8 @@ def answer_bytes(outcome: Outcome) -> int:
 class Batch:
     """Consecutive rows of one chunk on their way through the pipeline.
 
-    `requests[i]` is the JSON body of row i; empty for a row that cannot be sent.
+    `requests[i]` is the JSON body of row i; empty for a row that is not sent: it cannot be, or is a
+    duplicate.
     """
 
     chunk: Chunk
@@ -89,5 +90,7 @@ class Batch:
     rows: pa.RecordBatch  # the ID and `keep` columns, and those that requests are made from
     requests: list[bytes]
     outcomes: list[Outcome | None]  # None: not done yet
-    open_rows: int  # outcomes still missing; the batch is done at 0
+    open_rows: int  # calls' outcomes still missing; the batch is done at 0
     held_bytes: int  # memory that ends when the batch is written: rows, requests, answers
+    # Rows whose outcome is another's, by position: the row of the chunk that it is.
+    duplicates: dict[int, int] = field(default_factory=dict)

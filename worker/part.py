@@ -36,6 +36,7 @@ class Books:
     rows_read: int = 0
     results: int = 0
     errors: Counter[str] = field(default_factory=Counter)  # rows by code
+    duplicates: int = 0  # rows, of all these, that an identical request was answered for
     calls: int = 0  # HTTP attempts
     retries: int = 0
     throttles: int = 0
@@ -50,7 +51,11 @@ class Books:
         self.retries += calls - sum(outcome.attempts > 0 for outcome in outcomes)
         self.throttles += sum(outcome.throttles for outcome in outcomes)
         self._enter_latencies(
-            [outcome.latency_ms for outcome in outcomes if not isinstance(outcome.result, Failure)]
+            [
+                outcome.latency_ms
+                for outcome in outcomes
+                if outcome.attempts and not isinstance(outcome.result, Failure)
+            ]
         )
 
     def _enter_latencies(self, latencies_ms: list[float]) -> None:
@@ -68,6 +73,7 @@ class Books:
         self.rows_read += other.rows_read
         self.results += other.results
         self.errors += other.errors
+        self.duplicates += other.duplicates
         self.calls += other.calls
         self.retries += other.retries
         self.throttles += other.throttles
@@ -88,6 +94,7 @@ class Books:
                 "rows_read": self.rows_read,
                 "results": self.results,
                 "errors": self.errors,
+                "duplicates": self.duplicates,
                 "calls": self.calls,
                 "retries": self.retries,
                 "throttles": self.throttles,
@@ -106,6 +113,7 @@ class Books:
             rows_read=int(values["rows_read"]),
             results=int(values["results"]),
             errors=Counter({str(code): int(rows) for code, rows in values["errors"].items()}),
+            duplicates=int(values["duplicates"]),
             calls=int(values["calls"]),
             retries=int(values["retries"]),
             throttles=int(values["throttles"]),

@@ -11,6 +11,7 @@ from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from worker.drain import Drain, OnCommit
+from worker.duplicates import FirstRows
 from worker.job import Job
 from worker.keep import Keeper
 from worker.lane import Lane, refused
@@ -50,11 +51,11 @@ async def run_chunks(
     drain = Drain(job, store, tally, switch, room, keeper, on_commit)
     try:
         # A drain that fails leaves its stream open: lanes may be done before they are cancelled.
-        async with done_out, anyio.create_task_group() as group:
-            async with todo_out, done_in:
+        async with done_out, todo_out, anyio.create_task_group() as group:
+            async with done_in:
                 batches = _batches(job, chunks, store)
                 group.start_soon(_feed, batches, todo_in, done_in.clone(), room, tally, switch)
-                rows = _Rows(todo_out.clone(), room)
+                rows = _Rows(todo_out, room)
                 for _ in range(in_flight_max):
                     group.start_soon(
                         _work, rows, lane, tally, switch, room, keeper, done_in.clone()
@@ -98,6 +99,7 @@ def _batches(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[
     sequence = 0
     for chunk in chunks:
         spool = Spool(store.spool_path(job.run_id, chunk.part_name))
+        asked = FirstRows(chunk.rows) if job.config.input.deduplicate else None
         first_row = 0
         batches = job.read(chunk)
         rows = next(batches, None)
@@ -105,9 +107,12 @@ def _batches(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[
             following = next(batches, None)
             if rows is None:
                 rows = job.no_rows()
-            yield _batch(
+            batch = _batch(
                 job, chunk, spool, rows, sequence, first_row=first_row, last=following is None
             )
+            if asked is not None:
+                asked.strike_out_duplicates(batch)
+            yield batch
             sequence += 1
             first_row += rows.num_rows
             if following is None:
@@ -178,9 +183,11 @@ class _Rows:
         return taken
 
     def _skip_done(self, batch: Batch) -> bool:
-        """Go on to a row without outcome; False when the batch has no more."""
+        """Go on to a row that is to be sent; False when the batch has no more."""
         rows = len(batch.outcomes)
-        while self._next_row < rows and batch.outcomes[self._next_row] is not None:
+        while self._next_row < rows and (
+            batch.outcomes[self._next_row] is not None or not batch.requests[self._next_row]
+        ):
             self._next_row += 1
         return self._next_row < rows
 

@@ -3,15 +3,17 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from worker.config import Config
 from worker.deadline import deadline_at
+from worker.duplicates import FirstRows
 from worker.folder import check_owner, chunks_by_state
 from worker.job import Job
-from worker.model import Failure
+from worker.model import Chunk, Failure
 from worker.pace import Ramp
 from worker.rules import calls_max
 from worker.store import LocalStore
@@ -61,6 +63,7 @@ class _Seen:
 
     rows: int = 0
     refused: dict[str, int] = field(default_factory=dict)
+    duplicates: int = 0
     distinct: DistinctCounter = field(default_factory=DistinctCounter)
     first: list[Any] = field(default_factory=list)
 
@@ -74,10 +77,9 @@ def make_plan(job: Job, store: LocalStore, *, tps: float, now: datetime) -> dict
     done, todo = chunks_by_state(store, job.source.chunks)
     seen = _Seen()
     for chunk in todo:
-        for rows in job.read(chunk):
-            _look(seen, job.builder.build(rows))
+        _look(seen, job, chunk)
     config, refused = job.config, sum(seen.refused.values())
-    calls = seen.rows - refused
+    calls = seen.rows - refused - seen.duplicates
     duration_s = seconds_for(calls, config, tps=tps)
     return {
         "operation": config.target.operation.value,
@@ -88,6 +90,7 @@ def make_plan(job: Job, store: LocalStore, *, tps: float, now: datetime) -> dict
         "refused": dict(sorted(seen.refused.items(), key=lambda item: -item[1])[:SHOWN_REASONS]),
         "distinct_requests": seen.distinct.estimate(),
         "distinct_is_exact": seen.distinct.is_exact,
+        "duplicates": seen.duplicates,
         "calls": calls,
         "calls_max": calls_max(config),
         "tps": tps,
@@ -107,8 +110,10 @@ def seconds_for(calls: int, config: Config, *, tps: float) -> float:
     return ramp.due_at(calls)
 
 
-def _look(seen: _Seen, requests: list[bytes | Failure]) -> None:
-    for request in requests:
+def _look(seen: _Seen, job: Job, chunk: Chunk) -> None:
+    asked = FirstRows(chunk.rows) if job.config.input.deduplicate else None
+    requests = chain.from_iterable(job.builder.build(rows) for rows in job.read(chunk))
+    for row, request in enumerate(requests):
         seen.rows += 1
         if isinstance(request, Failure):
             # Messages name columns and limits; lengths in them could vary without end.
@@ -116,6 +121,7 @@ def _look(seen: _Seen, requests: list[bytes | Failure]) -> None:
             seen.refused[reason] = seen.refused.get(reason, 0) + 1
         else:
             seen.distinct.add(request)
+            seen.duplicates += asked is not None and asked.find(request, row) != row
             if len(seen.first) < SHOWN_REQUESTS:
                 seen.first.append(orjson.loads(request))
 

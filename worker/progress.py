@@ -68,6 +68,7 @@ class LineView:
                 in_flight=tally.in_flight,
                 failed=tally.errors.total(),
                 throttled=tally.throttles,
+                duplicates=tally.duplicates,
                 eta=_shown_eta(eta_s(tally, rows_per_s)),
                 **_cost_field(tally.calls, self._per_1000_usd),
             )
@@ -124,7 +125,8 @@ def _trouble(tally: Tally) -> str:
     failed, throttled = tally.errors.total(), tally.throttles
     parts = [f"[red]{failed:,} failed[/]"] if failed else []
     parts += [f"[yellow]{throttled:,} throttled[/]"] if throttled else []
-    return ", ".join(parts) or "[green]no errors[/]"
+    parts = parts or ["[green]no errors[/]"]
+    return ", ".join(parts + [f"{tally.duplicates:,} duplicates"] * bool(tally.duplicates))
 
 
 def _cost_field(calls: int, per_1000_usd: float | None) -> dict[str, float]:

@@ -6,12 +6,14 @@ what has not been written yet. Every head, every block's entries and every body 
 of a file that a crash has torn or holed just what is whole is believed; the rest is asked again.
 """
 
+import errno
 import os
 import struct
 import zlib
+from array import array
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -57,7 +59,7 @@ class SpoolWriter:
             if isinstance(outcome.result, Answer)
         ]
         bodies = [body for _, _, body in answered]
-        entries = orjson.dumps([_entry(row, outcome, body) for row, outcome, body in answered])
+        entries = b"\n".join(orjson.dumps(_entry(*each)) for each in answered)
         numbers = [row for row, _, _ in answered]
         bounds = (len(entries), sum(map(len, bodies)), min(numbers), max(numbers))
         head = _HEAD.pack(_MAGIC, *bounds, zlib.crc32(entries))
@@ -79,10 +81,16 @@ class _Block:
     offset: int  # of its entries
     entries_bytes: int
     entries_crc: int
+    end: int
 
     @property
     def bodies_offset(self) -> int:
         return self.offset + self.entries_bytes
+
+    def lines(self, file: int) -> list[bytes]:
+        """Return its entries; none when a crash of the machine has damaged them."""
+        text = os.pread(file, self.entries_bytes, self.offset)
+        return text.split(b"\n") if zlib.crc32(text) == self.entries_crc else []
 
 
 # Of each row of a block: where its body begins in the file, and its entry.
@@ -94,8 +102,12 @@ class Spool:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.end = 0  # bytes up to the end of the last block that was written whole
-        self._blocks = sorted(self._scan(), key=lambda block: block.first_row)
+        blocks: list[_Block] = []
+        if path.exists():
+            with path.open("rb", buffering=0) as file:
+                blocks.extend(_blocks(file.fileno()))
+        self.end = blocks[-1].end if blocks else 0  # of all that was written whole
+        self._blocks = sorted(blocks, key=lambda block: block.first_row)
         self._last_rows = [*accumulate((block.last_row for block in self._blocks), max)]
         self._cache = OrderedDict[_Block, _Entries]()
 
@@ -128,38 +140,73 @@ class Spool:
         end = bisect_left(self._blocks, first + count, key=lambda block: block.first_row)
         return (block for block in self._blocks[begin:end] if block.last_row >= first)
 
-    def _scan(self) -> Iterator[_Block]:
-        """Yield the blocks, from their heads alone, up to the first that was not written whole."""
-        if not self._path.exists():
-            return
-        with self._path.open("rb", buffering=0) as file:
-            file_bytes = os.fstat(file.fileno()).st_size
-            while len(head := os.pread(file.fileno(), _HEAD_BYTES, self.end)) == _HEAD_BYTES:
-                magic, entries_bytes, bodies_bytes, first, last, crc = _HEAD.unpack_from(head)
-                offset = self.end + _HEAD_BYTES
-                is_sound = _CRC.unpack_from(head, _HEAD.size) == (zlib.crc32(head[: _HEAD.size]),)
-                if magic != _MAGIC or not is_sound:
-                    return
-                if offset + entries_bytes + bodies_bytes > file_bytes:
-                    return
-                yield _Block(first, last, offset, entries_bytes, crc)
-                self.end = offset + entries_bytes + bodies_bytes
-
     def _entries(self, file: int, block: _Block) -> _Entries:
-        """Return the block's rows; none when a crash of the machine has damaged it."""
         if block in self._cache:
             self._cache.move_to_end(block)
             return self._cache[block]
-        text = os.pread(file, block.entries_bytes, block.offset)
         entries, offset = _Entries(), block.bodies_offset
-        if zlib.crc32(text) == block.entries_crc:
-            for entry in orjson.loads(text):
-                entries[entry[0]] = offset, entry
-                offset += entry[1]
+        for entry in map(orjson.loads, block.lines(file)):
+            entries[entry[0]] = offset, entry
+            offset += entry[1]
         self._cache[block] = entries
         while len(self._cache) > 1 and sum(map(len, self._cache.values())) > _CACHED_ROWS:
             self._cache.popitem(last=False)
         return entries
+
+
+class SpoolIndex:
+    """Finds single answers in a spool that still grows. 24 bytes a row, once one is asked for."""
+
+    def __init__(self, path: Path, rows_max: int) -> None:
+        self._path = path
+        self._rows_max = rows_max  # rows from here on cannot be asked for
+        self._seen_bytes = 0
+        self._places = array("Q")  # of each row: offset and bytes of its entry, offset of its body
+
+    def outcomes(self, rows: Iterable[int]) -> dict[int, Outcome]:
+        """Return the outcomes of `rows`, each of which was answered and appended.
+
+        Raises OSError when the disk has lost one.
+        """
+        found = {}
+        with self._path.open("rb", buffering=0) as raw:
+            file = raw.fileno()
+            self._look_at_what_is_new(file)
+            for row in rows:
+                entry_offset, entry_bytes, body_offset = self._places[3 * row : 3 * row + 3]
+                entry = orjson.loads(os.pread(file, entry_bytes, entry_offset))
+                outcome = _outcome(file, body_offset, entry)
+                if outcome is None:
+                    raise OSError(errno.EIO, f"{self._path.name} is not what was written")
+                found[row] = outcome
+        return found
+
+    def _look_at_what_is_new(self, file: int) -> None:
+        for block in _blocks(file, self._seen_bytes):
+            entry_offset, body_offset = block.offset, block.bodies_offset
+            for line in block.lines(file):
+                row, body_bytes = orjson.loads(line)[:2]
+                if row < self._rows_max:
+                    if (missing := row + 1 - len(self._places) // 3) > 0:
+                        self._places.frombytes(bytes(3 * self._places.itemsize * missing))
+                    place = array("Q", (entry_offset, len(line), body_offset))
+                    self._places[3 * row : 3 * row + 3] = place
+                entry_offset += len(line) + 1
+                body_offset += body_bytes
+            self._seen_bytes = block.end
+
+
+def _blocks(file: int, start: int = 0) -> Iterator[_Block]:
+    """Yield the blocks, from their heads alone, up to the first that was not written whole."""
+    file_bytes = os.fstat(file).st_size
+    while len(head := os.pread(file, _HEAD_BYTES, start)) == _HEAD_BYTES:
+        magic, entries_bytes, bodies_bytes, first, last, crc = _HEAD.unpack_from(head)
+        offset = start + _HEAD_BYTES
+        is_sound = _CRC.unpack_from(head, _HEAD.size) == (zlib.crc32(head[: _HEAD.size]),)
+        start = offset + entries_bytes + bodies_bytes
+        if magic != _MAGIC or not is_sound or start > file_bytes:
+            return
+        yield _Block(first, last, offset, entries_bytes, crc, start)
 
 
 def _entry(row: int, outcome: Outcome, body: bytes) -> _Entry:

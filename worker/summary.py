@@ -41,6 +41,7 @@ def summarize(
         "results": books.results,
         "rows_failed": books.errors.total(),
         "errors": dict(books.errors.most_common()),
+        "duplicates": books.duplicates,
         "error_share": error_share(books),
         "within_tolerance": error_share(books) <= error_share_max,
         "calls": books.calls,

@@ -19,6 +19,7 @@ class Tally:
     rows_expected: int
     results_before: int = 0  # of earlier invocations of this run
     results: int = 0
+    duplicates: int = 0  # rows, of these and of `errors`, that took over another's outcome
     errors: Counter[str] = field(default_factory=Counter)
     calls: int = 0  # HTTP attempts, retries included
     retries: int = 0
@@ -46,6 +47,14 @@ class Tally:
                 # Two different reasons are enough to acquit the run; so the counter stays small.
                 if code in _REJECTIONS and len(self.rejected) < 2:
                     self.rejected[code, message] += 1
+
+    def note_duplicate(self, outcome: Outcome) -> None:
+        """Count a row that took over another's outcome: of the service it says nothing new."""
+        self.duplicates += 1
+        if isinstance(outcome.result, Failure):
+            self.errors[outcome.result.code] += 1
+        else:
+            self.results += 1
 
     def note_exhausted(self, failure: Failure) -> None:
         """Count a row whose attempts ran out; `note` follows if the run goes on."""

@@ -88,6 +88,7 @@ class PartWriter:
             failures[row] = failure, outcome
         self._failed.append(dict(sorted(failures.items())))
         self.books.enter(outcomes)
+        self.books.duplicates += len(batch.duplicates)
         self.books.results += len(decoded.positions)
         self.books.errors.update(failure.code for failure, _ in failures.values())
         if decoded.positions:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from conftest import Result, campaign_arn, clean_environment
 from scripted import Received, Reply, Script, items
+
+from worker.spool import Spool
+from worker.store import SPOOL
 
 WriteConfig = Callable[..., Path]
 EVENT_TIMEOUT_S = 30.0
@@ -217,6 +221,18 @@ def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
         if text in line:
             return
     raise AssertionError(f"no line with {text!r}, but {seen}")
+
+
+def wait_for_kept_rows(output: Path, part: str, count: int) -> None:
+    """Return when so many rows of a part that is not committed are in its spool."""
+    deadline_s = time.monotonic() + EVENT_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        if any(
+            len(Spool(path).rows(0, 1_000)) == count for path in output.glob(f"{SPOOL}/*/{part}")
+        ):
+            return
+        time.sleep(0.05)  # another process writes it, and tells nobody
+    raise AssertionError(f"no {count} rows of {part} were kept")
 
 
 def run_with_closed_stdout(*arguments: str | Path, folder: Path) -> Result:

@@ -95,12 +95,12 @@ def test_plan_foretells_the_run_without_a_call(
     plan = json.loads(result.stdout)
     assert service.received == []
     assert not (tmp_path / "out").exists()
-    known = {"rows": 52, "rows_refused": 2, "calls": 50, "distinct_requests": 40, "tps": 10,
-             "parts": 1, "deadline": "2h", "deadline_feasible": True}  # fmt: skip
+    known = {"rows": 52, "rows_refused": 2, "calls": 40, "distinct_requests": 40, "tps": 10,
+             "duplicates": 10, "parts": 1, "deadline": "2h", "deadline_feasible": True}  # fmt: skip
     assert plan.items() >= known.items()
     assert plan["refused"] == {"column 'USER_ID' is null": 1, "column 'USER_ID' is empty": 1}
-    assert plan["seconds"] == pytest.approx(5.0, abs=0.2)
-    assert plan["cost_usd_estimate"] == pytest.approx(0.0025)
+    assert plan["seconds"] == pytest.approx(4.0, abs=0.2)
+    assert plan["cost_usd_estimate"] == pytest.approx(0.002)
     arn = campaign_arn("user-personalization")
     assert plan["first_requests"] == [
         {"campaignArn": arn, "userId": user, "numResults": 5} for user in user_ids(3)
@@ -111,7 +111,7 @@ def test_plan_is_readable_for_people(
     tmp_path: Path, command: RunCommand, write_config: WriteConfig
 ) -> None:
     _write_people(tmp_path)
-    result = command("plan", write_config(**PLANNED, stop={"deadline": "4s"}))
+    result = command("plan", write_config(**PLANNED, stop={"deadline": "3s"}))
     assert (result.returncode, result.stderr) == (0, "")
     lines = {
         line.split("  ")[0]: " ".join(line.split()) for line in result.stdout.splitlines() if line
@@ -119,9 +119,10 @@ def test_plan_is_readable_for_people(
     assert lines["rows"] == "rows 52"
     assert lines["refused rows"].startswith("refused rows 2 ")
     assert lines["distinct requests"] == "distinct requests 40"
-    assert lines["calls"] == "calls 50"
-    assert "5.0s at 10 calls/s" in lines["time"]
-    assert "$0.0025 (estimate)" in lines["cost"]
+    assert lines["duplicates"].startswith("duplicates 10 ")
+    assert lines["calls"] == "calls 40"
+    assert "4.0s at 10 calls/s" in lines["time"]
+    assert "$0.0020 (estimate)" in lines["cost"]
     assert "NOT FEASIBLE" in lines["deadline"]
     shown = result.stdout.partition("first requests\n")[2].splitlines()
     assert [json.loads(line)["userId"] for line in shown] == user_ids(3)

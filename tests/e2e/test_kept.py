@@ -1,11 +1,9 @@
 """Rows that are answered while their part is not there yet: kept, and not asked for again."""
 
-import time
 from pathlib import Path
 
 from conftest import RunCommand
 from helpers import (
-    EVENT_TIMEOUT_S,
     PARTS_OF_TEN,
     Gate,
     WriteConfig,
@@ -16,11 +14,11 @@ from helpers import (
     success,
     user_ids,
     values,
+    wait_for_kept_rows,
     write_users,
 )
 from scripted import serving
 
-from worker.spool import Spool
 from worker.store import SPOOL
 
 
@@ -32,7 +30,7 @@ def test_what_was_answered_and_kept_before_a_kill_is_not_asked_for_again(
     with serving(gate) as service:
         config = write_config(target={"endpoint_url": service.url}, **PARTS_OF_TEN)
         with started("run", config, folder=tmp_path) as process:
-            _wait_for_kept_rows(output, "part-00002.parquet", 5)
+            wait_for_kept_rows(output, "part-00002.parquet", 5)
             process.kill()
         gate.open()
         killed = len(service.received)
@@ -45,18 +43,6 @@ def test_what_was_answered_and_kept_before_a_kill_is_not_asked_for_again(
     assert values(kept, "recommendation_id") == [first_ids[user] for user in user_ids(45)[20:25]]
     assert success(output)["calls"] == 45
     assert not (output / SPOOL).exists()
-
-
-def _wait_for_kept_rows(output: Path, part: str, count: int) -> None:
-    """Return when so many rows of a part that is not committed are in its spool."""
-    deadline_s = time.monotonic() + EVENT_TIMEOUT_S
-    while time.monotonic() < deadline_s:
-        if any(
-            len(Spool(path).rows(0, 1_000)) == count for path in output.glob(f"{SPOOL}/*/{part}")
-        ):
-            return
-        time.sleep(0.05)  # another process writes it, and tells nobody
-    raise AssertionError(f"no {count} rows of {part} were kept")
 
 
 def test_runs_that_are_capped_below_a_part_get_there_all_the_same(

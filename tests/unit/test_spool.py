@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.model import Answer, Outcome
-from worker.spool import Settled, Spool, SpoolWriter
+from worker.spool import Settled, Spool, SpoolIndex, SpoolWriter
 
 texts = st.text(max_size=8)
 answers = st.builds(
@@ -173,6 +173,37 @@ def test_rows_that_are_asked_for_in_order_read_each_block_once(
     found = {row for first in range(0, 1_010, 7) for row in spool.rows(first, 7)}
     assert found == {row for block in blocks for row, _ in block}
     assert read.total() == len(blocks)
+
+
+@settings(deadline=None)
+@given(made=st.lists(st.lists(outcomes, min_size=1, max_size=4), min_size=1, max_size=4))
+def test_single_answers_are_found_while_the_spool_grows(
+    tmp_path_factory: pytest.TempPathFactory, made: list[list[Outcome]]
+) -> None:
+    path = tmp_path_factory.mktemp("spool") / "part"
+    index, rows = SpoolIndex(path, rows_max=100), dict[int, Outcome]()
+    for block in numbered(made):
+        write(path, [block])
+        rows.update(block)
+        for row, outcome in rows.items():
+            assert index.outcomes([row]) == {row: outcome}
+
+
+def test_a_row_that_was_answered_twice_has_its_later_answer(tmp_path: Path) -> None:
+    """As after a crash of the machine that damaged the first."""
+    later = Outcome(Answer(b'{"itemList": [1]}', "s"), 1, 0, 30, 0.5)
+    write(tmp_path / "part", [[(0, ONE)], [(1, ONE), (0, later)]])
+    assert SpoolIndex(tmp_path / "part", rows_max=2).outcomes([0, 1]) == {0: later, 1: ONE}
+
+
+def test_a_single_answer_that_the_disk_has_lost_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "part"
+    write(path, [[(0, ONE)]])
+    index = SpoolIndex(path, rows_max=1)
+    assert index.outcomes([0]) == {0: ONE}
+    path.write_bytes(path.read_bytes().replace(b'{"itemList": []}', bytes(16)))
+    with pytest.raises(OSError, match="not what was written"):
+        index.outcomes([0])
 
 
 def test_there_is_nothing_in_a_spool_that_was_never_written(tmp_path: Path) -> None:
