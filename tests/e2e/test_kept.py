@@ -1,5 +1,7 @@
 """Rows that are answered while their part is not there yet: kept, and not asked for again."""
 
+import json
+import time
 from pathlib import Path
 
 from conftest import RunCommand
@@ -19,6 +21,7 @@ from helpers import (
 )
 from scripted import serving
 
+from worker.keep import STOPWATCH
 from worker.store import SPOOL
 
 
@@ -67,3 +70,32 @@ def test_overwriting_drops_what_was_kept(
         assert command("run", write_config(target=target), "--overwrite").returncode == 0
     assert len(service.received) == 5 + 12
     assert not (tmp_path / "out" / SPOOL).exists()
+
+
+def test_a_kill_costs_seconds_of_calls_whatever_the_size_of_a_part(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    """And the time before it is in `_SUCCESS`: nobody gets more calls a second than there were."""
+    rows, tps, in_flight = 2_500, 300, 16
+    write_users(tmp_path, rows)
+    output, first_s = tmp_path / "out", time.monotonic()
+    with serving(echo) as service:
+        config = write_config(
+            target={"endpoint_url": service.url}, rate={"tps": tps, "in_flight_max": in_flight}
+        )
+        with started("run", config, folder=tmp_path) as process:
+            while len(service.received) < 4 * tps:
+                time.sleep(0.01)  # until it has kept twice
+            process.kill()
+        first_s = time.monotonic() - first_s
+        (reading,) = (json.loads(p.read_text()) for p in output.glob(f"{SPOOL}/*/{STOPWATCH}"))
+        called = len(service.received)
+        second_s = time.monotonic()
+        assert command("run", config, "--set", f"rate.tps={10 * tps}").returncode == 0
+        second_s = time.monotonic() - second_s
+    repeated = len(service.received) - rows
+    assert repeated <= 3 * tps + in_flight
+    assert 2 <= reading["seconds"] <= first_s
+    seconds = success(output)["seconds"]
+    assert reading["seconds"] + (len(service.received) - called) / (10 * tps) * 0.9 <= seconds
+    assert seconds <= first_s + second_s

@@ -218,20 +218,3 @@ def test_a_reader_sees_whole_parts_only_at_any_time(
     assert 0 in seen
     assert seen <= {0, 300, 600}
     assert len(service.received) == 700
-
-
-def test_a_second_process_on_the_same_output_is_refused(
-    tmp_path: Path, command: RunCommand, write_config: WriteConfig
-) -> None:
-    write_users(tmp_path, 45)
-    gate = Gate(25)
-    with serving(gate) as service:
-        config = write_config(target={"endpoint_url": service.url}, **PARTS_OF_TEN)
-        with started("run", config, folder=tmp_path) as process:
-            gate.wait_until_reached()
-            second = command("run", config, "--set", "stop.calls_max=1")
-            gate.open()
-            _, rest = process.communicate(timeout=30)
-    assert process.returncode == 0, rest
-    assert_advice(second, 6, "another process")
-    assert values(results(tmp_path / "out"), "USER_ID") == user_ids(45)
