@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import anyio
@@ -42,14 +42,13 @@ class Keeper:
             self._noted.append((batch, row))
 
     async def run(self) -> None:
-        """Keep all that was noted, every two seconds, against a crash of the machine too.
+        """Every two seconds, write what was noted, and bring it to the disk itself.
 
-        For ever; cancel it.
+        Apart from each other: a disk may take long. For ever; cancel it.
         """
-        while True:
-            await anyio.sleep(FLUSH_S)
-            await self.flush()
-            await self._sync()
+        async with anyio.create_task_group() as group:
+            for step in (self.flush, self._sync):
+                group.start_soon(_repeat, step)
 
     async def flush(self) -> None:
         """Write what was noted, against a kill. Not to be cancelled half-way. Raises OutputError.
@@ -121,6 +120,7 @@ class Keeper:
             await to_thread.run_sync(self._sync_files, files)
 
     def _sync_files(self, files: Sequence[int]) -> None:
+        self._store.check_held()
         with self._store.errors_as_advice():
             try:
                 for file in files:
@@ -131,3 +131,9 @@ class Keeper:
             if self._folder.is_dir():  # nothing is kept of a run that was never answered
                 self.stopwatch.keep()
                 self._store.sync_spool(self._run_id)
+
+
+async def _repeat(step: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await anyio.sleep(FLUSH_S)
+        await step()
