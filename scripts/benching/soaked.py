@@ -17,7 +17,8 @@ from worker.store import SPOOL
 
 WARM_UP_S = 10.0
 FLAT = 1.15  # times the first half's memory, in the second half
-FILES_MORE = 16  # connections come and go
+FILES_MORE = 4  # a part, its failed rows, the spool, the input
+SOCKETS_MORE = 32  # than calls may be open
 
 
 class Claim(NamedTuple):
@@ -44,7 +45,8 @@ class Sample(NamedTuple):
 
     at_s: float
     mib: float  # resident
-    files: int  # open
+    files: int  # open, but for sockets
+    sockets: int
 
 
 def sample(process_id: int, at_s: float) -> Sample | None:
@@ -53,7 +55,9 @@ def sample(process_id: int, at_s: float) -> Sample | None:
     try:
         lines = (folder / "status").read_text().splitlines()
         kib = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
-        return Sample(at_s, kib / 1024, sum(1 for _ in (folder / "fd").iterdir()))
+        links = [path.readlink().name for path in (folder / "fd").iterdir()]
+        sockets = sum(link.startswith("socket:") for link in links)
+        return Sample(at_s, kib / 1024, len(links) - sockets, sockets)
     except (OSError, StopIteration):
         return None
 
@@ -106,18 +110,21 @@ def accounts(output: Path, users: Path) -> list[Claim]:
     ]  # fmt: skip
 
 
-def steadiness(samples: Sequence[Sample]) -> list[Claim]:
+def steadiness(samples: Sequence[Sample], *, in_flight_max: int) -> list[Claim]:
     """Return what is claimed of the last invocation's memory and open files, once warmed up."""
     warm = [each for each in samples if each.at_s >= min(WARM_UP_S, samples[-1].at_s / 3)]
     first, second = warm[: len(warm) // 2], warm[len(warm) // 2 :]
     before, after = (max(each.mib for each in half) for half in (first, second))
     files_before, files_after = (max(each.files for each in half) for half in (first, second))
+    sockets = max(each.sockets for each in warm)
     return [
         Claim("memory, first and second half of the last run, MiB", f"{before:,.0f}, {after:,.0f}",
               f"<= {FLAT}x", holds=after <= FLAT * before),
         Claim("memory's slope, MiB a minute", round(_slope(warm) * 60, 1), "", holds=True),
         Claim("open files, first and second half", f"{files_before}, {files_after}",
               f"<= +{FILES_MORE}", holds=files_after <= files_before + FILES_MORE),
+        Claim("most sockets", sockets, f"<= {in_flight_max} + {SOCKETS_MORE}",
+              holds=sockets <= in_flight_max + SOCKETS_MORE),
     ]  # fmt: skip
 
 
