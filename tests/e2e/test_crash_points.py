@@ -154,6 +154,19 @@ def test_killed_with_calls_in_flight(
         _assert_finishes(command, config, tmp_path / "out", service)
 
 
+def test_the_spool_of_a_part_that_was_committed_goes_when_the_run_goes_on(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    """It may be large, and its answers are in the part."""
+    write_users(tmp_path, len(USERS))
+    with serving(_service) as service:
+        config = _config(write_config, service)
+        _crash("kill", "part committed", "run", config, folder=tmp_path)
+        assert "part-00002.parquet" in {path.name for path in (tmp_path / "out" / SPOOL).rglob("*")}
+        assert command("run", config, "--set", "stop.calls_max=1").returncode == 75
+    assert "part-00002.parquet" not in {path.name for path in (tmp_path / "out" / SPOOL).rglob("*")}
+
+
 @pytest.mark.parametrize("point", ["files of the old run removed", "old run gone"])
 def test_killed_while_overwriting(
     point: str, tmp_path: Path, command: RunCommand, write_config: WriteConfig
