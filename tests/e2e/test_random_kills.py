@@ -3,6 +3,7 @@
 import random
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 from accounts import (
@@ -13,7 +14,7 @@ from accounts import (
     recommendation_ids,
 )
 from conftest import RunCommand
-from helpers import FirstAttempts, WriteConfig, started, user_ids, write_users
+from helpers import FirstAttempts, WriteConfig, started, success, user_ids, write_users
 from scripted import Reply, error, serving
 
 KILLS = 10
@@ -26,7 +27,7 @@ def test_ten_kills_at_random_moments_lose_double_and_change_nothing(
 ) -> None:
     """About two thirds of the kills come while rows are called, the others as the run starts."""
     write_users(tmp_path, ROWS)
-    output, chance = tmp_path / "out", random.Random(5)
+    output, chance, begun_s = tmp_path / "out", random.Random(5), time.monotonic()
     faults = [error("ThrottlingException", 400), error("InternalFailure", 500), Reply(drop=True)]
     weather = {user: chance.choice(faults) for user in chance.sample(USERS, ROWS // 20)}
     weather |= {USERS[7]: error("InvalidInputException", 400)}
@@ -59,3 +60,4 @@ def test_ten_kills_at_random_moments_lose_double_and_change_nothing(
     assert_each_row_once(output, USERS)
     assert_summary_adds_up(output)
     assert_only_final_names(output)
+    assert ROWS / 1_000 / 2 <= success(output)["seconds"] <= time.monotonic() - begun_s
