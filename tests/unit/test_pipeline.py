@@ -1,6 +1,7 @@
-"""The pipeline's end when its last task fails: that failure is told, and nothing else."""
+"""The pipeline as a whole: what it tells when its last task fails, and of its time."""
 
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from worker.job import open_job
 from worker.lane import Lane
 from worker.model import Answer
 from worker.pace import Pacer, Ramp
+from worker.part import Books
 from worker.pipeline import run_chunks
 from worker.retry import RetryBudget
 from worker.stop import StopSwitch
@@ -34,30 +36,22 @@ class Echo:
         return Answer(b'{"itemList":[],"recommendationId":"r"}', "q")
 
 
-async def test_lanes_that_are_done_while_the_drain_fails_are_no_failure_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each row is a batch here, so that lanes hand batches over all the time."""
-
-    def refuse(*_: Any) -> None:
-        raise OutputError("the disk is full", hint="make room")
-
-    monkeypatch.setattr(PartWriter, "add", refuse)
-    pq.write_table(
-        pa.table({"USER_ID": [f"u{row}" for row in range(500)]}), tmp_path / "in.parquet"
-    )
+async def _run(folder: Path, rows: int) -> list[Books]:
+    """Run rows that are a part each, so that lanes hand over all the time; return the books."""
+    ids = [f"u{row}" for row in range(rows)]
+    pq.write_table(pa.table({"USER_ID": ids}), folder / "in.parquet")
     arn = campaign_arn("user-personalization")
     job = open_job(
         Config.model_validate(
             {
                 "target": {"operation": "GetRecommendations", "campaign_arn": arn},
-                "input": {"path": str(tmp_path / "in.parquet"), "columns": {"user_id": "USER_ID"}},
-                "output": {"path": str(tmp_path / "out"), "rows_per_part": 1},
+                "input": {"path": str(folder / "in.parquet"), "columns": {"user_id": "USER_ID"}},
+                "output": {"path": str(folder / "out"), "rows_per_part": 1},
                 "rate": {"tps": 100_000, "in_flight_max": 64},
             }
         )
     )
-    switch, tally, store = StopSwitch(), Tally(rows_expected=500), LocalStore(tmp_path / "out")
+    switch, tally, store = StopSwitch(), Tally(rows_expected=rows), LocalStore(folder / "out")
     lane = Lane(
         transport=Echo(),
         pacer=Pacer(Ramp.climbing(tps=100_000, ramp_s=0, ramp_from=None), MonotonicClock()),
@@ -68,9 +62,32 @@ async def test_lanes_that_are_done_while_the_drain_fails_are_no_failure_of_their
         calls_max=None,
         rng=random.Random(1),
     )
-    with store.writing(), pytest.raises(ExceptionGroup) as caught:
+    books: list[Books] = []
+    with store.writing():
         await run_chunks(
             job, job.source.chunks, lane=lane, tally=tally, switch=switch, store=store,
-            on_commit=lambda *_: None,
+            on_commit=lambda _, each: books.append(each),
         )  # fmt: skip
-    assert {type(error) for error in leaves(caught.value)} == {OutputError}
+    return books
+
+
+async def test_lanes_that_are_done_while_the_drain_fails_are_no_failure_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OutputError("the disk is full", hint="make room")
+
+    monkeypatch.setattr(PartWriter, "add", refuse)
+    for attempt in range(8):  # it is a matter of order in the event loop
+        (tmp_path / str(attempt)).mkdir()
+        with pytest.raises(ExceptionGroup) as caught:
+            await _run(tmp_path / str(attempt), 500)
+        assert {type(error) for error in leaves(caught.value)} == {OutputError}
+
+
+async def test_the_seconds_of_all_parts_together_are_those_that_it_took(tmp_path: Path) -> None:
+    begun_s = time.monotonic()
+    books = await _run(tmp_path, 30)
+    took_s = time.monotonic() - begun_s
+    assert len(books) == 30
+    assert took_s / 2 <= sum(each.seconds for each in books) <= took_s
