@@ -16,7 +16,7 @@ from worker.spool import Spool
 from worker.store import SPOOL
 
 WARM_UP_S = 10.0
-FLAT = 1.15  # times the first half's memory, in the second half
+FLAT = 1.2  # times the first half's memory, in the second half
 FILES_MORE = 4  # a part, its failed rows, the spool, the input
 SOCKETS_MORE = 32  # than calls may be open
 
