@@ -271,6 +271,12 @@ class Stop(Section):
     error_share_max: float = Field(
         0.0, ge=0, le=1, description="failed rows tolerated, as a share of all (else exit code 3)"
     )
+    error_share_stop: float = Field(
+        0.5, ge=0, le=1, description="share of the last 1,000 rows that fail at which to stop"
+    )
+    outage_s: float = Field(
+        120.0, gt=0, le=86_400, description="seconds without any answer at which to stop"
+    )
 
 
 class Price(Section):

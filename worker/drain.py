@@ -112,8 +112,8 @@ class Drain:
             return
         if refusal := tally.refusal(at_end=True):
             raise refused(*refusal)
-        if outage := tally.outage(at_end=True):
-            self._switch.throw(outage)
+        if reason := tally.unreached():
+            self._switch.throw(reason)
             raise self._switch.error()
 
     def _open(self, chunk: Chunk) -> PartWriter:

@@ -6,13 +6,18 @@ from collections.abc import Callable
 
 import anyio
 
+from worker.breaker import RowTrouble
 from worker.call.transport import Transport
 from worker.errors import RefusedError
+from worker.gate import Gate
 from worker.model import Answer, Failure, Outcome
 from worker.pace import Pacer
-from worker.retry import RetryBudget, Verdict, backoff_s, judge
+from worker.retry import EXPIRED_CODES, UNSPOKEN_CODES, RetryBudget, Verdict, judge, wait_s
 from worker.stop import StopSwitch
 from worker.tally import Tally
+
+_PASSING = (Verdict.THROTTLED, Verdict.TRANSIENT)
+_ATTEMPTS_TOLD_MAX = 127  # the output's column is int8; an outage may take more
 
 
 class Lane:
@@ -23,6 +28,7 @@ class Lane:
         *,
         transport: Transport,
         pacer: Pacer,
+        gate: Gate,
         budget: RetryBudget,
         switch: StopSwitch,
         tally: Tally,
@@ -33,6 +39,7 @@ class Lane:
     ) -> None:
         self._transport = transport
         self._pacer = pacer
+        self._gate = gate
         self._budget = budget
         self._switch = switch
         switch.on_throw(pacer.let_all_go)
@@ -48,8 +55,11 @@ class Lane:
         Raises RefusedError when every other row would end the same way.
         """
         self._budget.note_first_attempt()
+        gate, trouble = self._gate, None
         attempts = throttles = 0
-        while (attempts == 0 and self._pacer.take_if_due()) or await self._turn(attempts):
+        while (
+            attempts == 0 and not gate.is_down and self._pacer.take_if_due()
+        ) or await self._turn(attempts):
             if not self._may_send(attempts):
                 break
             sent_us, started_s = self._now_ns() // 1_000, time.perf_counter()
@@ -61,22 +71,41 @@ class Lane:
             latency_ms = (time.perf_counter() - started_s) * 1e3
             attempts += 1
             if isinstance(result, Answer):
+                if gate.is_troubled:
+                    gate.note_answer()
                 return Outcome(result, attempts, throttles, sent_us, latency_ms)
-            verdict = judge(result)
+            trouble = trouble or _Trouble()
+            trouble.failure = result
+            verdict = await self._verdict(trouble, started_s)
             throttles += verdict is Verdict.THROTTLED
             self._tally.throttles += verdict is Verdict.THROTTLED
-            if self._is_final(result, attempts, verdict):
-                if self._switch.reason and verdict in (Verdict.THROTTLED, Verdict.TRANSIENT):
+            if not await self._may_try_again(trouble, verdict):
+                if self._switch.reason and verdict in _PASSING:
                     break
-                return Outcome(result, attempts, throttles, sent_us, latency_ms)
-            with self._switch.interruptible():
-                await anyio.sleep(backoff_s(attempts, self._rng))
+                return Outcome(trouble.failure, attempts, throttles, sent_us, latency_ms)
+            attempts = min(attempts, _ATTEMPTS_TOLD_MAX - 1)
         return None
+
+    def judge_run(self) -> None:
+        """See, after a row that failed, whether the run is to go on.
+
+        Raises RefusedError when all rows end like this one; throws the switch when too many fail.
+        """
+        if rejected := self._tally.refusal():
+            raise refused(*rejected)
+        if reason := self._tally.failing():
+            self._switch.throw(reason, hint=_TOO_MANY_FAIL)
 
     async def _turn(self, attempts: int) -> bool:
         """Wait for the turn of the attempt after `attempts`; False when the run is to stop."""
-        await self._pacer.turn(is_retry=attempts > 0)
-        return self._switch.reason is None
+        while True:
+            is_probe = self._gate.is_down and await self._gate.admit()
+            await self._pacer.turn(is_retry=attempts > 0)
+            if self._switch.reason is not None:
+                return False
+            if is_probe or not self._gate.is_down:
+                return True
+            # The service went down while this one waited; its turn passes unused.
 
     def _may_send(self, attempts: int) -> bool:
         """Count the attempt that is about to be made; False at the cap."""
@@ -89,27 +118,92 @@ class Lane:
         self._tally.retries += attempts > 0
         return True
 
-    def _is_final(self, failure: Failure, attempts: int, verdict: Verdict) -> bool:
-        if verdict is Verdict.REFUSED:
-            raise refused(failure.code, failure.message)
-        if verdict is Verdict.REJECTED:
+    async def _verdict(self, row: "_Trouble", started_s: float) -> Verdict:
+        """Return what the row's last failure means here and now."""
+        verdict = judge(row.failure)
+        if verdict is Verdict.UNSPOKEN:
+            return Verdict.TRANSIENT if self._tally.has_results else Verdict.REJECTED
+        if verdict is Verdict.EXPIRED and not row.is_renewed:
+            failure = await self._transport.renew(row.failure, since_s=started_s)
+            row.is_renewed = failure is None
+            row.failure = failure or row.failure
+            return Verdict.EXPIRED if row.is_renewed else _final(judge(row.failure))
+        return _final(verdict)
+
+    async def _may_try_again(self, row: "_Trouble", verdict: Verdict) -> bool:
+        """Wait as long as a row has to before its next attempt; False when there is to be none.
+
+        An attempt that an outage took does not count, nor does it use up the budget.
+        """
+        if verdict is Verdict.EXPIRED:
             return True
-        if attempts < self._attempts_max and self._budget.take():
+        if verdict is Verdict.REFUSED:
+            raise refused(row.failure.code, row.failure.message)
+        if verdict is Verdict.REJECTED:
+            if self._gate.is_troubled:
+                self._gate.note_answer()
             return False
-        self._tally.note_exhausted(failure)
-        if reason := self._tally.outage():
-            self._switch.throw(reason)
-        return True
+        has_results = self._tally.results > 0
+        self._gate.note_failure(row.failure, verdict, row.seen, has_results=has_results)
+        if self._switch.reason:
+            return False
+        if self._gate.is_down:
+            row.seen.is_counted = False
+            return True
+        row.attempts += 1
+        if row.attempts < self._attempts_max and self._budget.take():
+            with self._switch.interruptible():
+                await anyio.sleep(wait_s(row.attempts, row.failure, self._rng))
+            return True
+        if await self._gate.is_outage():
+            row.attempts, row.seen.is_counted = 0, False
+            return True
+        if self._switch.reason is None:
+            self._tally.note_exhausted(row.failure)
+        return False
+
+
+class _Trouble:
+    """What is known of a row since its first failed attempt."""
+
+    __slots__ = ("attempts", "failure", "is_renewed", "seen")
+
+    def __init__(self) -> None:
+        self.failure = Failure(code="", message="")  # the last one
+        self.attempts = 0  # that count: not those of an outage
+        self.is_renewed = False  # the credentials were renewed for it
+        self.seen = RowTrouble()
+
+
+def _final(verdict: Verdict) -> Verdict:
+    """Return the verdict when there are no other credentials."""
+    return Verdict.REFUSED if verdict is Verdict.EXPIRED else verdict
 
 
 def refused(code: str, message: str) -> RefusedError:
     """Return the error for a run whose every call the service refuses in the same words."""
-    hint = {
-        "ResourceNotFoundException": "check the ARNs and the region in [target] and [request]; "
-        "the emulator's account is 000000000000",
-        "InvalidInputException": "check that the recipe or use case fits the operation and the "
-        "columns, and that filters are ACTIVE",
-        "InvalidAnswer": "check target.endpoint_url: what answers there is not Personalize",
-        "UnknownOperationException": "check target.endpoint_url: it is not Personalize Runtime",
-    }.get(code, "check the credentials ([target] profile, AWS_* variables) and their permissions")
+    hint = _HINTS.get(
+        code, "check the credentials ([target] profile, AWS_* variables) and their permissions"
+    )
     return RefusedError(f"the service refuses this run with {code}: {message}", hint=hint)
+
+
+_TOO_MANY_FAIL = (
+    "look at what failed in OUTPUT/_errors, or with one row; then run the same command again: it "
+    "carries on after the last committed part. stop.error_share_stop = 1 goes on whatever fails"
+)
+_LOG_IN = (
+    "the SDK has no other credentials than these: log in again, or correct [target] profile or the "
+    "AWS_* variables; then run the same command again, which carries on"
+)
+_NOT_PERSONALIZE = "check target.endpoint_url, and what is on the way: it is not Personalize"
+_HINTS = {
+    **dict.fromkeys(EXPIRED_CODES, _LOG_IN),
+    **dict.fromkeys(("InvalidAnswer", *UNSPOKEN_CODES), _NOT_PERSONALIZE),
+    "ResourceNotFoundException": "check the ARNs and the region in [target] and [request]; "
+    "the emulator's account is 000000000000",
+    "InvalidInputException": "check that the recipe or use case fits the operation and the "
+    "columns, and that filters are ACTIVE",
+    "RequestExpired": "set this machine's clock: it differs from the service's by over 15 minutes",
+    "UnknownOperationException": "check target.endpoint_url: it is not Personalize Runtime",
+}

@@ -58,6 +58,7 @@ class Failure:
     message: str
     http_status: int | None = None
     request_id: str | None = None
+    retry_after_s: float | None = None  # how long the service asks to wait, if it does
 
 
 class Outcome(NamedTuple):

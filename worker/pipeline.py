@@ -14,7 +14,7 @@ from worker.drain import Drain, OnCommit
 from worker.duplicates import FirstRows
 from worker.job import Job
 from worker.keep import Keeper
-from worker.lane import Lane, refused
+from worker.lane import Lane
 from worker.model import Batch, Chunk, Failure, Outcome, answer_bytes
 from worker.room import Room
 from worker.spool import Spool
@@ -213,8 +213,8 @@ async def _work(
             room.hold(batch, answer_bytes(outcome))
             keeper.note(batch, row, outcome)
             tally.note(outcome)
-            if reason := tally.refusal():
-                raise refused(*reason)
+            if isinstance(outcome.result, Failure):
+                lane.judge_run()
             if batch.open_rows == 0:
                 done.send_nowait(batch)
 

@@ -3,7 +3,7 @@
 By error code first, HTTP status second. Sources: botocore model personalize-runtime 2018-05-22
 (InvalidInputException, ResourceNotFoundException); developer guide, "Common errors" (the rest; the
 status of a throttle is 400 there and 429 elsewhere, so the code decides); botocore 1.40
-retries/standard.py (throttling and transient codes).
+retries/standard.py (throttling and transient codes and statuses) and _retry.json (509).
 """
 
 import random
@@ -13,13 +13,20 @@ from worker.model import Failure
 
 THROTTLED_CODES = frozenset(
     {
-        "ThrottlingException",
-        "Throttling",
-        "ThrottledException",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
         "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
         "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
     }
 )
 TRANSIENT_CODES = frozenset(
@@ -36,15 +43,21 @@ TRANSIENT_CODES = frozenset(
         "TimedOut",
     }
 )
+# Others may be there already: temporary ones that were renewed, keys that were replaced.
+EXPIRED_CODES = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+    }
+)
 REFUSED_CODES = frozenset(
     {
         "AccessDenied",
         "AccessDeniedException",
-        "ExpiredToken",
-        "ExpiredTokenException",
         "IncompleteSignature",
         "IncompleteSignatureException",
-        "InvalidClientTokenId",
         "InvalidSignatureException",
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
@@ -54,13 +67,19 @@ REFUSED_CODES = frozenset(
         "ResourceNotFoundException",
         "SignatureDoesNotMatch",
         "UnknownOperationException",
-        "UnrecognizedClientException",
     }
 )
-TRANSIENT_STATUSES = frozenset({408, 500, 502, 503, 504})
+REJECTED_CODES = frozenset(
+    {"InvalidAnswer", "InvalidInputException", "InvalidRow", "ValidationError"}
+)
+# What the SDK calls an error without a code: it did not come from the service, which names its
+# errors, but from a proxy or a firewall on the way, or another server.
+UNSPOKEN_CODES = frozenset({"401", "403", "404", "407"})
+TRANSIENT_STATUSES = frozenset({408, *range(500, 600)} - {501, 505})  # these two say never
 
 BACKOFF_BASE_S = 0.5
 BACKOFF_MAX_S = 20.0
+HINT_MAX_S = 60.0
 # A short run must be able to retry at all: a share above 0 applies beyond this many retries.
 BUDGET_FLOOR = 100
 
@@ -70,17 +89,29 @@ class Verdict(Enum):
 
     THROTTLED = auto()  # try again: the service asks for less
     TRANSIENT = auto()  # try again: something broke on the way
+    EXPIRED = auto()  # try again with other credentials; without any, it is REFUSED
+    UNSPOKEN = auto()  # TRANSIENT if the service has answered before, else REJECTED
     REJECTED = auto()  # this row's own fault: no second try
     REFUSED = auto()  # every row would end like this one: stop the run
 
 
+_BY_CODE = {
+    **dict.fromkeys(THROTTLED_CODES, Verdict.THROTTLED),
+    **dict.fromkeys(TRANSIENT_CODES, Verdict.TRANSIENT),
+    **dict.fromkeys(EXPIRED_CODES, Verdict.EXPIRED),
+    **dict.fromkeys(UNSPOKEN_CODES, Verdict.UNSPOKEN),
+    **dict.fromkeys(REJECTED_CODES, Verdict.REJECTED),
+    **dict.fromkeys(REFUSED_CODES, Verdict.REFUSED),
+}
+
+
 def judge(failure: Failure) -> Verdict:
     """Return what `failure` means: by its code, and by its status when the code says nothing."""
-    if failure.code in THROTTLED_CODES or failure.http_status == 429:
+    if verdict := _BY_CODE.get(failure.code):
+        return verdict
+    if failure.http_status == 429:
         return Verdict.THROTTLED
-    if failure.code in REFUSED_CODES:
-        return Verdict.REFUSED
-    if failure.code in TRANSIENT_CODES or failure.http_status in TRANSIENT_STATUSES:
+    if failure.http_status in TRANSIENT_STATUSES:
         return Verdict.TRANSIENT
     return Verdict.REJECTED
 
@@ -93,6 +124,14 @@ def backoff_s(attempts: int, rng: random.Random) -> float:
     """
     exponent = min(attempts - 1, 30)  # beyond the maximum anyway; keeps the power finite
     return rng.uniform(0.0, min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2.0**exponent))
+
+
+def wait_s(attempts: int, failure: Failure, rng: random.Random) -> float:
+    """Return how long to wait after `failure`: the backoff, or longer if the service asks for it.
+
+    Of what it asks for a minute counts at most. The pacer spreads those whose time comes at once.
+    """
+    return max(backoff_s(attempts, rng), min(failure.retry_after_s or 0.0, HINT_MAX_S))
 
 
 class RetryBudget:

@@ -11,6 +11,7 @@ import orjson
 from anyio import to_thread
 
 from worker import log
+from worker.breaker import Breaker
 from worker.call.access import Access
 from worker.call.choose import open_transport
 from worker.call.provisioned import provisioned_tps
@@ -20,6 +21,7 @@ from worker.config import Config
 from worker.deadline import deadline_at
 from worker.errors import InputError, OutputError, StoppedError, WorkerError, leaves
 from worker.folder import SUCCESS_NAME, chunks_by_state, claim, read_success
+from worker.gate import Gate
 from worker.job import Job
 from worker.lane import Lane
 from worker.model import Chunk
@@ -63,8 +65,13 @@ async def run(
             store.drop_spool(job.run_id, chunk.part_name)
         # A damaged part is found before the first call, not after the last.
         books = await to_thread.run_sync(add_up, store, done)
-        rows_expected = sum(chunk.rows for chunk in todo)
-        tally = Tally(rows_expected=rows_expected, results_before=books.results)
+        stop = job.config.stop
+        tally = Tally(
+            rows_expected=sum(chunk.rows for chunk in todo),
+            results_before=books.results,
+            # Who tolerates more is not stopped by less.
+            error_share_stop=max(stop.error_share_stop, stop.error_share_max),
+        )
         with _resumable_after_calls(tally):
             if todo:
                 await _work(job, todo, tally, store, access, view, switch)
@@ -151,9 +158,11 @@ def _lane(
 ) -> Lane:
     rate = config.rate
     ramp = Ramp.climbing(tps=tps, ramp_s=rate.ramp_s, ramp_from=rate.ramp_from)
+    clock = MonotonicClock()
     return Lane(
         transport=transport,
-        pacer=Pacer(ramp, MonotonicClock()),
+        pacer=Pacer(ramp, clock),
+        gate=Gate(Breaker(config.stop.outage_s), clock, switch),
         budget=RetryBudget(config.retry.budget_share),
         switch=switch,
         tally=tally,

@@ -9,6 +9,8 @@ import anyio
 from worker import log
 from worker.errors import StoppedError
 
+_CARRIES_ON = "run the same command again: it carries on after the last committed part"
+
 
 class StopSwitch:
     """Thrown once, with a reason. Lanes stop waiting and start no further attempt.
@@ -18,13 +20,15 @@ class StopSwitch:
 
     def __init__(self) -> None:
         self.reason: str | None = None
+        self._hint = _CARRIES_ON
         self._waiting: set[anyio.CancelScope] = set()
         self._told: list[Callable[[], None]] = []
 
-    def throw(self, reason: str) -> None:
+    def throw(self, reason: str, *, hint: str | None = None) -> None:
         """Stop the run; the first reason stays."""
         if self.reason is None:
             self.reason = reason
+            self._hint = hint or _CARRIES_ON
             for scope in self._waiting:
                 scope.cancel()
             for tell in self._told:
@@ -48,10 +52,7 @@ class StopSwitch:
 
     def error(self) -> StoppedError:
         """Return the error that ends a run which this switch has stopped."""
-        return StoppedError(
-            f"stopped before the end: {self.reason}",
-            hint="run the same command again: it carries on after the last committed part",
-        )
+        return StoppedError(f"stopped before the end: {self.reason}", hint=self._hint)
 
 
 async def watch_signals(switch: StopSwitch) -> None:
@@ -62,7 +63,7 @@ async def watch_signals(switch: StopSwitch) -> None:
             if switch.reason is not None:
                 raise StoppedError(
                     f"stopped at once: {name} after {switch.reason}",
-                    hint="run the same command again: it carries on after the last committed part",
+                    hint=_CARRIES_ON,
                 )
             log.warning("stopping", signal=name, next="ends what is in flight; again: at once")
             switch.throw(name)

@@ -1,15 +1,17 @@
 """Running totals of one invocation: what the live view shows and the caps are held against."""
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from worker.model import Answer, Failure, Outcome
+from worker.retry import UNSPOKEN_CODES
 
-# So many rows must end alike, with no success between, before the run is judged and not the rows.
-ROWS_TO_JUDGE = 10
-# More for rejections: an input may begin with bad rows, and rejections cost no time.
+# So many rows must end alike, with no success between, before the run is judged and not the rows:
+# an input may begin with bad rows, and rejections cost no time.
 REJECTIONS_TO_JUDGE = 100
-_REJECTIONS = frozenset({"InvalidInputException", "InvalidAnswer"})
+_REJECTIONS = frozenset({"InvalidInputException", "InvalidAnswer"}) | UNSPOKEN_CODES
+# A share of fewer rows says little.
+ROWS_TO_SHARE = 1000
 
 
 @dataclass(slots=True)
@@ -18,6 +20,7 @@ class Tally:
 
     rows_expected: int
     results_before: int = 0  # of earlier invocations of this run
+    error_share_stop: float = 1.0  # of the last rows; above it, it is no use to go on
     results: int = 0
     duplicates: int = 0  # rows, of these and of `errors`, that took over another's outcome
     errors: Counter[str] = field(default_factory=Counter)
@@ -25,28 +28,39 @@ class Tally:
     retries: int = 0
     throttles: int = 0
     in_flight: int = 0
+    exhausted_by: Failure | None = None  # what the last row ended with whose attempts ran out
     # Since the last success:
-    exhausted: int = 0  # rows whose attempts ran out
-    exhausted_by: Failure | None = None  # what the last of them ended with
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # by code and message
+    # Which of the last rows that were called have failed: their numbers among all of these.
+    failed_rows: deque[int] = field(default_factory=deque)
+    unsent: int = 0  # rows without a call
 
     @property
     def rows_done(self) -> int:
         """Rows with an outcome."""
         return self.results + self.errors.total()
 
+    @property
+    def has_results(self) -> bool:
+        """Whether the service has ever answered a row of this run."""
+        return self.results + self.results_before > 0
+
     def note(self, outcome: Outcome) -> None:
         """Count a row's end."""
         match outcome.result:
             case Answer():
                 self.results += 1
-                self.exhausted = 0
-                self.rejected.clear()
+                if self.rejected:
+                    self.rejected.clear()
             case Failure(code=code, message=message):
                 self.errors[code] += 1
                 # Two different reasons are enough to acquit the run; so the counter stays small.
                 if code in _REJECTIONS and len(self.rejected) < 2:
                     self.rejected[code, message] += 1
+                if outcome.attempts:
+                    self._note_failed()
+                else:
+                    self.unsent += 1
 
     def note_duplicate(self, outcome: Outcome) -> None:
         """Count a row that took over another's outcome: of the service it says nothing new."""
@@ -57,24 +71,37 @@ class Tally:
             self.results += 1
 
     def note_exhausted(self, failure: Failure) -> None:
-        """Count a row whose attempts ran out; `note` follows if the run goes on."""
-        self.exhausted += 1
+        """Note what a row ended with whose attempts ran out; `note` follows if the run goes on."""
         self.exhausted_by = failure
 
-    def outage(self, *, at_end: bool = False) -> str | None:
-        """Return why the service counts as down, or None while it does not.
-
-        It is down when enough rows in a row end without one success. At the end of a run that
-        has fewer rows, any will do, if the service was not even reached.
-        """
+    def unreached(self) -> str | None:
+        """Return why a run that ends without any result says nothing of its rows, or None."""
         last = self.exhausted_by
-        enough = 1 if at_end and last and last.http_status is None else ROWS_TO_JUDGE
-        if last is None or self.exhausted < enough:
+        if last is None or last.http_status is not None:
             return None
+        return f"the service does not answer; the last row ended with {last.code}: {last.message}"
+
+    def failing(self) -> str | None:
+        """Return why it is no use to go on, or None: too many of the last 1,000 rows failed.
+
+        Rows that were never sent do not count. To be asked after a row that failed.
+        """
+        if self.rows_done - self.unsent < ROWS_TO_SHARE:
+            return None
+        share = len(self.failed_rows) / ROWS_TO_SHARE
+        if share <= self.error_share_stop:
+            return None
+        (code, rows), *_ = self.errors.most_common(1)
         return (
-            f"the service does not answer: {self.exhausted} rows in a row used up their attempts; "
-            f"the last ended with {last.code}: {last.message}"
+            f"{share:.0%} of the last {ROWS_TO_SHARE:,} rows failed; "
+            f"of all that failed, {rows:,} ended with {code}"
         )
+
+    def _note_failed(self) -> None:
+        number = self.rows_done - self.unsent
+        self.failed_rows.append(number)
+        while self.failed_rows[0] <= number - ROWS_TO_SHARE:
+            self.failed_rows.popleft()
 
     def refusal(self, *, at_end: bool = False) -> tuple[str, str] | None:
         """Return the code and message with which every row is rejected, or None.
@@ -82,7 +109,7 @@ class Tally:
         A wrong recipe type, say, is reported as every row's own InvalidInputException; at the end
         of a run that has fewer rows, any will do. A wrong endpoint may answer anything.
         """
-        if self.results or self.results_before or len(self.rejected) != 1:
+        if self.has_results or len(self.rejected) != 1:
             return None
         [(reason, rows)] = self.rejected.items()
         is_spoken = reason[0] == "InvalidInputException"  # the service's word, so a few are enough

@@ -31,7 +31,8 @@ class FakeClient:
         self.meta = SimpleNamespace(events=self)
 
     def register(self, event: str, handler: object) -> None:
-        assert event in {"before-parse.personalize-runtime", "before-call.personalize-runtime"}
+        assert event.partition(".")[0] in {"before-parse", "before-call", "before-send"}
+        assert event.endswith(".personalize-runtime")
         assert callable(handler)
 
     async def get_recommendations(self, **_: Any) -> dict[str, Any]:

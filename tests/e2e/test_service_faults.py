@@ -187,7 +187,9 @@ def test_a_service_that_is_down_stops_the_run_resumably(
     rows: int, refusing_url: str, tmp_path: Path, command: RunCommand, write_config: WriteConfig
 ) -> None:
     write_users(tmp_path, rows)
-    down = write_config(target={"endpoint_url": refusing_url}, retry={"attempts_max": 2})
+    down = write_config(
+        target={"endpoint_url": refusing_url}, retry={"attempts_max": 2}, stop={"outage_s": 0.5}
+    )
     assert_advice(command("run", down), 75, "does not answer", "run the same command again")
     assert not (tmp_path / "out" / "_SUCCESS").exists()
     result, asked = _run(command, write_config, echo)

@@ -6,14 +6,16 @@ from collections.abc import Callable
 import anyio
 import pytest
 
+from worker.breaker import Breaker
 from worker.clock import MonotonicClock
 from worker.errors import RefusedError
+from worker.gate import Gate
 from worker.lane import Lane
 from worker.model import Answer, Failure, Outcome
 from worker.pace import Pacer, Ramp
 from worker.retry import RetryBudget
 from worker.stop import StopSwitch
-from worker.tally import REJECTIONS_TO_JUDGE, ROWS_TO_JUDGE, Tally
+from worker.tally import REJECTIONS_TO_JUDGE, ROWS_TO_SHARE, Tally
 
 ANSWER = Answer(body=b"{}", request_id="r")
 THROTTLE = Failure(code="ThrottlingException", message="slow down", http_status=400)
@@ -35,7 +37,8 @@ class ScriptedTransport:
 
     def __init__(self, *results: Answer | Failure) -> None:
         self._results = list(results)
-        self.calls = 0
+        self.calls = self.renewals = 0
+        self.renewable = {1}  # which of the renewals find other credentials
         self.on_call: Callable[[], None] = lambda: None
 
     async def call(self, body: bytes) -> Answer | Failure:
@@ -44,6 +47,11 @@ class ScriptedTransport:
         self.on_call()
         await anyio.lowlevel.checkpoint()
         return self._results.pop(0) if len(self._results) > 1 else self._results[0]
+
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
+        del since_s
+        self.renewals += 1
+        return None if self.renewals in self.renewable else failure
 
 
 class Bench:
@@ -64,6 +72,7 @@ class Bench:
         self.lane = Lane(
             transport=self.transport,
             pacer=self.pacer,
+            gate=Gate(Breaker(120.0), HastyClock(), self.switch),
             budget=self.budget,
             switch=self.switch,
             tally=self.tally,
@@ -78,6 +87,17 @@ class Bench:
         assert outcome is not None
         self.tally.note(outcome)
         return outcome
+
+
+class HastyClock(MonotonicClock):
+    """A second later whenever it is asked, so that nobody waits to see if it is an outage."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+
+    def now_s(self) -> float:
+        self._now_s += 1.0
+        return self._now_s
 
 
 class CountingPacer(Pacer):
@@ -152,22 +172,6 @@ async def test_a_row_that_is_cancelled_is_in_flight_no_more() -> None:
     assert bench.tally.in_flight == 0
 
 
-async def test_rows_in_a_row_without_any_success_stop_the_run() -> None:
-    bench = Bench(BROKEN, attempts_max=1)
-    for _ in range(ROWS_TO_JUDGE - 1):
-        await bench.settle()
-    assert not bench.switch.reason
-    assert await bench.lane.settle(b"{}") is None
-    assert "InternalFailure" in str(bench.switch.reason)
-
-
-async def test_one_success_between_acquits_the_service() -> None:
-    bench = Bench(*[BROKEN] * (ROWS_TO_JUDGE - 1), ANSWER, BROKEN, attempts_max=1)
-    for _ in range(ROWS_TO_JUDGE + 2):
-        await bench.settle()
-    assert bench.switch.reason is None
-
-
 async def test_the_call_cap_stops_before_the_call_beyond_it() -> None:
     bench = Bench(ANSWER, calls_max=2)
     await bench.settle()
@@ -191,50 +195,60 @@ async def test_a_stop_during_a_failing_call_leaves_the_row_undone() -> None:
     assert bench.transport.calls == 1
 
 
-def test_a_run_is_refused_when_all_rows_are_rejected_in_the_same_words() -> None:
-    tally = Tally(rows_expected=100)
-    outcome = Outcome(result=REJECTED, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
+EXPIRED = Failure("ExpiredTokenException", "expired", http_status=403)
+
+
+async def test_expired_credentials_are_renewed_and_the_row_goes_on() -> None:
+    bench = Bench(EXPIRED, ANSWER, attempts_max=1, budget_share=0.0)
+    outcome = await bench.settle()
+    assert (outcome.result, outcome.attempts, bench.transport.renewals) == (ANSWER, 2, 1)
+    assert bench.pacer.retry_turns == 1
+
+
+async def test_credentials_that_cannot_be_renewed_end_the_run() -> None:
+    bench = Bench(EXPIRED)
+    bench.transport.renewable = set()
+    with pytest.raises(RefusedError, match="ExpiredTokenException") as caught:
+        await bench.settle()
+    assert "log in again" in caught.value.hint
+    assert bench.transport.calls == 1
+
+
+async def test_renewed_credentials_that_are_expired_too_end_the_run() -> None:
+    bench = Bench(EXPIRED)
+    bench.transport.renewable = {1, 2, 3}
+    with pytest.raises(RefusedError, match="ExpiredTokenException"):
+        await bench.settle()
+    assert (bench.transport.calls, bench.transport.renewals) == (2, 1)
+
+
+BARE = Failure("403", "HTTP 403 without a message", http_status=403)
+
+
+async def test_a_bare_403_is_tried_again_once_the_service_has_answered() -> None:
+    bench = Bench(ANSWER, BARE, ANSWER)
+    await bench.settle()
+    assert (await bench.settle()).attempts == 2
+
+
+async def test_a_bare_403_to_every_row_from_the_first_on_ends_the_run() -> None:
+    bench = Bench(BARE)
     for _ in range(REJECTIONS_TO_JUDGE - 1):
-        tally.note(outcome)
-    assert tally.refusal() is None
-    assert tally.refusal(at_end=True) == ("InvalidInputException", "no")
-    tally.note(outcome)
-    assert tally.refusal() == ("InvalidInputException", "no")
+        assert (await bench.settle()).attempts == 1
+        bench.lane.judge_run()
+    await bench.settle()
+    with pytest.raises(RefusedError, match="403") as caught:
+        bench.lane.judge_run()
+    assert "endpoint_url" in caught.value.hint
 
 
-def test_a_resumed_run_that_had_results_is_not_refused() -> None:
-    tally = Tally(rows_expected=100, results_before=1)
-    outcome = Outcome(result=REJECTED, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
-    for _ in range(REJECTIONS_TO_JUDGE):
-        tally.note(outcome)
-    assert tally.refusal() is None
-
-
-def test_a_run_is_not_refused_when_one_row_succeeds_or_reasons_differ() -> None:
-    rejected = Outcome(result=REJECTED, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
-    other = Outcome(
-        result=Failure("InvalidInputException", "else"),
-        attempts=1,
-        throttles=0,
-        sent_us=0,
-        latency_ms=0.0,
-    )
-    success = Outcome(result=ANSWER, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
-    for acquittal in (other, success):
-        tally = Tally(rows_expected=100)
-        tally.note(acquittal)
-        for _ in range(REJECTIONS_TO_JUDGE):
-            tally.note(rejected)
-        assert tally.refusal() is None
-
-
-@pytest.mark.parametrize(
-    ("status", "down"), [(None, True), (503, False)], ids=["not reached", "answered"]
-)
-def test_a_few_rows_count_as_an_outage_only_at_the_end_and_unanswered(
-    status: int | None, *, down: bool
-) -> None:
-    tally = Tally(rows_expected=2)
-    tally.note_exhausted(Failure("ConnectFailed", "refused", http_status=status))
-    assert tally.outage() is None
-    assert bool(tally.outage(at_end=True)) is down
+async def test_a_run_of_failing_rows_is_stopped_with_advice() -> None:
+    bench = Bench(REJECTED)
+    bench.tally.error_share_stop = 0.5
+    bench.tally.results = 1
+    for _ in range(ROWS_TO_SHARE):
+        await bench.settle()
+    bench.lane.judge_run()
+    error = bench.switch.error()
+    assert "100% of the last 1,000 rows" in error.what
+    assert "stop.error_share_stop" in error.hint

@@ -17,6 +17,7 @@ TOP_LEVEL = {
 
 # Who may import whom, lowest first: a module imports only from ranks below its own.
 RANKS = (
+    {"printable"},
     {
         "__init__",
         "errors",
@@ -31,10 +32,31 @@ RANKS = (
         "show",
         "emulator.settings",
     },
-    {"model", "config", "pace", "footer", "where", "store", "stop", "files", "call.sigv4"},
-    {"rules", "retry", "build", "shape", "read", "part", "tally", "schema", "room"},
-    {"each", "load", "call", "call.transport", "call.access", "call.answers", "summary"},
-    {"call.http1", "call.failures", "decode", "layout", "spool"},
+    {
+        "model",
+        "config",
+        "pace",
+        "footer",
+        "where",
+        "store",
+        "stop",
+        "files",
+        "call.sigv4",
+        "call.words",
+    },
+    {"rules", "retry", "build", "shape", "read", "part", "schema", "room"},
+    {
+        "each",
+        "load",
+        "call",
+        "call.transport",
+        "call.access",
+        "call.answers",
+        "summary",
+        "tally",
+        "breaker",
+    },
+    {"call.http1", "call.failures", "decode", "layout", "spool", "gate"},
     {
         "call.pool",
         "call.prepare",
@@ -53,8 +75,8 @@ RANKS = (
     {"__main__"},
 )
 PURE = {
-    "build", "decode", "each", "layout", "limits", "plan", "retry", "rules", "shape", "show",
-    "where",
+    "breaker", "build", "decode", "each", "layout", "limits", "plan", "printable", "retry", "rules",
+    "shape", "show", "where",
 }  # fmt: skip
 IMPURE_IMPORTS = re.compile(r"(anyio|asyncio|aioboto3|socket|subprocess|time)(\.|$)")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from worker.call.words import CODE_CHARS_MAX, hinted_s, said
 from worker.model import Answer, Failure
 
 BODY_BYTES_MAX = 16 << 20  # 50 items with ten long metadata values are some 10 MiB
@@ -25,6 +26,8 @@ def answer_of(
     body: bytes, *, status: int, encoding: str | None, request_id: str | None
 ) -> Answer | Failure:
     """Return the answer in the body of an HTTP 2xx, or why it is none."""
+    if request_id is not None:
+        request_id = said(request_id, chars_max=CODE_CHARS_MAX)
     if encoding:
         try:
             body = _decoded(body, encoding)
@@ -55,14 +58,17 @@ def service_failure(response: Any) -> Failure:
     """Return the failure in what the SDK's parser makes of an error: the service's own words."""
     error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
     status, request_id = metadata.get("HTTPStatusCode"), metadata.get("RequestId")
+    if request_id is not None:
+        request_id = said(str(request_id), chars_max=CODE_CHARS_MAX)
     if status is not None and status < 400:
         message = f"the endpoint redirects (HTTP {status}); it is not Personalize"
         return Failure(INVALID_ANSWER, message, status, request_id)
     return Failure(
-        code=str(error.get("Code") or "Unknown"),
-        message=str(error.get("Message") or f"HTTP {status} without a message"),
+        code=said(str(error.get("Code") or ""), chars_max=CODE_CHARS_MAX) or "Unknown",
+        message=said(str(error.get("Message") or "")) or f"HTTP {status} without a message",
         http_status=status,
         request_id=request_id,
+        retry_after_s=hinted_s(metadata.get("HTTPHeaders", {})),
     )
 
 

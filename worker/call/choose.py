@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 from anyio import to_thread
+from botocore.exceptions import NoCredentialsError
 
 from worker import log
 from worker.call.access import Access, tls_context
+from worker.call.failures import no_credentials
 from worker.call.pool import Pool
 from worker.call.prepare import SdkSession
 from worker.call.sigv4 import RequestSigner, SigningCredentials
@@ -32,8 +34,13 @@ async def open_transport(
     if wanted == "wire":
         session = await to_thread.run_sync(SdkSession, access)
 
-        async def get_credentials() -> SigningCredentials:
-            return _usable(await to_thread.run_sync(session.credentials))
+        async def get_credentials(*, anew: bool = False) -> SigningCredentials:
+            nonlocal session
+            if anew:
+                session = await to_thread.run_sync(SdkSession, access)
+            if credentials := await to_thread.run_sync(session.credentials):
+                return credentials
+            raise no_credentials(NoCredentialsError())
 
         try:
             endpoint, signer = await to_thread.run_sync(_signer, session, operation)
@@ -44,12 +51,12 @@ async def open_transport(
             async with Pool(endpoint.host, endpoint.port, tls=tls, timeout_s=timeout_s) as pool:
                 yield WireTransport(pool, signer, get_credentials)
             return
-    from worker.call.sdk import SdkTransport, open_client  # slow to import
+    from worker.call.sdk import open_sdk  # slow to import
 
-    async with open_client(
-        "personalize-runtime", access, timeout_s=timeout_s, connections_max=connections_max
-    ) as client:
-        yield SdkTransport(client, operation, timeout_s=timeout_s)
+    async with open_sdk(
+        access, operation=operation, timeout_s=timeout_s, connections_max=connections_max
+    ) as transport:
+        yield transport
 
 
 def _signer(session: SdkSession, operation: Operation) -> tuple[Endpoint, RequestSigner]:

@@ -1,9 +1,12 @@
 """Transport `sdk`: aioboto3, the reference for how requests are made and answers are read."""
 
+import math
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any, NamedTuple
 
 import aioboto3
 import aiohttp
@@ -77,6 +80,40 @@ async def open_session(access: Access) -> Any:
     return session
 
 
+@asynccontextmanager
+async def open_sdk(
+    access: Access, *, operation: Operation, timeout_s: float, connections_max: int
+) -> AsyncIterator["SdkTransport"]:
+    """Yield the transport; the same errors as `open_client`."""
+    async with AsyncExitStack() as stack:
+
+        async def open_as(session: Any) -> Any:
+            return await stack.enter_async_context(
+                open_client(
+                    "personalize-runtime",
+                    access,
+                    timeout_s=timeout_s,
+                    connections_max=connections_max,
+                    session=session,
+                )
+            )
+
+        client = await open_as(await open_session(access))
+        yield SdkTransport(
+            client,
+            operation,
+            timeout_s=timeout_s,
+            reopen=Reopen(partial(open_session, access), open_as),
+        )
+
+
+class Reopen(NamedTuple):
+    """How a client gets other credentials: by a session that looks for them anew."""
+
+    open_session: Callable[[], Awaitable[Any]]
+    open_client: Callable[[Any], Awaitable[Any]]
+
+
 class _HostCheckingSession(AIOHTTPSession):  # type: ignore[misc] # it has no types
     """The SDK's HTTP session, which asks who vouches for a certificate, but not whose it is."""
 
@@ -93,11 +130,35 @@ class SdkTransport:
     bytes and one decoder serves them all. It also saves most of the SDK's time per call.
     """
 
-    def __init__(self, client: Any, operation: Operation, *, timeout_s: float) -> None:
-        client.meta.events.register("before-parse.personalize-runtime", _keep_body)
-        client.meta.events.register("before-call.personalize-runtime", _send_compact)
+    def __init__(
+        self,
+        client: Any,
+        operation: Operation,
+        *,
+        timeout_s: float,
+        reopen: Reopen | None = None,
+    ) -> None:
+        self._operation = operation
         self._timeout_s = timeout_s
-        self._method: Callable[..., Awaitable[dict[str, Any]]] = getattr(client, METHODS[operation])
+        self._reopen = reopen
+        self._signed_as: tuple[str, str | None] = ("", None)  # access key and token
+        self._changed_s = -math.inf
+        self._one_at_a_time = anyio.Lock()
+        self._use(client)
+
+    def _use(self, client: Any) -> None:
+        events = client.meta.events
+        events.register("before-parse.personalize-runtime", _keep_body)
+        events.register("before-call.personalize-runtime", _send_compact)
+        events.register("before-send.personalize-runtime", self._note_signer)
+        self._method: Callable[..., Awaitable[dict[str, Any]]] = getattr(
+            client, METHODS[self._operation]
+        )
+
+    def _note_signer(self, request: Any, **_: Any) -> None:
+        authorization = str(request.headers.get("Authorization"))
+        key = authorization.partition("Credential=")[2].partition("/")[0]
+        self._signed_as = (key, request.headers.get("X-Amz-Security-Token"))
 
     async def call(self, body: bytes) -> Answer | Failure:
         """See Transport.call."""
@@ -106,6 +167,21 @@ class SdkTransport:
                 return await self._call(orjson.loads(body))
         except TimeoutError:
             return Failure("TimedOut", f"no whole answer within {self._timeout_s} s")
+
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
+        """See Transport.renew."""
+        async with self._one_at_a_time:
+            if self._changed_s <= since_s and self._reopen is not None:
+                try:
+                    session = await self._reopen.open_session()
+                    credentials = await session.get_credentials()
+                    frozen = credentials and await credentials.get_frozen_credentials()
+                    if frozen and (frozen.access_key, frozen.token) != self._signed_as:
+                        self._use(await self._reopen.open_client(session))
+                        self._changed_s = time.perf_counter()
+                except SDK_ERRORS as error:
+                    return failure_of(error)
+        return None if self._changed_s > since_s else failure
 
     async def _call(self, members: dict[str, Any]) -> Answer | Failure:
         try:

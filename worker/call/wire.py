@@ -7,12 +7,14 @@ would follow it).
 """
 
 import calendar
+import math
 import ssl
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlsplit
 
+import anyio
 from botocore.parsers import create_parser
 
 from worker.call.answers import answer_of, service_failure, sound_error
@@ -48,7 +50,14 @@ _OWN_HEADERS = frozenset(
         "x-amz-security-token",
     }
 )
-GetCredentials = Callable[[], Awaitable[SigningCredentials]]
+
+
+class GetCredentials(Protocol):
+    """Asks the SDK for credentials: those it has, or `anew` from wherever it takes them."""
+
+    async def __call__(self, *, anew: bool = False) -> SigningCredentials:
+        """Return them; raise what the SDK does, or RefusedError when there are none."""
+        ...
 
 
 class NotWireableError(Exception):
@@ -72,6 +81,8 @@ class WireTransport:
         self._signer = signer
         self._get_credentials = get_credentials
         self._credentials_s = time.time()  # by the clock that tells when they expire
+        self._changed_s = -math.inf
+        self._one_at_a_time = anyio.Lock()
         self._parser = create_parser("rest-json")
 
     async def call(self, body: bytes) -> Answer | Failure:
@@ -100,11 +111,24 @@ class WireTransport:
 
     async def _renew_credentials(self) -> float:
         """Ask the SDK, as all calls do until it answers: it knows which of them have to wait."""
-        credentials = await self._get_credentials()
+        self._use(await self._get_credentials())
+        return self._credentials_s
+
+    def _use(self, credentials: SigningCredentials) -> None:
         if credentials != self._signer.credentials:
             self._signer = self._signer.with_credentials(credentials)
+            self._changed_s = time.perf_counter()
         self._credentials_s = time.time()
-        return self._credentials_s
+
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
+        """See Transport.renew."""
+        async with self._one_at_a_time:
+            if self._changed_s <= since_s:
+                try:
+                    self._use(await self._get_credentials(anew=True))
+                except SDK_ERRORS as error:
+                    return failure_of(error)
+        return None if self._changed_s > since_s else failure
 
     def _failure(self, reply: Reply) -> Failure:
         """Return what the SDK would make of an error; a redirect, never followed, is one."""

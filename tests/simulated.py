@@ -1,0 +1,135 @@
+"""An event loop whose time jumps: hours pass in no time, and always in the same order."""
+
+import asyncio
+import random
+import selectors
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import anyio
+
+from worker.breaker import Breaker
+from worker.clock import Timer
+from worker.gate import Gate
+from worker.lane import Lane
+from worker.model import Answer, Failure, Outcome
+from worker.pace import Pacer, Ramp
+from worker.retry import RetryBudget
+from worker.stop import StopSwitch
+from worker.tally import Tally
+
+_Result = TypeVar("_Result")
+ANSWER = Answer(body=b"{}", request_id=None)
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Waits for nothing: the time that it should have waited has passed at once."""
+
+    now_s = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None:
+            raise RuntimeError("nothing will ever happen again")
+        self.now_s += max(0.0, timeout)
+        return super().select(0)
+
+
+class _SimulatedLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now_s
+
+
+def simulate(main: Callable[[], Awaitable[_Result]]) -> _Result:
+    """Run `main` on a loop whose time is simulated, from 0."""
+    return anyio.run(main, backend_options={"loop_factory": _SimulatedLoop})
+
+
+class LoopClock:
+    """The clock of the running loop."""
+
+    def now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_at(due_s, callback)
+
+
+# What the service says to an attempt of a row at a second: an answer, or why there is none.
+Behaviour = Callable[[int, float], Answer | Failure]
+
+
+@dataclass
+class Run:
+    """A run of lanes against a service that is a function of time."""
+
+    behaviour: Behaviour
+    rows: int
+    tps: float = 100.0
+    lanes: int = 64
+    latency_s: float = 0.05
+    attempts_max: int = 6
+    budget_share: float = 0.2
+    outage_s: float = 120.0
+    seed: int = 1
+
+    sent: list[tuple[float, int]] = field(default_factory=list)  # when each attempt left, its row
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    ended_s: float = 0.0
+    reason: str | None = None
+
+    async def call(self, body: bytes) -> Answer | Failure:
+        now_s, row = asyncio.get_running_loop().time(), int(body)
+        self.sent.append((now_s, row))
+        await anyio.sleep(self.latency_s)
+        return self.behaviour(row, now_s)
+
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
+        del since_s
+        return failure
+
+    async def main(self) -> None:
+        clock, switch = LoopClock(), StopSwitch()
+        tally = Tally(rows_expected=self.rows)
+        lane = Lane(
+            transport=self,
+            pacer=Pacer(Ramp(tps=self.tps, start_tps=self.tps, ramp_s=0.0), clock),
+            gate=Gate(Breaker(self.outage_s), clock, switch),
+            budget=RetryBudget(self.budget_share),
+            switch=switch,
+            tally=tally,
+            attempts_max=self.attempts_max,
+            calls_max=None,
+            rng=random.Random(self.seed),
+        )
+        left = iter(range(self.rows))
+
+        async def work() -> None:
+            for row in left:
+                if switch.reason or (outcome := await lane.settle(b"%d" % row)) is None:
+                    return
+                self.outcomes[row] = outcome
+                tally.note(outcome)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(self.lanes):
+                group.start_soon(work)
+        self.ended_s, self.reason = clock.now_s(), switch.reason
+
+    def go(self) -> "Run":
+        """Run to the end."""
+        simulate(self.main)
+        return self
+
+    @property
+    def failed(self) -> list[int]:
+        """The rows that have failed."""
+        return [row for row, each in self.outcomes.items() if isinstance(each.result, Failure)]
+
+    def sent_between(self, start_s: float, end_s: float) -> int:
+        """Return how many attempts left in that time."""
+        return sum(start_s <= at_s < end_s for at_s, _ in self.sent)

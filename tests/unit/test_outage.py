@@ -1,0 +1,115 @@
+"""Lanes, pacer, gate and breaker together, against a service that is down for a while.
+
+Time is simulated, so minutes cost nothing, and each run goes the same way every time.
+"""
+
+import pytest
+from simulated import ANSWER, Behaviour, Run
+
+from worker.breaker import PROBE_S_MAX, UNREACHED_S_MAX
+from worker.model import Answer, Failure
+
+REFUSED = Failure("ConnectFailed", "connection refused")
+SILENT = Failure("TimedOut", "no whole answer within 5 s")
+BROKEN = Failure("InternalFailure", "oops", http_status=500)
+THROTTLED = Failure("ThrottlingException", "Rate exceeded", http_status=400)
+KINDS = [REFUSED, SILENT, BROKEN, THROTTLED]
+kinds = pytest.mark.parametrize("failure", KINDS, ids=lambda each: each.code)
+
+
+def down(failure: Failure, start_s: float, end_s: float) -> Behaviour:
+    """Return a service that answers but for some seconds."""
+    return lambda _, now_s: failure if start_s <= now_s < end_s else ANSWER
+
+
+@kinds
+@pytest.mark.parametrize("lasts_s", [3.0, 60.0, 110.0])
+@pytest.mark.parametrize("attempts_max", [2, 6])
+def test_an_outage_shorter_than_the_limit_loses_no_row(
+    failure: Failure, lasts_s: float, attempts_max: int
+) -> None:
+    run = Run(down(failure, 5.0, 5.0 + lasts_s), rows=2_000, attempts_max=attempts_max).go()
+    assert run.reason is None
+    assert len(run.outcomes) == 2_000
+    assert not run.failed
+
+
+@kinds
+def test_while_it_lasts_probes_alone_are_sent(failure: Failure) -> None:
+    run = Run(down(failure, 5.0, 65.0), rows=2_000).go()
+    assert run.sent_between(10.0, 65.0) <= 55.0 / PROBE_S_MAX + 5
+    assert run.sent_between(10.0, 65.0) >= 55.0 / PROBE_S_MAX - 1
+
+
+@kinds
+def test_when_it_is_over_the_rate_is_kept_from_the_first_second(failure: Failure) -> None:
+    run = Run(down(failure, 5.0, 65.0), rows=3_000, tps=100.0).go()
+    back_s = min(at_s for at_s, _ in run.sent if at_s >= 65.0)
+    assert back_s <= 65.0 + PROBE_S_MAX
+    assert run.sent_between(back_s + 0.1, back_s + 1.1) in range(98, 104)
+
+
+@kinds
+def test_a_service_that_stays_down_stops_the_run_at_the_limit(failure: Failure) -> None:
+    run = Run(down(failure, 5.0, 1e9), rows=2_000).go()
+    assert run.reason is not None
+    assert "does not answer" in run.reason
+    assert failure.code in run.reason
+    assert 125.0 <= run.ended_s <= 125.0 + 2.0
+    assert not run.failed
+
+
+@pytest.mark.parametrize("failure", [REFUSED, SILENT], ids=lambda each: each.code)
+def test_a_service_that_was_never_reached_stops_the_run_soon(failure: Failure) -> None:
+    run = Run(down(failure, 0.0, 1e9), rows=2_000).go()
+    assert run.reason is not None
+    assert run.ended_s <= UNREACHED_S_MAX + 1.0
+    assert not run.outcomes
+
+
+def test_a_service_that_is_down_at_the_start_but_speaks_is_waited_for() -> None:
+    run = Run(down(BROKEN, 0.0, 60.0), rows=500).go()
+    assert run.reason is None
+    assert not run.failed
+
+
+def test_rows_that_always_fail_do_so_among_others_and_at_the_end() -> None:
+    """A tenth of the rows: their retries are all that is left in the end, which is no outage."""
+    run = Run(lambda row, _: ANSWER if row % 10 else BROKEN, rows=300, budget_share=1.0).go()
+    assert run.reason is None
+    assert set(run.failed) == set(range(0, 300, 10))
+    assert {run.outcomes[row].attempts for row in run.failed} == {6}
+
+
+def test_throttling_that_serves_some_is_no_outage() -> None:
+    """A hundredth of the rate is served: the others of each second are throttled."""
+    served = set[int]()
+
+    def one_a_second(_: int, now_s: float) -> Answer | Failure:
+        if int(now_s) in served:
+            return THROTTLED
+        served.add(int(now_s))
+        return ANSWER
+
+    run = Run(one_a_second, rows=400, budget_share=10.0, attempts_max=100).go()
+    assert run.reason is None
+    # No probing in between: attempts go on as the backoff has them.
+    assert all(run.sent_between(at_s, at_s + 2) >= 10 for at_s in range(0, 60, 2))
+
+
+def test_an_endpoint_that_cannot_be_connected_to_is_no_rows_fault_however_few_they_are() -> None:
+    run = Run(down(REFUSED, 1.0, 100.0), rows=2, tps=0.5, lanes=1, attempts_max=1).go()
+    assert run.reason is None
+    assert not run.failed
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1])
+def test_rows_that_wait_to_be_tried_again_leave_the_lanes_to_others(share: float) -> None:
+    """At 2 % of failures in passing, 2,500 calls a second need no more lanes than without."""
+
+    def ambient(row: int, now_s: float) -> Answer | Failure:
+        return BROKEN if hash((row, now_s)) % 1000 < 1000 * share else ANSWER
+
+    run = Run(ambient, rows=25_000, tps=2_500.0, lanes=256).go()
+    assert not run.failed
+    assert run.sent_between(1.0, 9.0) >= 0.99 * 8.0 * 2_500.0

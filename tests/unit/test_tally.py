@@ -1,0 +1,89 @@
+"""What the totals of a run say about it."""
+
+import pytest
+
+from worker.model import Answer, Failure, Outcome
+from worker.tally import REJECTIONS_TO_JUDGE, ROWS_TO_SHARE, Tally
+
+ANSWER = Answer(body=b"{}", request_id="r")
+BROKEN = Failure(code="InternalFailure", message="oops", http_status=500)
+REJECTED = Failure(code="InvalidInputException", message="no", http_status=400)
+
+
+def test_a_run_is_refused_when_all_rows_are_rejected_in_the_same_words() -> None:
+    tally = Tally(rows_expected=100)
+    outcome = Outcome(result=REJECTED, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
+    for _ in range(REJECTIONS_TO_JUDGE - 1):
+        tally.note(outcome)
+    assert tally.refusal() is None
+    assert tally.refusal(at_end=True) == ("InvalidInputException", "no")
+    tally.note(outcome)
+    assert tally.refusal() == ("InvalidInputException", "no")
+
+
+def test_a_resumed_run_that_had_results_is_not_refused() -> None:
+    tally = Tally(rows_expected=100, results_before=1)
+    outcome = Outcome(result=REJECTED, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
+    for _ in range(REJECTIONS_TO_JUDGE):
+        tally.note(outcome)
+    assert tally.refusal() is None
+
+
+def test_a_run_is_not_refused_when_one_row_succeeds_or_reasons_differ() -> None:
+    rejected = Outcome(result=REJECTED, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
+    other = Outcome(
+        result=Failure("InvalidInputException", "else"),
+        attempts=1,
+        throttles=0,
+        sent_us=0,
+        latency_ms=0.0,
+    )
+    success = Outcome(result=ANSWER, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
+    for acquittal in (other, success):
+        tally = Tally(rows_expected=100)
+        tally.note(acquittal)
+        for _ in range(REJECTIONS_TO_JUDGE):
+            tally.note(rejected)
+        assert tally.refusal() is None
+
+
+@pytest.mark.parametrize(
+    ("status", "down"), [(None, True), (503, False)], ids=["not reached", "answered"]
+)
+def test_a_few_rows_tell_of_an_outage_if_none_reached_the_service(
+    status: int | None, *, down: bool
+) -> None:
+    tally = Tally(rows_expected=2)
+    assert tally.unreached() is None
+    tally.note_exhausted(Failure("TimedOut", "no answer", http_status=status))
+    assert bool(tally.unreached()) is down
+
+
+def note_rows(tally: Tally, rows: int, result: Answer | Failure, *, attempts: int = 1) -> None:
+    for _ in range(rows):
+        tally.note(Outcome(result, attempts, throttles=0, sent_us=0, latency_ms=0.0))
+
+
+def test_too_many_failed_among_the_last_rows_end_the_run_and_no_fewer() -> None:
+    tally = Tally(rows_expected=10_000, error_share_stop=0.5)
+    note_rows(tally, ROWS_TO_SHARE // 2, BROKEN)
+    assert tally.failing() is None
+    note_rows(tally, 5_000, ANSWER)
+    note_rows(tally, ROWS_TO_SHARE // 2, BROKEN)
+    assert tally.failing() is None
+    note_rows(tally, 1, BROKEN)
+    reason = tally.failing()
+    assert reason is not None
+    assert "50% of the last 1,000 rows failed" in reason
+    assert "1,001 ended with InternalFailure" in reason
+    assert len(tally.failed_rows) <= ROWS_TO_SHARE
+
+
+def test_rows_that_were_never_sent_are_not_among_the_last() -> None:
+    tally = Tally(rows_expected=10_000, error_share_stop=0.5)
+    note_rows(tally, 5_000, Failure("InvalidRow", "null"), attempts=0)
+    note_rows(tally, 600, BROKEN)
+    note_rows(tally, 399, ANSWER)
+    assert tally.failing() is None
+    note_rows(tally, 1, BROKEN)
+    assert tally.failing() is not None

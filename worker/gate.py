@@ -1,0 +1,117 @@
+"""Keeps attempts back while the service is down, but for a probe now and then."""
+
+import asyncio
+from collections import deque
+
+from worker import log
+from worker.breaker import THROTTLED_S_TO_OPEN, Breaker, RowTrouble
+from worker.clock import Clock, Timer
+from worker.model import Failure
+from worker.retry import Verdict
+from worker.stop import StopSwitch
+
+_LOGGED_S_MIN = 1.0  # shorter outages are not worth a line
+
+
+class Gate:
+    """Open to all while the service answers. One timer for all who wait."""
+
+    def __init__(self, breaker: Breaker, clock: Clock, switch: StopSwitch) -> None:
+        self._breaker = breaker
+        self._clock = clock
+        self._switch = switch
+        self._waiting = deque[asyncio.Future[bool]]()
+        self._timer: Timer | None = None
+        self._decided = asyncio.Event()
+        self._is_logged = False
+        self.is_troubled = False  # an attempt has failed since the last answer
+        self.is_down = False
+        switch.on_throw(self._release)
+
+    def note_answer(self) -> None:
+        """Tell of an answer; needed only while troubled. Lets everyone go."""
+        if self._is_logged:
+            lasted_s = self._clock.now_s() - (self._breaker.since_s or 0.0)
+            log.warning("service answers again", seconds=lasted_s)
+        self._breaker.note_answer()
+        self.is_troubled = self.is_down = self._is_logged = False
+        self._release()
+
+    def note_failure(
+        self, failure: Failure, verdict: Verdict, row: RowTrouble, *, has_results: bool
+    ) -> None:
+        """Tell of an attempt that was throttled or broken, and whether any was ever answered."""
+        self._breaker.has_spoken |= has_results
+        self._breaker.note_failure(failure, verdict, row, self._clock.now_s())
+        self.is_troubled = True
+        self._update()
+
+    async def admit(self) -> bool:
+        """Return when an attempt may be made: True as a probe, False as all are free to go."""
+        if self._switch.reason is not None or not self.is_down:
+            return False
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        if self._timer is None:
+            self._wake()
+        return await waiter
+
+    async def is_outage(self) -> bool:
+        """Return whether it is the service that failed and not a row, as soon as that is known."""
+        since_s = self._breaker.since_s
+        left_s = 0.0 if since_s is None else since_s + THROTTLED_S_TO_OPEN - self._clock.now_s()
+        if not self.is_down and left_s > 0.0 and self._switch.reason is None:
+            decided = self._decided
+            timer = self._clock.call_at(self._clock.now_s() + left_s, decided.set)
+            try:
+                await decided.wait()
+            finally:
+                timer.cancel()
+            self._update()
+        return self.is_down
+
+    def _update(self) -> None:
+        """See what the breaker makes of it now."""
+        if not self.is_down and self._breaker.look(self._clock.now_s()):
+            self.is_down = True
+            self._decide()
+
+    def _wake(self) -> None:
+        """Send a probe if it is due, give up if it is time, and come back."""
+        self._timer = None
+        breaker, now_s = self._breaker, self._clock.now_s()
+        if reason := breaker.reason(now_s):
+            self._switch.throw(reason)
+            return
+        self._log_once(now_s)
+        while self._waiting and self._waiting[0].done():
+            self._waiting.popleft()  # cancelled
+        if not self._waiting:
+            return
+        if breaker.probe_s <= now_s:
+            breaker.take_probe(now_s)
+            self._waiting.popleft().set_result(True)
+        if self._waiting:
+            due_s = min(breaker.probe_s, breaker.over_s)
+            self._timer = self._clock.call_at(due_s, self._wake)
+
+    def _log_once(self, now_s: float) -> None:
+        since_s = self._breaker.since_s
+        if not self._is_logged and since_s is not None and now_s - since_s >= _LOGGED_S_MIN:
+            self._is_logged = True
+            stops_in_s = max(0.0, self._breaker.over_s - now_s)
+            log.warning("service down", last=self._breaker.last_code, stops_in_s=stops_in_s)
+
+    def _release(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(False)
+        self._waiting.clear()
+        self._decide()
+
+    def _decide(self) -> None:
+        self._decided.set()
+        self._decided = asyncio.Event()
