@@ -17,6 +17,8 @@ from worker.model import Failure
 
 HEAD_BYTES_MAX = 64 << 10
 ANSWER_BYTES_MAX = 2 * BODY_BYTES_MAX  # as received: with chunk sizes, trailers
+# Of all connections together, beyond HEAD_BYTES_MAX each: what is buffered of unfinished answers.
+UNFINISHED_BYTES_MAX = 256 << 20
 TIMED_OUT = "TimedOut"
 
 
@@ -34,15 +36,25 @@ class Reply:
         return None if value is None else value.decode("latin-1")
 
 
+@dataclass(slots=True)
+class Unfinished:
+    """How much is buffered of large answers that are not whole yet, on all connections."""
+
+    held_bytes: int = 0
+
+
 class Connection(asyncio.Protocol):
     """A connection of the pool. At most one request is open on it at any time."""
 
     def __init__(
         self,
         *,
+        unfinished: Unfinished | None = None,
         on_free: Callable[["Connection"], None],
         on_lost: Callable[["Connection"], None],
     ) -> None:
+        self._unfinished = unfinished or Unfinished()
+        self._held_bytes = 0  # of `unfinished`, this one's
         self._on_free = on_free
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
@@ -134,10 +146,16 @@ class Connection(asyncio.Protocol):
             self.fail(CONNECTION_LOST, f"an answer's head has over {HEAD_BYTES_MAX} bytes")
         elif self._received_bytes > ANSWER_BYTES_MAX:
             self.fail(CONNECTION_LOST, f"an answer has over {ANSWER_BYTES_MAX} bytes")
+        elif self._waiter is not None:
+            self._unfinished.held_bytes += self._received_bytes - self._held_bytes
+            self._held_bytes = self._received_bytes
+            if self._unfinished.held_bytes > UNFINISHED_BYTES_MAX:
+                self.fail(CONNECTION_LOST, "all answers on their way have too many bytes together")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; an answer that ends with the connection is whole now."""
         self._transport = None
+        self._let_go()
         if self._waiter is not None:
             if self._ends_with_connection and exc is None:
                 self._deliver()
@@ -194,6 +212,8 @@ class Connection(asyncio.Protocol):
         reply.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         may_go_on = self._may_go_on()
         self._clear()
+        if self._held_bytes:
+            self._let_go()
         self._received_bytes = 0
         if self._finish(reply) and may_go_on:
             self._on_free(self)
@@ -215,6 +235,10 @@ class Connection(asyncio.Protocol):
         self._body = []
         self._body_bytes = 0
         self._in_head, self._ends_with_connection = True, False
+
+    def _let_go(self) -> None:
+        self._unfinished.held_bytes -= self._held_bytes
+        self._held_bytes = 0
 
     def _finish(self, result: Reply | Failure) -> bool:
         """End the open request; False when there is none, or nobody waits for it any more."""

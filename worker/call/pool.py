@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from worker.call.http1 import TIMED_OUT, Connection, Reply
+from worker.call.http1 import TIMED_OUT, Connection, Reply, Unfinished
 from worker.call.speedups import connect
 from worker.model import Failure
 
@@ -39,6 +39,7 @@ class Pool:
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._addresses = Addresses(host, port)
+        self._unfinished = Unfinished()
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []  # the one that was used last is at the end
         self._sweeper: asyncio.TimerHandle | None = None
@@ -124,7 +125,11 @@ class Pool:
 
     async def _connect_to(self, address: Address) -> Connection:
         self._addresses.enter(address)
-        connection = Connection(on_free=self._idle.append, on_lost=partial(self._lost, address))
+        connection = Connection(
+            unfinished=self._unfinished,
+            on_free=self._idle.append,
+            on_lost=partial(self._lost, address),
+        )
         try:
             await connect(connection, address, tls=self._tls, host=self._host)
             if not connection.is_open:

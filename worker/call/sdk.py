@@ -17,7 +17,13 @@ from aiobotocore.httpsession import AIOHTTPSession
 from botocore import exceptions as aws
 
 from worker.call.access import EMULATOR_KEY, Access, tls_context
-from worker.call.answers import CONNECTION_LOST, answer_of, sound_error
+from worker.call.answers import (
+    BODY_BYTES_MAX,
+    CONNECTION_LOST,
+    INVALID_ANSWER,
+    answer_of,
+    sound_error,
+)
 from worker.call.failures import SDK_ERRORS, failure_of, not_set_up, untrusted
 from worker.call.prepare import METHODS, client_options, trust_root
 from worker.config import Operation
@@ -50,7 +56,7 @@ async def open_client(
             endpoint_url=access.endpoint_url,
             verify=access.ca_bundle,  # None: the usual trust roots; it is never off
             config=AioConfig(
-                http_session_cls=_HostCheckingSession,
+                http_session_cls=_StrictSession,
                 **client_options(
                     timeout_s=timeout_s, connections_max=connections_max, attempts_max=attempts_max
                 ),
@@ -114,8 +120,38 @@ class Reopen(NamedTuple):
     open_client: Callable[[Any], Awaitable[Any]]
 
 
-class _HostCheckingSession(AIOHTTPSession):  # type: ignore[misc] # it has no types
-    """The SDK's HTTP session, which asks who vouches for a certificate, but not whose it is."""
+class _TooLongError(aiohttp.ClientPayloadError):
+    """Raised for a body beyond the bound."""
+
+
+class _BoundedResponse(aiohttp.ClientResponse):
+    """An answer that is read up to the bound of a body, whatever its length is."""
+
+    async def read(self) -> bytes:
+        """Return the body; raise _TooLongError when there is more of it."""
+        if self._body is None:
+            pieces, size = [], 0
+            async for piece in self.content.iter_any():
+                pieces.append(piece)
+                size += len(piece)
+                if size > BODY_BYTES_MAX:
+                    self.close()
+                    raise _TooLongError(f"the answer has over {BODY_BYTES_MAX} bytes")
+            self._body = b"".join(pieces)
+        return await super().read()
+
+
+class _StrictSession(AIOHTTPSession):  # type: ignore[misc] # it has no types
+    """The SDK's HTTP session, with bounds, and with host names.
+
+    As it is, it reads bodies of any length, and asks who vouches for a certificate, but not whose
+    it is.
+    """
+
+    async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
+        session: aiohttp.ClientSession = await super()._get_session(proxy_url)
+        session._response_class = _BoundedResponse  # noqa: SLF001 - the SDK makes the session
+        return session
 
     def _get_ssl_context(self) -> ssl.SSLContext:
         context: ssl.SSLContext = super()._get_ssl_context()
@@ -192,6 +228,12 @@ class SdkTransport:
             cause = getattr(error, "kwargs", {}).get("error")
             if isinstance(cause, aiohttp.ClientConnectorCertificateError):
                 raise untrusted(error) from None
+            if isinstance(cause, _TooLongError):
+                return Failure(INVALID_ANSWER, str(cause))
+            if isinstance(cause, aiohttp.ClientOSError) and not isinstance(
+                cause, aiohttp.ClientConnectorError
+            ):  # the SDK says that it could not connect, but it was
+                return Failure(CONNECTION_LOST, f"the connection ended: {cause}")
             return failure_of(error)
         metadata = answer["ResponseMetadata"]
         return answer_of(
