@@ -135,8 +135,13 @@ def garbage_of(user: str, seed: int) -> tuple[str, bytes | tuple[bytes, bytes]]:
 
 
 @contextmanager
-def serving_garbage(is_sound: Callable[[str], bool], *, seed: int) -> Iterator[str]:
-    """Serve on a free loopback port, garbage to whom is not to get a sound answer."""
+def serving_garbage(
+    is_sound: Callable[[str], bool], *, seed: int, tells_to_close: bool
+) -> Iterator[str]:
+    """Serve on a free loopback port, garbage to whom is not to get a sound answer.
+
+    After garbage a connection ends. aiohttp must be told so, else it sends others' requests there.
+    """
     ready, loop = threading.Event(), asyncio.new_event_loop()
     ports: list[int] = []
 
@@ -148,6 +153,8 @@ def serving_garbage(is_sound: Callable[[str], bool], *, seed: int) -> Iterator[s
                     continue
                 name, what = garbage_of(user, seed)
                 first, again = what if isinstance(what, tuple) else (what, b"")
+                if tells_to_close and first.startswith(b"HTTP/1.1 "):
+                    first = first.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
                 writer.write(first)
                 await writer.drain()
                 while again:

@@ -43,12 +43,11 @@ def test_garbage_fails_its_own_rows_and_nothing_else(
     spared = BEYOND_THE_SDK if transport == "sdk" else set()
     kinds = dict(zip(USERS, KINDS, strict=False))
     sound = {*SOUND, *(user for user, kind in kinds.items() if kind in spared)}
-    with serving_garbage(sound.__contains__, seed=SEED) as url:
+    with serving_garbage(sound.__contains__, seed=SEED, tells_to_close=transport == "sdk") as url:
         config = write_config(
             target={"endpoint_url": url, "transport": transport},
             rate={"tps": 400, "in_flight_max": 64},
-            # The SDK sends requests over connections that have ended, so a row may meet many.
-            retry={"timeout_s": 1.0, "attempts_max": 3 if transport == "wire" else 8},
+            retry={"timeout_s": 1.0, "attempts_max": 3},
             stop={"error_share_max": 1.0},
         )
         code, log, rss_bytes = run_measured(config, tmp_path)

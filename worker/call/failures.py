@@ -3,6 +3,7 @@
 from botocore import exceptions as aws
 
 from worker.call.answers import CONNECTION_LOST, service_failure
+from worker.call.words import said
 from worker.errors import ConfigError, RefusedError
 from worker.model import Failure
 
@@ -28,14 +29,14 @@ def failure_of(error: Exception) -> Failure:
         case aws.ClientError():
             return service_failure(error.response)
         case aws.SSLError() | aws.EndpointConnectionError() | aws.ProxyConnectionError():
-            return Failure(code="ConnectFailed", message=str(error))
+            return Failure(code="ConnectFailed", message=said(str(error)))
         case aws.ParamValidationError():
             # build.py checks what the SDK checks, so this is a request only this row makes.
-            return Failure(code="InvalidRow", message=f"the SDK refuses it: {error}")
+            return Failure(code="InvalidRow", message=said(f"the SDK refuses it: {error}"))
         case aws.ConnectTimeoutError() | aws.ReadTimeoutError():
-            return Failure(code="TimedOut", message=str(error))
+            return Failure(code="TimedOut", message=said(str(error)))
         case aws.HTTPClientError() | aws.ResponseStreamingError():
-            return Failure(code=CONNECTION_LOST, message=str(error) or type(error).__name__)
+            return Failure(code=CONNECTION_LOST, message=said(str(error)) or type(error).__name__)
     if isinstance(error, CREDENTIAL_ERRORS):
         raise no_credentials(error)
     raise error
@@ -44,7 +45,7 @@ def failure_of(error: Exception) -> Failure:
 def untrusted(error: Exception) -> RefusedError:
     """Return the error for a run whose endpoint shows a certificate that nobody vouches for."""
     return RefusedError(
-        f"the endpoint's certificate is not trusted: {error}",
+        f"the endpoint's certificate is not trusted: {said(str(error))}",
         hint="check target.endpoint_url; for a private endpoint set target.ca_bundle",
     )
 
@@ -52,7 +53,7 @@ def untrusted(error: Exception) -> RefusedError:
 def no_credentials(error: Exception) -> RefusedError:
     """Return the error for a run that cannot sign its requests."""
     return RefusedError(
-        f"no usable AWS credentials: {error}",
+        f"no usable AWS credentials: {said(str(error))}",
         hint="set target.profile or the AWS_* variables, or log in again; "
         "to try without AWS, add --emulator",
     )
@@ -67,6 +68,6 @@ def not_set_up(error: Exception) -> ConfigError | RefusedError:
             f"target.profile: {error}", hint="name a profile of ~/.aws/config, or remove the key"
         )
     return ConfigError(
-        f"the AWS SDK cannot be set up: {error}",
+        f"the AWS SDK cannot be set up: {said(str(error))}",
         hint="check [target] and the AWS_* environment variables",
     )

@@ -26,6 +26,7 @@ from worker.call.answers import (
 )
 from worker.call.failures import SDK_ERRORS, failure_of, not_set_up, untrusted
 from worker.call.prepare import METHODS, client_options, trust_root
+from worker.call.words import said
 from worker.config import Operation
 from worker.model import Answer, Failure
 
@@ -223,7 +224,7 @@ class SdkTransport:
         try:
             answer = await self._method(**members)
         except aiohttp.ClientError as error:
-            return Failure(CONNECTION_LOST, str(error) or type(error).__name__)
+            return Failure(CONNECTION_LOST, said(str(error)) or type(error).__name__)
         except SDK_ERRORS as error:
             cause = getattr(error, "kwargs", {}).get("error")
             if isinstance(cause, aiohttp.ClientConnectorCertificateError):
@@ -233,7 +234,7 @@ class SdkTransport:
             if isinstance(cause, aiohttp.ClientOSError) and not isinstance(
                 cause, aiohttp.ClientConnectorError
             ):  # the SDK says that it could not connect, but it was
-                return Failure(CONNECTION_LOST, f"the connection ended: {cause}")
+                return Failure(CONNECTION_LOST, said(f"the connection ended: {cause}"))
             return failure_of(error)
         metadata = answer["ResponseMetadata"]
         return answer_of(
