@@ -17,6 +17,7 @@ import click
 
 from worker import __version__
 from worker.errors import StoppedError, WorkerError
+from worker.printable import printable
 
 if TYPE_CHECKING:
     from worker.call.access import Access
@@ -229,17 +230,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _fail(error: BaseException) -> int:
     """Print advice for an error that was foreseen, a stack trace for a bug; return the code."""
+    from worker.call.words import without_secrets
+
     known = _first_known(error)
     if known is None:
-        traceback.print_exception(error)
-        click.echo("error: this is a bug in personalize-worker; please report it", err=True)
-        return 1
-    click.echo(f"error: {known.what}\nhint: {known.hint}", err=True)
-    return known.exit_code
+        text = "".join(traceback.format_exception(error))
+        text += "error: this is a bug in personalize-worker; please report it"
+    else:
+        text = f"error: {known.what}\nhint: {known.hint}"
+    click.echo(_lines(without_secrets(text)), err=True)
+    return 1 if known is None else known.exit_code
+
+
+def _lines(text: str) -> str:
+    """Return `text` fit for a terminal, in its own lines."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _first_known(error: BaseException) -> WorkerError | None:
-    """Return the WorkerError that `error` is or holds; None when anything in it is a bug."""
+    """Return the WorkerError that `error` is or holds; None if any of it is a bug."""
     if isinstance(error, BaseExceptionGroup):
         inner = [_first_known(part) for part in error.exceptions]
         return None if None in inner else inner[0]
@@ -279,7 +288,7 @@ def _print(values: Any, text: str, *, as_json: bool) -> None:
     import orjson
 
     option = orjson.OPT_INDENT_2
-    _echo(orjson.dumps(values, option=option, default=str).decode() if as_json else text)
+    _echo(orjson.dumps(values, option=option, default=str).decode() if as_json else _lines(text))
 
 
 def _echo(text: str) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from worker.printable import printable
+
 logger = logging.getLogger("worker")
 
 
@@ -56,7 +58,10 @@ class _JsonFormatter(_TextFormatter):
             "time": self.formatTime(record),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
-            **getattr(record, "fields", {}),
+            **{
+                key: printable(value) if isinstance(value, str) else value
+                for key, value in getattr(record, "fields", {}).items()
+            },
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
@@ -66,5 +71,5 @@ class _JsonFormatter(_TextFormatter):
 def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.1f}"
-    text = str(value)
+    text = printable(str(value))
     return f'"{text}"' if " " in text else text

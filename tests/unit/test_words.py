@@ -47,6 +47,7 @@ def test_a_signature_that_does_not_match_is_told_without_the_request() -> None:
         (f"is {SIGNATURE} not", "is [hidden] not"),
         (f"the token {TOKEN} is expired", "the token [hidden] is expired"),
         ("key ASIAIOSFODNN7EXAMPLE is", "key [hidden] is"),
+        ("at http://me:word@host/x", "at http://[hidden]@host/x"),
         ("User: arn:aws:iam::123456789012:user/nightly may not", None),
         ("1 validation error: 'userId' has over 256 characters", None),
         ("a\r\nb\tc\x1b[31md\x07\x9be\u202ef\ud800", r"a  b c\x1b[31md\x07\x9be\u202ef\ud800"),

@@ -18,22 +18,29 @@ HIDDEN = "[hidden]"
 # All that follows is the request: "The Canonical String for this request should have been ...".
 _ECHO = re.compile(r"\s*The (Canonical String|String-to-Sign)\b.*", re.DOTALL)
 _SECRETS = (
-    re.compile(r"(?i)(?<=x-amz-security-token)\W{1,3}[^\s,;'\"]+"),
+    re.compile(r"(?i)(?<=x-amz-security-token)['\"]?\s?[:=]\s?['\"]?[^\s,;'\"]+"),
     re.compile(r"(?i)(?<=credential=)[^\s,;'\"]+"),
     re.compile(r"(?i)(?<=signature=)[^\s,;'\"]+"),
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}"),  # access key IDs
     re.compile(r"\b[0-9a-fA-F]{64}\b"),  # signatures, and hashes that are signed
-    re.compile(r"[\w+/=|~-]{100,}"),  # session tokens
+    re.compile(r"(?<=://)[^/@\s'\"]+(?=@)"),  # whom a URL is for
 )
+_TOKEN = re.compile(r"[\w+/=|~-]{100,}")  # or a long path, so it is hidden in others' words only
 
 
 def said(text: str, *, chars_max: int = MESSAGE_CHARS_MAX) -> str:
     """Return what a service said: one line of bounded length, no secret, nothing to obey."""
-    text = _ECHO.sub("", text[: 16 * chars_max])
-    for secret in _SECRETS:
-        text = secret.sub(HIDDEN, text)
+    text = _TOKEN.sub(HIDDEN, without_secrets(text[: 16 * chars_max]))
     text = printable(text).strip()
     return text if len(text) <= chars_max else text[: chars_max - 3] + "..."
+
+
+def without_secrets(text: str) -> str:
+    """Return `text` without what may sign requests, or has signed one."""
+    text = _ECHO.sub("", text)
+    for secret in _SECRETS:
+        text = secret.sub(HIDDEN, text)
+    return text
 
 
 def hinted_s(headers: Mapping[str, str]) -> float | None:
