@@ -44,7 +44,7 @@ async def opened(
         operation=operation,
         wanted=wanted,
         timeout_s=timeout_s,
-        connections_max=4,
+        connections_max=10,
     ) as transport:
         assert type(transport).__name__.lower().startswith(wanted)
         yield transport

@@ -49,13 +49,13 @@ async def open_client(
     credentials that are configured cannot be had.
     """
     session = session or await open_session(access)
-    # A trust root that is none is found now, not in the first call.
-    tls_context(trust_root(access, session._session))  # noqa: SLF001 - the SDK's own config is there
+    trusted = trust_root(access, session._session)  # noqa: SLF001 - the SDK's own config is there
+    tls_context(trusted)  # one that is none is found now, not in the first call
     try:
         client = session.client(
             service,
             endpoint_url=access.endpoint_url,
-            verify=access.ca_bundle,  # None: the usual trust roots; it is never off
+            verify=trusted,  # always: an empty AWS_CA_BUNDLE would switch it off
             config=AioConfig(
                 http_session_cls=_StrictSession,
                 **client_options(
@@ -131,15 +131,21 @@ class _BoundedResponse(aiohttp.ClientResponse):
     async def read(self) -> bytes:
         """Return the body; raise _TooLongError when there is more of it."""
         if self._body is None:
-            pieces, size = [], 0
-            async for piece in self.content.iter_any():
-                pieces.append(piece)
-                size += len(piece)
-                if size > BODY_BYTES_MAX:
-                    self.close()
-                    raise _TooLongError(f"the answer has over {BODY_BYTES_MAX} bytes")
-            self._body = b"".join(pieces)
+            try:
+                self._body = await self._read_bounded()
+            except BaseException:
+                self.close()
+                raise
         return await super().read()
+
+    async def _read_bounded(self) -> bytes:
+        pieces, size = [], 0
+        async for piece in self.content.iter_any():
+            pieces.append(piece)
+            size += len(piece)
+            if size > BODY_BYTES_MAX:
+                raise _TooLongError(f"the answer has over {BODY_BYTES_MAX} bytes")
+        return b"".join(pieces)
 
 
 class _StrictSession(AIOHTTPSession):  # type: ignore[misc] # it has no types

@@ -1,0 +1,99 @@
+"""TLS verification has no switch: whatever the environment says, a stranger is not called."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+from conftest import RunCommand
+from helpers import WriteConfig, assert_advice, write_users
+from wired_certificates import server_context
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret"}
+
+
+@contextmanager
+def stranger(requests: list[bytes]) -> Iterator[str]:
+    """Serve TLS with a certificate that nobody vouches for; keep what gets through."""
+    loop, ports, ready = asyncio.new_event_loop(), list[int](), threading.Event()
+    stop = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.read(1))
+        writer.close()
+
+    async def main() -> None:
+        tls = server_context(trustme.CA(), "127.0.0.1")
+        async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as server:
+            ports.append(server.sockets[0].getsockname()[1])
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
+    thread.start()
+    ready.wait()
+    try:
+        yield f"https://127.0.0.1:{ports[0]}"
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+WISHES = {
+    "nothing": {},
+    "Python's switch": {"PYTHONHTTPSVERIFY": "0"},
+    "an empty bundle": {"AWS_CA_BUNDLE": ""},
+    "others' switches": {
+        "REQUESTS_CA_BUNDLE": "",
+        "CURL_CA_BUNDLE": "",
+        "NODE_TLS_REJECT_UNAUTHORIZED": "0",
+        "GIT_SSL_NO_VERIFY": "1",
+        "AWS_VERIFY_SSL": "false",
+        "AWS_NO_VERIFY_SSL": "true",
+    },
+}
+
+
+@pytest.mark.parametrize("transport", ["wire", "sdk"])
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_stranger_is_not_called(
+    wish: str, transport: str, tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 3)
+    requests: list[bytes] = []
+    with stranger(requests) as url:
+        config = write_config(
+            target={"endpoint_url": url, "transport": transport}, rate={"in_flight_max": 1}
+        )
+        result = command("run", config, env={**KEYS, **WISHES[wish]})
+    assert_advice(result, 4, "certificate is not trusted", "target.ca_bundle")
+    assert not requests
+
+
+@pytest.mark.parametrize("transport", ["wire", "sdk"])
+@pytest.mark.parametrize(
+    "line", ["ca_bundle = false", "ca_bundle = False", "verify = false", "verify_ssl = false"]
+)
+def test_a_profile_cannot_switch_it_off_either(
+    line: str, transport: str, tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    """What is taken for the name of a file is an error (2), all else makes no difference."""
+    write_users(tmp_path, 3)
+    profile = tmp_path / "aws-config"
+    profile.write_text(f"[profile p]\n{line}\naws_access_key_id = A\naws_secret_access_key = s\n")
+    requests: list[bytes] = []
+    with stranger(requests) as url:
+        target = {"endpoint_url": url, "transport": transport, "profile": "p"}
+        result = command(
+            "run",
+            write_config(target=target, rate={"in_flight_max": 1}),
+            env={"AWS_CONFIG_FILE": str(profile)},
+        )
+    is_file = line.startswith("ca_bundle")
+    says = "trust root" if is_file else "certificate is not trusted"
+    assert_advice(result, 2 if is_file else 4, says)
+    assert not requests
