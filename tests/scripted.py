@@ -4,9 +4,10 @@ It knows nothing of the worker's code; it keeps what it was sent.
 """
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -31,6 +32,7 @@ class Reply:
     raw: bytes | None = None
     error_type: str | None = None
     drop: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 Script = Callable[[Received], Reply]
@@ -42,6 +44,7 @@ class Service:
 
     url: str
     received: list[Received]
+    stop: Callable[[], None]  # before its time: nobody listens any more, and calls are cut off
 
 
 def items(*names: str, **fields: Any) -> Reply:
@@ -56,14 +59,19 @@ def error(code: str, status: int, message: str = "scripted") -> Reply:
 
 
 @contextmanager
-def serving(script: Script) -> Iterator[Service]:
-    """Serve `script` on a free loopback port, a thread a connection."""
+def serving(script: Script, *, port: int = 0) -> Iterator[Service]:
+    """Serve `script` on a loopback port, a free one by default, a thread a connection."""
     received: list[Received] = []
+    connections: list[socket.socket] = []
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            connections.append(self.request)
+            super().setup()
 
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
@@ -82,6 +90,8 @@ def serving(script: Script) -> Iterator[Service]:
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.send_header("x-amzn-RequestId", "request-1")
+            for name, value in reply.headers:
+                self.send_header(name, value)
             if reply.error_type:
                 self.send_header("x-amzn-ErrorType", reply.error_type)
             self.end_headers()
@@ -96,11 +106,25 @@ def serving(script: Script) -> Iterator[Service]:
         def handle_error(self, *_: object) -> None:
             """A client that went away is part of many scripts."""
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
+
+        def stop() -> None:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+            _cut_off(connections)
+
         try:
-            yield Service(url=f"http://127.0.0.1:{server.server_address[1]}", received=received)
+            url = f"http://127.0.0.1:{server.server_address[1]}"
+            yield Service(url=url, received=received, stop=stop)
         finally:
             server.shutdown()
             thread.join()
+
+
+def _cut_off(connections: list[socket.socket]) -> None:
+    for connection in connections:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)

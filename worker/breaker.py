@@ -7,6 +7,7 @@ that failed before, while others were answered, bears no witness: at the end of 
 always fail are among themselves.
 """
 
+import math
 from dataclasses import dataclass
 
 from worker.model import Failure
@@ -35,6 +36,7 @@ class Breaker:
     def __init__(self, outage_s: float) -> None:
         self._outage_s = outage_s
         self._rows = self._broken_rows = 0
+        self._ended_s = -math.inf  # the last outage
         self._last: Failure | None = None
         self._probe_after_s = PROBE_S_MIN
         self.has_spoken = False  # anything that came from the service, an error even
@@ -42,17 +44,24 @@ class Breaker:
         self.is_open = False  # the service counts as down
         self.probe_s = 0.0  # when the next probe is due, while open
 
-    def note_answer(self) -> None:
+    def note_answer(self, now_s: float) -> None:
         """The service has answered: what failed before is over."""
+        if self.is_open:
+            self._ended_s = now_s
         self.has_spoken = True
         self._rows = self._broken_rows = 0
         self._probe_after_s = PROBE_S_MIN
         self.since_s, self.is_open = None, False
 
     def note_failure(
-        self, failure: Failure, verdict: Verdict, row: RowTrouble, now_s: float
-    ) -> None:
-        """Count an attempt that failed, throttled or broken."""
+        self, failure: Failure, verdict: Verdict, row: RowTrouble, *, sent_s: float, now_s: float
+    ) -> bool:
+        """Count an attempt that was throttled or broken; return whether an outage took it.
+
+        One that left before an outage was over belongs to it, even if it ends later.
+        """
+        if not self.is_open and sent_s <= self._ended_s:
+            return True
         self._last = failure
         if failure.http_status is not None:
             self.has_spoken = True
@@ -69,6 +78,7 @@ class Breaker:
             self._open(now_s)
         else:
             self.look(now_s)
+        return self.is_open
 
     def look(self, now_s: float) -> bool:
         """Return whether the service counts as down now; time alone may decide it."""

@@ -30,21 +30,34 @@ class Gate:
 
     def note_answer(self) -> None:
         """Tell of an answer; needed only while troubled. Lets everyone go."""
+        now_s = self._clock.now_s()
         if self._is_logged:
-            lasted_s = self._clock.now_s() - (self._breaker.since_s or 0.0)
-            log.warning("service answers again", seconds=lasted_s)
-        self._breaker.note_answer()
+            log.warning("service answers again", seconds=now_s - (self._breaker.since_s or now_s))
+        self._breaker.note_answer(now_s)
         self.is_troubled = self.is_down = self._is_logged = False
         self._release()
 
     def note_failure(
-        self, failure: Failure, verdict: Verdict, row: RowTrouble, *, has_results: bool
-    ) -> None:
-        """Tell of an attempt that was throttled or broken, and whether any was ever answered."""
+        self,
+        failure: Failure,
+        verdict: Verdict,
+        row: RowTrouble,
+        *,
+        latency_s: float,
+        has_results: bool,
+    ) -> bool:
+        """Tell of an attempt that was throttled or broken, and whether any was ever answered.
+
+        Return whether an outage took it.
+        """
+        now_s = self._clock.now_s()
         self._breaker.has_spoken |= has_results
-        self._breaker.note_failure(failure, verdict, row, self._clock.now_s())
-        self.is_troubled = True
+        is_taken = self._breaker.note_failure(
+            failure, verdict, row, sent_s=now_s - latency_s, now_s=now_s
+        )
+        self.is_troubled = self._breaker.since_s is not None
         self._update()
+        return is_taken
 
     async def admit(self) -> bool:
         """Return when an attempt may be made: True as a probe, False as all are free to go."""

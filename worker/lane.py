@@ -75,7 +75,7 @@ class Lane:
                     gate.note_answer()
                 return Outcome(result, attempts, throttles, sent_us, latency_ms)
             trouble = trouble or _Trouble()
-            trouble.failure = result
+            trouble.failure, trouble.latency_s = result, latency_ms / 1e3
             verdict = await self._verdict(trouble, started_s)
             throttles += verdict is Verdict.THROTTLED
             self._tally.throttles += verdict is Verdict.THROTTLED
@@ -143,11 +143,16 @@ class Lane:
             if self._gate.is_troubled:
                 self._gate.note_answer()
             return False
-        has_results = self._tally.results > 0
-        self._gate.note_failure(row.failure, verdict, row.seen, has_results=has_results)
+        is_taken = self._gate.note_failure(
+            row.failure,
+            verdict,
+            row.seen,
+            latency_s=row.latency_s,
+            has_results=self._tally.results > 0,
+        )
         if self._switch.reason:
             return False
-        if self._gate.is_down:
+        if is_taken:
             row.seen.is_counted = False
             return True
         row.attempts += 1
@@ -166,10 +171,11 @@ class Lane:
 class _Trouble:
     """What is known of a row since its first failed attempt."""
 
-    __slots__ = ("attempts", "failure", "is_renewed", "seen")
+    __slots__ = ("attempts", "failure", "is_renewed", "latency_s", "seen")
 
     def __init__(self) -> None:
         self.failure = Failure(code="", message="")  # the last one
+        self.latency_s = 0.0  # of that attempt
         self.attempts = 0  # that count: not those of an outage
         self.is_renewed = False  # the credentials were renewed for it
         self.seen = RowTrouble()
