@@ -17,6 +17,7 @@ import click
 
 from worker import __version__
 from worker.errors import StoppedError, WorkerError
+from worker.leave import leave
 from worker.printable import printable
 
 if TYPE_CHECKING:
@@ -222,10 +223,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = cli.main(arguments, prog_name="personalize-worker", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        leave(error.exit_code)
     except BaseException as error:  # noqa: BLE001 - the one place that decides what users see
-        sys.exit(_fail(error))
-    sys.exit(code if isinstance(code, int) else 0)
+        leave(_fail(error))
+    leave(code if isinstance(code, int) else 0)
 
 
 def _fail(error: BaseException) -> int:

@@ -116,7 +116,12 @@ async def _work(
     switch: StopSwitch,
 ) -> None:
     config = job.config
-    tps = config.rate.tps or await provisioned_tps(access, config.target)
+    tps = config.rate.tps
+    if tps is None:
+        with switch.interruptible():
+            tps = await provisioned_tps(access, config.target)
+    if tps is None:
+        raise switch.error()
     log.info(
         "start",
         operation=config.target.operation.value,
@@ -131,15 +136,18 @@ async def _work(
         log.debug("committed", part=chunk.part_name, rows=books.rows_read, results=books.results)
 
     async with AsyncExitStack() as stack:
-        transport = await stack.enter_async_context(
-            open_transport(
-                access,
-                operation=config.target.operation,
-                wanted=config.target.transport,
-                timeout_s=config.retry.timeout_s,
-                connections_max=config.rate.in_flight_max,
+        with switch.interruptible():
+            transport = await stack.enter_async_context(
+                open_transport(
+                    access,
+                    operation=config.target.operation,
+                    wanted=config.target.transport,
+                    timeout_s=config.retry.timeout_s,
+                    connections_max=config.rate.in_flight_max,
+                )
             )
-        )
+        if switch.reason is not None:
+            raise switch.error()
         lane = _lane(config, transport, tps, switch, tally)
         group = await stack.enter_async_context(anyio.create_task_group())
         group.start_soon(_watch_deadline, config.stop.deadline, switch)

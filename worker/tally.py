@@ -45,6 +45,11 @@ class Tally:
         """Whether the service has ever answered a row of this run."""
         return self.results + self.results_before > 0
 
+    @property
+    def rows_called(self) -> int:
+        """Rows with an outcome of their own call."""
+        return self.rows_done - self.unsent - self.duplicates
+
     def note(self, outcome: Outcome) -> None:
         """Count a row's end."""
         match outcome.result:
@@ -84,9 +89,9 @@ class Tally:
     def failing(self) -> str | None:
         """Return why it is no use to go on, or None: too many of the last 1,000 rows failed.
 
-        Rows that were never sent do not count. To be asked after a row that failed.
+        Rows without a call of their own do not count. To be asked after a row that failed.
         """
-        if self.rows_done - self.unsent < ROWS_TO_SHARE:
+        if self.rows_called < ROWS_TO_SHARE:
             return None
         share = len(self.failed_rows) / ROWS_TO_SHARE
         if share <= self.error_share_stop:
@@ -98,7 +103,7 @@ class Tally:
         )
 
     def _note_failed(self) -> None:
-        number = self.rows_done - self.unsent
+        number = self.rows_called
         self.failed_rows.append(number)
         while self.failed_rows[0] <= number - ROWS_TO_SHARE:
             self.failed_rows.popleft()

@@ -195,12 +195,14 @@ class Gate:
 
 
 @contextmanager
-def started(*arguments: str | Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def started(
+    *arguments: str | Path, folder: Path, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """Start the command; yield its process with pipes; end it if it still runs."""
     with subprocess.Popen(
         [sys.executable, "-m", "worker", *map(str, arguments)],
         cwd=folder,
-        env=clean_environment(),
+        env=clean_environment(env or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker import duplicates, pipeline, room
+from worker.breaker import Breaker
 from worker.clock import MonotonicClock
 from worker.config import Config
 from worker.duplicates import FirstRows
+from worker.gate import Gate
 from worker.job import Job, open_job
 from worker.lane import Lane
 from worker.model import Answer, Batch, Chunk, Failure, Outcome
@@ -89,6 +91,10 @@ class Service:
         text = f'{{"recommendationId": "{name}", "itemList": [{{"itemId": "{padding}"}}]}}'
         return Answer(text.encode(), name)
 
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
+        del since_s
+        return failure
+
 
 def open_input(folder: Path, users: list[str | None], batch_rows: int, **keys: object) -> Job:
     rows = pa.table({"ID": pa.array(users, pa.string()), "N": range(len(users))})
@@ -115,6 +121,7 @@ async def run(job: Job, service: Service, *, calls_max: int | None = None) -> Bo
     lane = Lane(
         transport=service,
         pacer=Pacer(Ramp(tps=1e6, start_tps=1e6, ramp_s=0.0), MonotonicClock()),
+        gate=Gate(Breaker(120.0), MonotonicClock(), switch),
         budget=RetryBudget(0.0),
         switch=switch,
         tally=tally,

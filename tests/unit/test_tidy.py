@@ -26,6 +26,7 @@ RANKS = (
         "deadline",
         "elapsed",
         "plain",
+        "leave",
         "log",
         "call.speedups",
         "interpreter",

@@ -1,8 +1,8 @@
 """Which transport a run gets: `wire` wherever it can do what the environment asks, else `sdk`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Literal, TypeVar, TypeVarTuple
 
 from anyio import to_thread
 from botocore.exceptions import NoCredentialsError
@@ -16,6 +16,9 @@ from worker.call.sigv4 import RequestSigner, SigningCredentials
 from worker.call.transport import Transport
 from worker.call.wire import Endpoint, NotWireableError, WireTransport, signer_like
 from worker.config import Operation
+
+_Result = TypeVar("_Result")
+_Arguments = TypeVarTuple("_Arguments")
 
 
 @asynccontextmanager
@@ -32,18 +35,18 @@ async def open_transport(
     Raises ConfigError when the SDK cannot be set up, RefusedError without credentials.
     """
     if wanted == "wire":
-        session = await to_thread.run_sync(SdkSession, access)
+        session = await _in_thread(SdkSession, access)
 
         async def get_credentials(*, anew: bool = False) -> SigningCredentials:
             nonlocal session
             if anew:
-                session = await to_thread.run_sync(SdkSession, access)
-            if credentials := await to_thread.run_sync(session.credentials):
+                session = await _in_thread(SdkSession, access)
+            if credentials := await _in_thread(session.credentials):
                 return credentials
             raise no_credentials(NoCredentialsError())
 
         try:
-            endpoint, signer = await to_thread.run_sync(_signer, session, operation)
+            endpoint, signer = await _in_thread(_signer, session, operation)
         except NotWireableError as reason:
             log.warning("transport sdk instead of wire", reason=reason)
         else:
@@ -57,6 +60,16 @@ async def open_transport(
         access, operation=operation, timeout_s=timeout_s, connections_max=connections_max
     ) as transport:
         yield transport
+
+
+async def _in_thread(
+    function: Callable[[*_Arguments], _Result], *arguments: *_Arguments
+) -> _Result:
+    """Call a function of the SDK, which may wait for a file, a process or the network.
+
+    A stop does not wait for its end.
+    """
+    return await to_thread.run_sync(function, *arguments, abandon_on_cancel=True)
 
 
 def _signer(session: SdkSession, operation: Operation) -> tuple[Endpoint, RequestSigner]:

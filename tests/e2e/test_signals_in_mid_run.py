@@ -1,0 +1,155 @@
+"""SIGTERM while the run waits for something: it ends in time, and nothing is lost."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from conftest import clean_environment
+from helpers import (
+    PARTS_OF_TEN,
+    Gate,
+    WriteConfig,
+    echo,
+    part_paths,
+    results,
+    started,
+    user_ids,
+    values,
+    wait_for_line,
+    write_users,
+)
+from scripted import Received, Reply, error, serving
+
+# What must not be waited for takes a minute.
+SOON_S = 15.0
+
+
+def end(process: subprocess.Popen[str], *, signals: int = 1) -> str:
+    """Send the signal; return what the process says until its end, which comes soon."""
+    began_s = time.monotonic()
+    for number in range(signals):
+        if number:
+            wait_for_line(process, "stopping")
+        process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert time.monotonic() - began_s < SOON_S
+    assert process.returncode == 75, log
+    assert "hint: run the same command again" in log
+    assert "Traceback" not in log
+    return log
+
+
+def test_while_the_service_is_down(tmp_path: Path, write_config: WriteConfig) -> None:
+    write_users(tmp_path, 50)
+    with serving(lambda _: error("InternalFailure", 500)) as service:
+        config = write_config(target={"endpoint_url": service.url})
+        with started("run", config, folder=tmp_path) as process:
+            wait_for_line(process, "service down")
+            end(process)
+        called = len(service.received)
+        time.sleep(0.2)
+        assert len(service.received) == called
+
+
+def test_while_a_row_waits_as_long_as_the_service_asks(
+    tmp_path: Path, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 5)
+    all_asked = threading.Event()
+
+    def script(request: Received) -> Reply:
+        if request.number >= 4:
+            all_asked.set()
+        body = {"__type": "ThrottlingException", "message": "later"}
+        return Reply(400, body, headers=(("Retry-After", "60"),))
+
+    with serving(script) as service:
+        config = write_config(target={"endpoint_url": service.url})
+        with started("run", config, folder=tmp_path) as process:
+            assert all_asked.wait(30)
+            end(process)
+        assert len(service.received) == 5
+
+
+def test_while_calls_are_not_answered_once_waits_for_their_time_limit(
+    tmp_path: Path, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 25)
+    gate = Gate(15)
+    with serving(gate) as service:
+        config = write_config(
+            target={"endpoint_url": service.url},
+            output={"rows_per_part": 10},
+            rate={"in_flight_max": 4},
+            retry={"timeout_s": 2.0},
+        )
+        with started("run", config, folder=tmp_path) as process:
+            gate.wait_until_reached()
+            end(process)
+        gate.open()
+        called = len(service.received)
+        subprocess.run(
+            [sys.executable, "-m", "worker", "run", str(config)],
+            env=clean_environment(),
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        # The answers before the signal are kept.
+        assert len(service.received) - called == 10
+    assert values(results(tmp_path / "out"), "USER_ID") == user_ids(25)
+
+
+def test_twice_does_not_wait_for_calls_and_keeps_what_is_committed(
+    tmp_path: Path, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 25)
+    gate = Gate(15)
+    with serving(gate) as service:
+        config = write_config(target={"endpoint_url": service.url}, **PARTS_OF_TEN)
+        with started("run", config, "-v", folder=tmp_path) as process:
+            wait_for_line(process, "part=part-00000.parquet")
+            gate.wait_until_reached()
+            end(process, signals=2)
+        gate.open()
+    assert [path.name for path in part_paths(tmp_path / "out")] == ["part-00000.parquet"]
+    assert values(results(tmp_path / "out"), "USER_ID") == user_ids(10)
+
+
+def test_while_credentials_are_fetched(tmp_path: Path, write_config: WriteConfig) -> None:
+    """The process that should print them never ends."""
+    write_users(tmp_path, 5)
+    began, script, profile = tmp_path / "began", tmp_path / "process.py", tmp_path / "aws-config"
+    script.write_text(
+        f"import pathlib, time\npathlib.Path({str(began)!r}).touch()\ntime.sleep(60)\n"
+    )
+    profile.write_text(f"[profile p]\ncredential_process = {sys.executable} {script}\n")
+    with serving(echo) as service:
+        config = write_config(target={"endpoint_url": service.url, "profile": "p"})
+        env = {"AWS_CONFIG_FILE": str(profile)}
+        with started("run", config, folder=tmp_path, env=env) as process:
+            while not began.exists():
+                time.sleep(0.02)  # another process makes it, and tells nobody
+            end(process)
+        assert not service.received
+
+
+def test_while_the_provisioned_rate_is_asked_for(tmp_path: Path, write_config: WriteConfig) -> None:
+    write_users(tmp_path, 5)
+    is_asked, is_over = threading.Event(), threading.Event()
+
+    def script(_: Received) -> Reply:
+        is_asked.set()
+        is_over.wait(60)
+        return Reply(drop=True)
+
+    with serving(script) as service:
+        config = write_config(target={"endpoint_url": service.url}, rate={"tps": None})
+        with started("run", config, folder=tmp_path) as process:
+            assert is_asked.wait(30)
+            end(process)
+        is_over.set()
