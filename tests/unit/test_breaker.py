@@ -1,0 +1,137 @@
+"""When the service counts as down, when it is probed, and when it is given up."""
+
+import pytest
+
+from worker.breaker import (
+    PROBE_S_MAX,
+    PROBE_S_MIN,
+    ROWS_TO_OPEN,
+    THROTTLED_S_TO_OPEN,
+    UNREACHED_S_MAX,
+    Breaker,
+    RowTrouble,
+)
+from worker.model import Failure
+from worker.retry import HINT_MAX_S, Verdict
+
+BROKEN = Failure("InternalFailure", "oops", http_status=500)
+SILENT = Failure("TimedOut", "no answer")
+REFUSED = Failure("ConnectFailed", "refused")
+THROTTLED = Failure("ThrottlingException", "slow down", http_status=400)
+
+
+def fail(
+    breaker: Breaker, now_s: float, *rows: RowTrouble, failure: Failure = BROKEN, took_s: float = 0
+) -> list[bool]:
+    """Let an attempt of each row fail; return which an outage took."""
+    verdict = Verdict.THROTTLED if failure is THROTTLED else Verdict.TRANSIENT
+    return [
+        breaker.note_failure(failure, verdict, row, sent_s=now_s - took_s, now_s=now_s)
+        for row in rows
+    ]
+
+
+def rows(count: int) -> list[RowTrouble]:
+    return [RowTrouble() for _ in range(count)]
+
+
+def test_the_tenth_row_that_breaks_in_turn_opens_it() -> None:
+    breaker = Breaker(120.0)
+    taken = fail(breaker, 1.0, *rows(ROWS_TO_OPEN))
+    assert taken == [False] * (ROWS_TO_OPEN - 1) + [True]
+    assert breaker.is_open
+
+
+def test_one_row_that_breaks_ever_again_does_not_nor_do_nine() -> None:
+    breaker = Breaker(120.0)
+    for row in rows(ROWS_TO_OPEN - 1):
+        fail(breaker, 1.0, *[row] * 50)
+    assert not breaker.look(1e6)
+    assert breaker.reason(1e6) is None
+
+
+def test_an_answer_between_begins_the_count_anew() -> None:
+    breaker = Breaker(120.0)
+    fail(breaker, 1.0, *rows(ROWS_TO_OPEN - 1))
+    breaker.note_answer(1.5)
+    fail(breaker, 2.0, *rows(ROWS_TO_OPEN - 1))
+    assert not breaker.is_open
+
+
+def test_rows_that_failed_while_others_were_answered_bear_no_witness() -> None:
+    breaker, old = Breaker(120.0), rows(50)
+    for row in old:
+        fail(breaker, 1.0, row)
+        breaker.note_answer(1.0)
+    fail(breaker, 2.0, *old)
+    assert not breaker.look(100.0)
+
+
+def test_throttled_rows_open_it_when_none_was_served_for_a_while() -> None:
+    breaker = Breaker(120.0)
+    fail(breaker, 1.0, *rows(500), failure=THROTTLED)
+    assert not breaker.look(1.0 + THROTTLED_S_TO_OPEN - 0.01)
+    assert breaker.look(1.0 + THROTTLED_S_TO_OPEN)
+
+
+def test_a_connection_that_cannot_be_made_opens_it_at_once() -> None:
+    breaker = Breaker(120.0)
+    assert fail(breaker, 1.0, *rows(1), failure=REFUSED) == [True]
+
+
+def test_probes_come_after_twice_the_time_each_up_to_a_bound() -> None:
+    breaker = Breaker(1e6)
+    fail(breaker, 0.0, *rows(ROWS_TO_OPEN))
+    gaps, now_s = [breaker.probe_s], breaker.probe_s
+    for _ in range(8):
+        breaker.take_probe(now_s)
+        gaps.append(breaker.probe_s - now_s)
+        now_s = breaker.probe_s
+    doubled = [PROBE_S_MIN * 2**n for n in range(9)]
+    assert gaps == pytest.approx([min(PROBE_S_MAX, each) for each in doubled])
+    breaker.note_answer(now_s)
+    assert not breaker.is_open
+    fail(breaker, now_s + 1.0, *rows(ROWS_TO_OPEN))
+    assert breaker.probe_s == pytest.approx(now_s + 1.0 + PROBE_S_MIN)
+
+
+@pytest.mark.parametrize(("hint_s", "waits_s"), [(7.0, 7.0), (1e6, HINT_MAX_S), (None, 0.1)])
+def test_the_next_probe_is_as_late_as_the_service_asks(
+    hint_s: float | None, waits_s: float
+) -> None:
+    breaker = Breaker(120.0)
+    fail(breaker, 0.0, *rows(ROWS_TO_OPEN))
+    hint = Failure("ServiceUnavailable", "later", http_status=503, retry_after_s=hint_s)
+    fail(breaker, 0.0, *rows(1), failure=hint)
+    assert breaker.probe_s == pytest.approx(waits_s)
+
+
+def test_what_left_before_an_outage_was_over_belongs_to_it() -> None:
+    breaker = Breaker(120.0)
+    fail(breaker, 1.0, *rows(ROWS_TO_OPEN))
+    breaker.note_answer(3.0)
+    assert fail(breaker, 4.0, *rows(20), took_s=1.5) == [True] * 20
+    assert breaker.since_s is None
+    assert fail(breaker, 4.5, *rows(1), took_s=0.5) == [False]
+
+
+@pytest.mark.parametrize(
+    ("failure", "has_spoken", "limit_s"),
+    [
+        (BROKEN, False, 120.0),
+        (SILENT, False, UNREACHED_S_MAX),
+        (REFUSED, False, UNREACHED_S_MAX),
+        (SILENT, True, 120.0),
+        (REFUSED, True, 120.0),
+    ],
+)
+def test_it_is_given_up_after_its_time_and_sooner_if_nothing_was_ever_heard(
+    failure: Failure, limit_s: float, *, has_spoken: bool
+) -> None:
+    breaker = Breaker(120.0)
+    breaker.has_spoken = has_spoken
+    fail(breaker, 5.0, *rows(ROWS_TO_OPEN), failure=failure)
+    assert breaker.reason(5.0 + limit_s - 0.1) is None
+    reason = breaker.reason(5.0 + limit_s)
+    assert reason is not None
+    assert f"{failure.code}: {failure.message}" in reason
