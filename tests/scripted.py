@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -110,21 +111,21 @@ def serving(script: Script, *, port: int = 0) -> Iterator[Service]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
 
-        def stop() -> None:
-            server.shutdown()
-            thread.join()
-            server.server_close()
-            _cut_off(connections)
-
         try:
             url = f"http://127.0.0.1:{server.server_address[1]}"
+            stop = partial(_stop, server, thread, connections)
             yield Service(url=url, received=received, stop=stop)
         finally:
             server.shutdown()
             thread.join()
 
 
-def _cut_off(connections: list[socket.socket]) -> None:
+def _stop(
+    server: ThreadingHTTPServer, thread: threading.Thread, connections: list[socket.socket]
+) -> None:
+    server.shutdown()
+    thread.join()
+    server.server_close()
     for connection in connections:
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)

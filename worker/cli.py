@@ -18,7 +18,7 @@ import click
 from worker import __version__
 from worker.errors import StoppedError, WorkerError
 from worker.leave import leave
-from worker.printable import printable
+from worker.printable import printable_lines
 
 if TYPE_CHECKING:
     from worker.call.access import Access
@@ -235,17 +235,12 @@ def _fail(error: BaseException) -> int:
 
     known = _first_known(error)
     if known is None:
-        text = "".join(traceback.format_exception(error))
-        text += "error: this is a bug in personalize-worker; please report it"
+        trace = "".join(traceback.format_exception(error))
+        text = f"{trace}error: this is a bug in personalize-worker; please report it"
     else:
         text = f"error: {known.what}\nhint: {known.hint}"
-    click.echo(_lines(without_secrets(text)), err=True)
+    click.echo(printable_lines(without_secrets(text)), err=True)
     return 1 if known is None else known.exit_code
-
-
-def _lines(text: str) -> str:
-    """Return `text` fit for a terminal, in its own lines."""
-    return "\n".join(map(printable, text.split("\n")))
 
 
 def _first_known(error: BaseException) -> WorkerError | None:
@@ -289,7 +284,11 @@ def _print(values: Any, text: str, *, as_json: bool) -> None:
     import orjson
 
     option = orjson.OPT_INDENT_2
-    _echo(orjson.dumps(values, option=option, default=str).decode() if as_json else _lines(text))
+    _echo(
+        orjson.dumps(values, option=option, default=str).decode()
+        if as_json
+        else printable_lines(text)
+    )
 
 
 def _echo(text: str) -> None:

@@ -100,7 +100,7 @@ class Lane:
         """Wait for the turn of the attempt after `attempts`; False when the run is to stop."""
         while True:
             is_probe = self._gate.is_down and await self._gate.admit()
-            await self._pacer.turn(is_retry=attempts > 0)
+            await self._pacer.turn(is_retry=attempts > 0 or is_probe)
             if self._switch.reason is not None:
                 return False
             if is_probe or not self._gate.is_down:

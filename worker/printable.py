@@ -12,6 +12,11 @@ def printable(text: str) -> str:
     return "".join(map(_shown, text))
 
 
+def printable_lines(text: str) -> str:
+    """Return `text` likewise, but in its own lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def _shown(character: str) -> str:
     if character.isprintable():
         return character

@@ -1,5 +1,7 @@
 """One HTTP/1.1 exchange over a real socket: how an answer ends, and which bytes are one."""
 
+import asyncio
+
 import pytest
 from wired_answers import BODY, KEPT_ALIVE, WHOLE
 from wired_service import (
@@ -7,12 +9,15 @@ from wired_service import (
     Peer,
     answering,
     chunked,
+    eventually,
     no_socket_left,
     pool_of,
+    reply,
     request,
     wired,
 )
 
+from worker.call import http1
 from worker.call.http1 import ANSWER_BYTES_MAX, HEAD_BYTES_MAX, Reply
 from worker.model import Failure
 
@@ -115,3 +120,29 @@ async def test_an_answer_without_end_is_given_up_within_bounds(name: str) -> Non
         assert "over" in failure.message
         assert not pool._idle
     assert sent < (ANSWER_BYTES_MAX if "head" not in name else HEAD_BYTES_MAX) + BUFFERS_BYTES_MAX
+
+
+async def test_large_answers_at_the_same_time_are_bounded_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http1, "UNFINISHED_BYTES_MAX", 4 << 20)
+    body = b"x" * (1 << 20)
+    is_over = asyncio.Event()
+
+    async def talk(peer: Peer) -> None:
+        await peer.request()
+        whole = reply(body)
+        await peer.send(whole[:-1])
+        await is_over.wait()
+        if not peer.writer.transport.is_closing():
+            await peer.send(whole[-1:])
+
+    async with no_socket_left(), wired(talk) as service, pool_of(service) as pool:
+        calls = [asyncio.create_task(pool.exchange(request())) for _ in range(6)]
+        done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        failures = [call.result() for call in done]
+        assert {each.code for each in failures if isinstance(each, Failure)} == {"ConnectionLost"}
+        is_over.set()
+        ends = await asyncio.gather(*calls)
+        assert 3 <= sum(not isinstance(each, Failure) for each in ends) <= 4
+        await eventually(lambda: pool._unfinished.held_bytes == 0)

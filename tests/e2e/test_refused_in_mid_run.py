@@ -43,14 +43,25 @@ class Profile:
     def __init__(self, folder: Path) -> None:
         self._file = folder / "credentials.json"
         config = folder / "aws-config"
-        program = f"import pathlib; print(pathlib.Path({str(self._file)!r}).read_text())"
+        self._runs = folder / "runs"
+        program = (
+            f"import pathlib; print(pathlib.Path({str(self._file)!r}).read_text())\n"
+            f"pathlib.Path({str(self._runs)!r}).open('a').write('x')"
+        )
         script = folder / "process.py"
         script.write_text(program)
         config.write_text(f"[profile nightly]\ncredential_process = {sys.executable} {script}\n")
         self.env = {"AWS_CONFIG_FILE": str(config)}
 
+    @property
+    def runs(self) -> int:
+        """How often the process was started."""
+        return len(self._runs.read_text())
+
     def issue(self, name: str) -> None:
-        self._file.write_text(json.dumps(keys(name)))
+        written = self._file.with_suffix(".new")
+        written.write_text(json.dumps(keys(name)))
+        written.replace(self._file)  # whoever reads it now reads it whole
 
 
 class Expiring:
@@ -97,6 +108,8 @@ def test_credentials_that_expire_are_renewed_and_no_row_fails(
     assert not (tmp_path / "out" / "_errors").exists()
     assert script.signed["new"] == ROWS - 50
     assert 1 <= script.signed["old"] - 50 <= 16
+    # Asked at the start, and once for all calls that met the end; the SDK checks what it has.
+    assert profile.runs <= 4
 
 
 @transports

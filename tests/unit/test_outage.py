@@ -41,6 +41,24 @@ def test_while_it_lasts_probes_alone_are_sent(failure: Failure) -> None:
     assert run.sent_between(10.0, 65.0) >= 55.0 / PROBE_S_MAX - 1
 
 
+def test_rows_that_had_their_turn_in_sight_wait_too() -> None:
+    """At a low rate, hundreds wait at the pacer when the service goes down."""
+    run = Run(down(BROKEN, 5.0, 65.0), rows=800, tps=10.0, lanes=200).go()
+    assert not run.failed
+    assert run.sent_between(9.0, 65.0) <= 56.0 / PROBE_S_MAX + 4
+
+
+def test_an_outage_that_follows_another_loses_no_row_either() -> None:
+    """All rows in work have met the first one, which says nothing of them."""
+
+    def twice(_: int, now_s: float) -> Answer | Failure:
+        return ANSWER if now_s < 5.0 or 15.0 <= now_s < 20.04 or now_s > 60.0 else BROKEN
+
+    run = Run(twice, rows=2_000, attempts_max=2).go()
+    assert run.reason is None
+    assert not run.failed
+
+
 @kinds
 def test_when_it_is_over_the_rate_is_kept_from_the_first_second(failure: Failure) -> None:
     run = Run(down(failure, 5.0, 65.0), rows=3_000, tps=100.0).go()

@@ -39,9 +39,13 @@ async def open_transport(
 
         async def get_credentials(*, anew: bool = False) -> SigningCredentials:
             nonlocal session
-            if anew:
-                session = await _in_thread(SdkSession, access)
-            if credentials := await _in_thread(session.credentials):
+            try:
+                if anew:
+                    session = await _in_thread(SdkSession, access)
+                credentials = await _in_thread(session.credentials)
+            except ValueError as error:  # what a credential process prints is no JSON, say
+                raise no_credentials(error) from None
+            if credentials:
                 return credentials
             raise no_credentials(NoCredentialsError())
 

@@ -24,7 +24,13 @@ from worker.call.answers import (
     answer_of,
     sound_error,
 )
-from worker.call.failures import SDK_ERRORS, failure_of, not_set_up, untrusted
+from worker.call.failures import (
+    SDK_ERRORS,
+    failure_of,
+    no_credentials,
+    not_set_up,
+    untrusted,
+)
 from worker.call.prepare import METHODS, client_options, trust_root
 from worker.call.words import said
 from worker.config import Operation
@@ -224,6 +230,8 @@ class SdkTransport:
                         self._changed_s = time.perf_counter()
                 except SDK_ERRORS as error:
                     return failure_of(error)
+                except ValueError as error:  # what a credential process prints is no JSON, say
+                    raise no_credentials(error) from None
         return None if self._changed_s > since_s else failure
 
     async def _call(self, members: dict[str, Any]) -> Answer | Failure:
