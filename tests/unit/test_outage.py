@@ -51,7 +51,7 @@ def test_rows_that_had_their_turn_in_sight_wait_too() -> None:
 def test_an_outage_that_follows_another_loses_no_row_either() -> None:
     """All rows in work have met the first one, which says nothing of them."""
 
-    answered = []
+    answered: list[float] = []
 
     def twice(_: int, now_s: float) -> Answer | Failure:
         if 15.0 <= now_s < 40.0 and not answered:
@@ -59,7 +59,7 @@ def test_an_outage_that_follows_another_loses_no_row_either() -> None:
             return ANSWER
         return BROKEN if 5.0 <= now_s < 40.0 else ANSWER
 
-    run = Run(twice, rows=2_000, attempts_max=2).go()
+    run = Run(twice, rows=2_000, attempts_max=2, latency_s=1.0).go()
     assert run.reason is None
     assert not run.failed
 
