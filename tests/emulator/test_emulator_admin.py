@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -118,3 +119,14 @@ def test_what_is_the_emulator_s_own_is_for_loopback_only() -> None:
     for peer, status in peers.items():
         request = Request(method="GET", target="/emulator/stats", peer=peer)
         assert application.handle(request)[0].status == status
+
+
+def test_the_capacity_can_be_set_while_it_runs() -> None:
+    with emulator() as address:
+        where = "/emulator/capacity"
+        assert post(address, where, method="GET")[2] == b"null"
+        status, _, body = post(address, where, b'{"campaign_tps_max": 7}', method="PUT")
+        assert (status, json.loads(body)["campaign_tps_max"]) == (200, 7)
+        assert post(address, where, method="GET")[2] == body
+        status, _, body = post(address, where, b'{"campaign_tps": 7}', method="PUT")
+        assert (status, b"campaign_tps: Extra" in body) == (400, True)

@@ -215,3 +215,17 @@ def test_statistics_are_by_second_and_resource_and_totals_stay() -> None:
     assert report["seconds"][-1]["resources"]["none"]["refused"] == 1
     assert stats.report(1)["seconds"] == report["seconds"][-1:]
     assert stats.report(0)["seconds"] == []
+
+
+def test_what_is_set_anew_holds_at_once_and_nothing_saved_outlasts_it() -> None:
+    limited = capacity(minimum=1000, campaign_tps_max=400, burst_s=1)
+    assert served(limited, per_s=1000, begin_s=0, end_s=10) == pytest.approx(11 * 400, abs=2)
+    assert served(limited, per_s=1, begin_s=10, end_s=20) == 10
+    limited.change(CapacitySettings(campaign_tps_max=100, burst_s=0.1), now_s=20.0)
+    assert served(limited, per_s=1000, begin_s=20, end_s=30) == pytest.approx(10.1 * 100, abs=2)
+
+
+def test_a_capacity_may_be_set_where_there_was_none() -> None:
+    limited = Capacity(None, {ARN: 10}, now_s=0.0)
+    limited.change(CapacitySettings(buffer_share=0.0, burst_s=0.1), now_s=5.0)
+    assert served(limited, per_s=100, begin_s=5, end_s=15) == pytest.approx(100, abs=2)

@@ -3,6 +3,8 @@
     GET /emulator/stats?seconds=60   what was served, throttled, refused and broken on purpose
     GET /emulator/weather            the weather as it is
     PUT /emulator/weather            the weather from now on, as JSON with the keys of the settings
+    GET /emulator/capacity           the capacity's settings; null: unlimited
+    PUT /emulator/capacity           those from now on, likewise
 
 Nothing here is signed. Clients elsewhere get AccessDeniedException, 403.
 """
@@ -13,18 +15,20 @@ import ipaddress
 import re
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import parse_qs
 
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from worker.emulator.capacity import Capacity
-from worker.emulator.conditions import WeatherSettings
+from worker.emulator.conditions import CapacitySettings, WeatherSettings
 from worker.emulator.errors import ServiceFault, invalid_input
 from worker.emulator.message import Answer, Request
 from worker.emulator.stats import SECONDS_MAX, Stats
 from worker.emulator.weather import Weather
+
+_Settings = TypeVar("_Settings", bound=BaseModel)
 
 PREFIX: Final = "/emulator/"
 """What the paths begin with that are answered here."""
@@ -57,8 +61,15 @@ class Admin:
             case "GET", "weather":
                 return self._now()
             case "PUT", "weather":
-                self._set(request.body)
+                settings = _parsed(WeatherSettings, request.body, "the weather")
+                self._weather.change(settings, self._clock())
                 return self._now()
+            case "GET", "capacity":
+                return self._capacity_now()
+            case "PUT", "capacity":
+                capacity = _parsed(CapacitySettings, request.body, "the capacity")
+                self._capacity.change(capacity, self._clock())
+                return self._capacity_now()
             case method, _:
                 raise ServiceFault(
                     "UnknownOperationException", 404, f"no operation answers {method} {path}"
@@ -74,19 +85,24 @@ class Admin:
         capacity = self._capacity.state(self._clock())
         return orjson.dumps({"now": round(time.time(), 3), **report, "capacity": capacity})
 
-    def _set(self, body: bytes) -> None:
-        try:
-            settings = WeatherSettings.model_validate_json(body)
-        except ValidationError as error:
-            problems = (
-                f"{'.'.join(map(str, each['loc'])) or 'the weather'}: {each['msg']}"
-                for each in error.errors(include_url=False)
-            )
-            raise invalid_input("; ".join(problems)) from error
-        self._weather.change(settings, self._clock())
-
     def _now(self) -> Answer:
         return Answer(status=200, content=self._weather.settings.model_dump_json().encode())
+
+    def _capacity_now(self) -> Answer:
+        settings = self._capacity.settings
+        content = b"null" if settings is None else settings.model_dump_json().encode()
+        return Answer(status=200, content=content)
+
+
+def _parsed(model: type[_Settings], body: bytes, what: str) -> _Settings:
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        problems = (
+            f"{'.'.join(map(str, each['loc'])) or what}: {each['msg']}"
+            for each in error.errors(include_url=False)
+        )
+        raise invalid_input("; ".join(problems)) from error
 
 
 def _names_loopback(host: str) -> bool:

@@ -47,6 +47,12 @@ class Bucket:
         """Take a token that it holds."""
         self._tokens -= 1
 
+    def change(self, rate: float, *, burst_s: float, now_s: float) -> None:
+        """Fill at another rate from now on; what is beyond the new burst is lost."""
+        self.holds(now_s)
+        self.rate, self._burst_s = rate, burst_s
+        self._tokens = min(self._tokens, self._most)
+
     @property
     def _most(self) -> float:
         return max(1.0, self.rate * self._burst_s)
@@ -58,6 +64,10 @@ class Scaling:
     def __init__(self, settings: CapacitySettings, minimum: float, now_s: float) -> None:
         self.minimum = minimum
         self.provisioned = minimum
+        self.change(settings, now_s)
+
+    def change(self, settings: CapacitySettings, now_s: float) -> None:
+        """Scale by other settings from now on; what is provisioned stays, slices begin anew."""
         self._out_s = settings.scale_out_s / settings.time_factor
         self._in_s = settings.scale_in_s / settings.time_factor
         self._slice_s = min(self._out_s, self._in_s) / SLICES
@@ -127,6 +137,19 @@ class Capacity:
             arn: Bucket(known.campaign_tps_max, burst_s=burst_s, now_s=now_s) for arn in minimums
         }
         self._account = Bucket(known.account_tps_max, burst_s=burst_s, now_s=now_s)
+
+    def change(self, settings: CapacitySettings, now_s: float) -> None:
+        """Set the capacity from now on."""
+        self.settings, self._share = settings, 1 + settings.buffer_share
+        burst_s = settings.burst_s
+        for scaling in self._scaling.values():
+            scaling.advance(now_s)
+            scaling.change(settings, now_s)
+        for served in self._served.values():
+            served.change(served.rate, burst_s=burst_s, now_s=now_s)
+        for quota in self._quotas.values():
+            quota.change(settings.campaign_tps_max, burst_s=burst_s, now_s=now_s)
+        self._account.change(settings.account_tps_max, burst_s=burst_s, now_s=now_s)
 
     def refused(self, arn: str, now_s: float) -> str | None:
         """Count a call to a resource; return why it is throttled, or None when it is served."""

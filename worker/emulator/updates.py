@@ -46,8 +46,6 @@ class Updates:
     def __init__(self, capacity: Capacity, resources: Resources) -> None:
         self._capacity = capacity
         self._resources = resources
-        settings = capacity.settings
-        self._duration_s = settings.update_s / settings.time_factor if settings else 0.0
         self._latest: dict[str, Update] = {}
         self._pending: dict[str, Update] = {}
 
@@ -58,7 +56,9 @@ class Updates:
         if arn in self._pending:
             status = self._pending[arn].status(now_s)
             raise ServiceFault("ResourceInUseException", 400, f"an update of {arn} is {status}")
-        update = Update(campaign=campaign, begun_s=now_s, active_s=now_s + self._duration_s)
+        settings = self._capacity.settings
+        duration_s = settings.update_s / settings.time_factor if settings else 0.0
+        update = Update(campaign=campaign, begun_s=now_s, active_s=now_s + duration_s)
         self._latest[arn] = self._pending[arn] = update
         self.settle(now_s)
 
