@@ -41,8 +41,9 @@ def clean_environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def _isolated_from_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees this machine's AWS settings, or asks the network for any."""
+def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees this machine's AWS settings, or what runs remember, or asks the network."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     wanted = clean_environment()
     for name in set(os.environ) - set(wanted):
         monkeypatch.delenv(name)

@@ -245,6 +245,9 @@ class Rate(Section):
     ramp_from: float | None = Field(
         None, gt=0, description="attempts per second at the start of the ramp; default: tps / 10"
     )
+    adaptive: bool = Field(
+        True, description="back off on throttling, find capacity again; never above tps"
+    )
     in_flight_max: int = Field(256, ge=1, le=10_000, description="calls open at the same time")
 
 

@@ -10,6 +10,7 @@ from worker.breaker import RowTrouble
 from worker.call.transport import Transport
 from worker.errors import RefusedError
 from worker.gate import Gate
+from worker.govern import Governor
 from worker.model import Answer, Failure, Outcome
 from worker.pace import Pacer
 from worker.retry import EXPIRED_CODES, UNSPOKEN_CODES, RetryBudget, Verdict, judge, wait_s
@@ -35,6 +36,7 @@ class Lane:
         attempts_max: int,
         calls_max: int | None,
         rng: random.Random,
+        governor: Governor | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._transport = transport
@@ -47,6 +49,7 @@ class Lane:
         self._attempts_max = attempts_max
         self._calls_max = calls_max
         self._rng = rng
+        self._governor = governor
         self._now_ns = now_ns
 
     async def settle(self, request: bytes) -> Outcome | None:
@@ -62,21 +65,28 @@ class Lane:
         ) or await self._turn(attempts):
             if not self._may_send(attempts):
                 break
-            sent_us, started_s = self._now_ns() // 1_000, time.perf_counter()
+            sent_us, sent_s = self._now_ns() // 1_000, time.monotonic()
+            if self._governor is not None:
+                self._governor.note_sent(sent_s)
             self._tally.in_flight += 1
             try:
                 result = await self._transport.call(request)
             finally:
                 self._tally.in_flight -= 1
-            latency_ms = (time.perf_counter() - started_s) * 1e3
+            ended_s = time.monotonic()
+            latency_ms = (ended_s - sent_s) * 1e3
             attempts += 1
             if isinstance(result, Answer):
+                if self._governor is not None:
+                    self._governor.note_answer(sent_s, ended_s)
                 if gate.is_troubled:
                     gate.note_answer()
                 return Outcome(result, attempts, throttles, sent_us, latency_ms)
             trouble = trouble or _Trouble()
             trouble.failure, trouble.latency_s = result, latency_ms / 1e3
-            verdict = await self._verdict(trouble, started_s)
+            verdict = await self._verdict(trouble, sent_s)
+            if self._governor is not None:
+                self._governor.note_failure(verdict, sent_s, ended_s)
             throttles += verdict is Verdict.THROTTLED
             self._tally.throttles += verdict is Verdict.THROTTLED
             if not await self._may_try_again(trouble, verdict):

@@ -11,11 +11,13 @@ import orjson
 from worker.config import Config
 from worker.deadline import deadline_at
 from worker.duplicates import FirstRows
+from worker.fit import RESERVE_SHARE, fit
 from worker.folder import check_owner, chunks_by_state
 from worker.job import Job
 from worker.model import Chunk, Failure
 from worker.pace import Ramp
 from worker.rules import calls_max
+from worker.steer import ceiling
 from worker.store import LocalStore
 from worker.summary import cost_usd
 
@@ -80,7 +82,10 @@ def make_plan(job: Job, store: LocalStore, *, tps: float, now: datetime) -> dict
         _look(seen, job, chunk)
     config, refused = job.config, sum(seen.refused.values())
     calls = seen.rows - refused - seen.duplicates
-    duration_s = seconds_for(calls, config, tps=tps)
+    ramp, left_s = ceiling(config.rate, tps=tps), _left_s(config, now)
+    if left_s is not None and config.rate.tps is None:
+        fitted = fit(calls, ramp, elapsed_s=0.0, left_s=left_s, reserve_s=RESERVE_SHARE * left_s)
+        ramp = ramp.below(fitted.tps)
     return {
         "operation": config.target.operation.value,
         "target": config.target.arn,
@@ -93,21 +98,15 @@ def make_plan(job: Job, store: LocalStore, *, tps: float, now: datetime) -> dict
         "duplicates": seen.duplicates,
         "calls": calls,
         "calls_max": calls_max(config),
-        "tps": tps,
-        "seconds": round(duration_s, 1),
+        "tps": ramp.tps,
+        "tps_max": tps,
+        "seconds": round(ramp.due_at(calls), 1),  # retries come on top
         "cost_usd_estimate": cost_usd(calls, config.price.per_1000_usd),
-        **_deadline(config, duration_s, now),
+        **_deadline(config, ramp, calls, left_s),
         "parts": len(job.source.chunks),
         "parts_done": len(done),
         "first_requests": seen.first,
     }
-
-
-def seconds_for(calls: int, config: Config, *, tps: float) -> float:
-    """Return how long `calls` take at the rate, its ramp included; retries come on top."""
-    rate = config.rate
-    ramp = Ramp.climbing(tps=tps, ramp_s=rate.ramp_s, ramp_from=rate.ramp_from)
-    return ramp.due_at(calls)
 
 
 def _look(seen: _Seen, job: Job, chunk: Chunk) -> None:
@@ -126,12 +125,19 @@ def _look(seen: _Seen, job: Job, chunk: Chunk) -> None:
                 seen.first.append(orjson.loads(request))
 
 
-def _deadline(config: Config, duration_s: float, now: datetime) -> dict[str, Any]:
-    if config.stop.deadline is None:
+def _left_s(config: Config, now: datetime) -> float | None:
+    deadline = config.stop.deadline
+    return None if deadline is None else (deadline_at(deadline, start=now) - now).total_seconds()
+
+
+def _deadline(config: Config, ramp: Ramp, calls: int, left_s: float | None) -> dict[str, Any]:
+    if left_s is None:
         return {}
-    left_s = (deadline_at(config.stop.deadline, start=now) - now).total_seconds()
+    missing = max(0, calls - int(ramp.attempts_at(left_s) + 1e-6))
     return {
         "deadline": config.stop.deadline,
         "deadline_seconds": round(left_s, 1),
-        "deadline_feasible": duration_s <= left_s,
+        "deadline_feasible": not missing,
+        "deadline_tps_needed": round(calls / left_s, 3),
+        "deadline_rows_missing": missing,
     }

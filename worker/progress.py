@@ -65,6 +65,7 @@ class LineView:
                 "progress",
                 rows=f"{tally.rows_done}/{tally.rows_expected}",
                 calls_per_s=calls.rate(now_s, tally.calls),
+                **({} if tally.target_tps is None else {"target_per_s": tally.target_tps}),
                 in_flight=tally.in_flight,
                 failed=tally.errors.total(),
                 throttled=tally.throttles,
@@ -90,7 +91,7 @@ class LiveView:
         progress = Progress(
             BarColumn(bar_width=None),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} rows"),
-            TextColumn("[cyan]{task.fields[rate]:,.0f}/s"),
+            TextColumn("[cyan]{task.fields[rate]:,.0f}{task.fields[target]}/s"),
             TextColumn("{task.fields[in_flight]} in flight"),
             TextColumn("{task.fields[trouble]}"),
             TextColumn("ETA {task.fields[eta]}{task.fields[cost]}"),
@@ -99,7 +100,14 @@ class LiveView:
             transient=True,
         )
         bar = progress.add_task(
-            "", total=tally.rows_expected, rate=0.0, in_flight=0, trouble="", eta="?", cost=""
+            "",
+            total=tally.rows_expected,
+            rate=0.0,
+            target="",
+            in_flight=0,
+            trouble="",
+            eta="?",
+            cost="",
         )
         with progress:
             while True:
@@ -112,6 +120,7 @@ class LiveView:
                     completed=tally.rows_done,
                     total=tally.rows_expected,
                     rate=rate,
+                    target="" if tally.target_tps is None else f" of {tally.target_tps:,.0f}",
                     in_flight=tally.in_flight,
                     trouble=_trouble(tally),
                     eta=_shown_eta(eta_s(tally, rows_per_s)),

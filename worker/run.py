@@ -16,21 +16,24 @@ from worker.call.access import Access
 from worker.call.choose import open_transport
 from worker.call.provisioned import provisioned_tps
 from worker.call.transport import Transport
+from worker.ceilings import ceiling_key
 from worker.clock import MonotonicClock
 from worker.config import Config
 from worker.deadline import deadline_at
 from worker.errors import InputError, OutputError, StoppedError, WorkerError, leaves
 from worker.folder import SUCCESS_NAME, chunks_by_state, claim, read_success
 from worker.gate import Gate
+from worker.govern import Governor
 from worker.job import Job
 from worker.lane import Lane
 from worker.model import Chunk
-from worker.pace import Pacer, Ramp
+from worker.pace import Pacer
 from worker.part import Books
 from worker.pipeline import run_chunks
 from worker.progress import View
 from worker.retry import RetryBudget
 from worker.rules import calls_max
+from worker.steer import DeadlineFit, ceiling, keep_ceiling, steered
 from worker.stop import StopSwitch
 from worker.store import LocalStore
 from worker.summary import add_up, summarize
@@ -148,9 +151,17 @@ async def _work(
             )
         if switch.reason is not None:
             raise switch.error()
-        lane = _lane(config, transport, tps, switch, tally)
+        target, ramp = config.target, ceiling(config.rate, tps=tps)
+        key = ceiling_key(target.arn, target.region_name, access.endpoint_url)
+        pacer, governor = steered(config.rate, ramp, tally, MonotonicClock(), ceiling_key=key)
+        stack.callback(keep_ceiling, governor, key)
+        lane = _lane(config, transport, pacer, governor, switch, tally)
         group = await stack.enter_async_context(anyio.create_task_group())
         group.start_soon(_watch_deadline, config.stop.deadline, switch)
+        if config.stop.deadline is not None and config.rate.tps is None:
+            fit = DeadlineFit(governor, tally, ramp, deadline=config.stop.deadline)
+            fit.plan()
+            group.start_soon(fit.run)
         group.start_soon(view.run, tally)
         await run_chunks(
             job, todo, lane=lane, tally=tally, switch=switch, store=store, on_commit=committed
@@ -162,21 +173,24 @@ async def _work(
 
 
 def _lane(
-    config: Config, transport: Transport, tps: float, switch: StopSwitch, tally: Tally
+    config: Config,
+    transport: Transport,
+    pacer: Pacer,
+    governor: Governor,
+    switch: StopSwitch,
+    tally: Tally,
 ) -> Lane:
-    rate = config.rate
-    ramp = Ramp.climbing(tps=tps, ramp_s=rate.ramp_s, ramp_from=rate.ramp_from)
-    clock = MonotonicClock()
     return Lane(
         transport=transport,
-        pacer=Pacer(ramp, clock),
-        gate=Gate(Breaker(config.stop.outage_s), clock, switch),
+        pacer=pacer,
+        gate=Gate(Breaker(config.stop.outage_s), MonotonicClock(), switch),
         budget=RetryBudget(config.retry.budget_share),
         switch=switch,
         tally=tally,
         attempts_max=config.retry.attempts_max,
         calls_max=calls_max(config),
         rng=random.Random(),  # noqa: S311 - jitter is no secret
+        governor=governor,
     )
 
 

@@ -45,9 +45,7 @@ def show_plan(plan: Mapping[str, Any]) -> str:
         ("parts", parts),
     ]
     if "deadline" in plan:
-        verdict = "feasible" if plan["deadline_feasible"] else "NOT FEASIBLE at this rate"
-        left = duration(plan["deadline_seconds"])
-        lines.append(("deadline", f"{plan['deadline']}, in {left}: {verdict}"))
+        lines.append(("deadline", _deadline(plan)))
     requests = "\n".join(orjson.dumps(request).decode() for request in plan["first_requests"])
     return f"{table(lines)}\n\nfirst requests\n{requests or 'none'}"
 
@@ -95,6 +93,17 @@ def _calls(plan: Mapping[str, Any]) -> str:
     if cap is not None and cap < plan["calls"]:
         return f"{plan['calls']:,}, but a cap in [stop] ends the run after {cap:,}"
     return f"{plan['calls']:,}"
+
+
+def _deadline(plan: Mapping[str, Any]) -> str:
+    when = f"{plan['deadline']}, in {duration(plan['deadline_seconds'])}"
+    if plan["deadline_feasible"]:
+        fitted = f", paced to fit; {plan['tps_max']:g} calls/s are possible"
+        return f"{when}: feasible{fitted if plan['tps'] < plan['tps_max'] else ''}"
+    return (
+        f"{when}: NOT FEASIBLE at this rate; {plan['deadline_tps_needed']:,.1f} calls/s would be "
+        f"needed, {plan['deadline_rows_missing']:,} rows will be missing"
+    )
 
 
 def _cost(cost: float | None) -> str:

@@ -28,6 +28,7 @@ class Tally:
     retries: int = 0
     throttles: int = 0
     in_flight: int = 0
+    target_tps: float | None = None  # the rate gone for, while it is below the ceiling
     exhausted_by: Failure | None = None  # what the last row ended with whose attempts ran out
     # Since the last success:
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # by code and message

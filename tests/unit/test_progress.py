@@ -4,10 +4,11 @@ import io
 import json
 import logging
 
+import anyio
 import pytest
 
-from worker import log
-from worker.progress import RateMeter, eta_s
+from worker import log, progress
+from worker.progress import LineView, RateMeter, eta_s
 from worker.tally import Tally
 
 
@@ -44,3 +45,21 @@ def test_json_lines_hold_the_same_fields() -> None:
     line = json.loads(stream.getvalue())
     assert line.pop("time")
     assert line == {"level": "warning", "event": "stopping", "signal": "SIGTERM", "share": 0.25}
+
+
+@pytest.mark.parametrize(("target_tps", "shown"), [(None, None), (105.0, 105.0)])
+async def test_a_line_shows_the_rate_that_is_gone_for_while_it_is_below_the_ceiling(
+    target_tps: float | None,
+    shown: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(progress, "LINE_INTERVAL_S", 0.0)
+    tally = Tally(rows_expected=100, target_tps=target_tps)
+    with caplog.at_level(logging.INFO, logger="worker"):
+        async with anyio.create_task_group() as group:
+            group.start_soon(LineView(per_1000_usd=None).run, tally)
+            while not caplog.records:
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+    assert caplog.records[0].__dict__["fields"].get("target_per_s") == shown

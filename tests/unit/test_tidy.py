@@ -37,6 +37,8 @@ RANKS = (
         "model",
         "config",
         "pace",
+        "adapt",
+        "ceilings",
         "footer",
         "where",
         "store",
@@ -45,7 +47,7 @@ RANKS = (
         "call.sigv4",
         "call.words",
     },
-    {"rules", "retry", "build", "shape", "read", "part", "schema", "room"},
+    {"rules", "fit", "retry", "build", "shape", "read", "part", "schema", "room"},
     {
         "each",
         "load",
@@ -57,7 +59,8 @@ RANKS = (
         "tally",
         "breaker",
     },
-    {"call.http1", "call.failures", "decode", "layout", "spool", "gate"},
+    {"call.http1", "call.failures", "decode", "layout", "spool", "gate", "govern"},
+    {"steer"},
     {
         "call.pool",
         "call.prepare",
@@ -76,8 +79,8 @@ RANKS = (
     {"__main__"},
 )
 PURE = {
-    "breaker", "build", "decode", "each", "layout", "limits", "plan", "printable", "retry", "rules",
-    "shape", "show", "where",
+    "adapt", "breaker", "build", "decode", "each", "layout", "limits", "plan", "printable", "retry",
+    "rules", "shape", "show", "where",
 }  # fmt: skip
 IMPURE_IMPORTS = re.compile(r"(anyio|asyncio|aioboto3|socket|subprocess|time)(\.|$)")
 

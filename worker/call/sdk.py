@@ -227,7 +227,7 @@ class SdkTransport:
                     frozen = credentials and await credentials.get_frozen_credentials()
                     if frozen and (frozen.access_key, frozen.token) != self._signed_as:
                         self._use(await self._reopen.open_client(session))
-                        self._changed_s = time.perf_counter()
+                        self._changed_s = time.monotonic()
                 except SDK_ERRORS as error:
                     return failure_of(error)
                 except ValueError as error:  # what a credential process prints is no JSON, say

@@ -117,7 +117,7 @@ class WireTransport:
     def _use(self, credentials: SigningCredentials) -> None:
         if credentials != self._signer.credentials:
             self._signer = self._signer.with_credentials(credentials)
-            self._changed_s = time.perf_counter()
+            self._changed_s = time.monotonic()
         self._credentials_s = time.time()
 
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
