@@ -32,10 +32,11 @@ class Job:
     in_flight: int = 64
     transport: str | None = None  # None: the project's default
     rows_per_part: int = 100_000
+    arn: str = ARN
 
     def config(self, users: Path, output: Path) -> str:
         """Return the config as TOML."""
-        target = {"operation": "GetRecommendations", "campaign_arn": ARN}
+        target = {"operation": "GetRecommendations", "campaign_arn": self.arn}
         target["endpoint_url"] = self.endpoint
         if self.endpoint.startswith("https"):
             target["ca_bundle"] = str(self.certificate)
