@@ -2,7 +2,6 @@
 
 import random
 import time
-from collections.abc import Callable
 
 import anyio
 
@@ -37,7 +36,6 @@ class Lane:
         calls_max: int | None,
         rng: random.Random,
         governor: Governor | None = None,
-        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._transport = transport
         self._pacer = pacer
@@ -50,7 +48,6 @@ class Lane:
         self._calls_max = calls_max
         self._rng = rng
         self._governor = governor
-        self._now_ns = now_ns
 
     async def settle(self, request: bytes) -> Outcome | None:
         """Return how the row of `request` ends; None when the run is stopped before it does.
@@ -65,7 +62,7 @@ class Lane:
         ) or await self._turn(attempts):
             if not self._may_send(attempts):
                 break
-            sent_us, sent_s = self._now_ns() // 1_000, time.monotonic()
+            sent_us, sent_s = time.time_ns() // 1_000, time.monotonic()
             if self._governor is not None:
                 self._governor.note_sent(sent_s)
             self._tally.in_flight += 1

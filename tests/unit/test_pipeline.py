@@ -12,12 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import campaign_arn
 
+from worker.breaker import Breaker
 from worker.clock import MonotonicClock
 from worker.config import Config
 from worker.errors import OutputError, leaves
+from worker.gate import Gate
 from worker.job import open_job
 from worker.lane import Lane
-from worker.model import Answer
+from worker.model import Answer, Failure
 from worker.pace import Pacer, Ramp
 from worker.part import Books
 from worker.pipeline import run_chunks
@@ -34,6 +36,9 @@ class Echo:
     async def call(self, _request: bytes) -> Answer:
         await anyio.lowlevel.checkpoint()
         return Answer(b'{"itemList":[],"recommendationId":"r"}', "q")
+
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure:
+        raise AssertionError(f"nothing fails: {failure} at {since_s}")
 
 
 async def _run(folder: Path, rows: int) -> list[Books]:
@@ -55,6 +60,7 @@ async def _run(folder: Path, rows: int) -> list[Books]:
     lane = Lane(
         transport=Echo(),
         pacer=Pacer(Ramp.climbing(tps=100_000, ramp_s=0, ramp_from=None), MonotonicClock()),
+        gate=Gate(Breaker(120.0), MonotonicClock(), switch),
         budget=RetryBudget(0.2),
         switch=switch,
         tally=tally,
