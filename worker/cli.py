@@ -4,14 +4,13 @@ Modules that are heavy to import are imported where a command needs them, so tha
 """
 
 import json
-import logging
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,12 +18,14 @@ from worker import __version__
 from worker.errors import StoppedError, WorkerError
 from worker.leave import leave
 from worker.printable import printable_lines
+from worker.options import options, set_up_log, view_of
 
 if TYPE_CHECKING:
     from worker.call.access import Access
     from worker.config import Config
-    from worker.progress import View
+    from worker.job import Job
     from worker.stop import StopSwitch
+    from worker.store import LocalStore
 
 EPILOG = """\b
 Start here:
@@ -34,13 +35,12 @@ Start here:
 \b
 Exit codes:
   0   done                                 4   the service refuses the whole run
-  1   a bug in this program                6   another run's output, or being written
-  2   command line, config or input wrong  75  stopped early; run again to carry on
-  3   done, but too many rows failed
+  1   a bug in this program                5   the results break a quality gate
+  2   command line, config or input wrong  6   another run's output, or being written
+  3   done, but too many rows failed       75  stopped early; run again to carry on
 """
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 @click.group(context_settings=_CONTEXT, epilog=EPILOG)
@@ -49,50 +49,14 @@ def cli() -> None:
     """Parquet in, rate-limited Amazon Personalize calls, Parquet out: each row exactly once."""
 
 
-def _options(*wanted: str) -> Callable[[_Command], _Command]:
-    """Return a decorator that adds the named shared options."""
-    known = {
-        "set": click.option(
-            "--set",
-            "settings",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Override a config key: --set rate.tps=200. VALUE in TOML. Repeatable.",
-        ),
-        "emulator": click.option(
-            "--emulator",
-            "use_emulator",
-            is_flag=True,
-            help="Start the built-in emulator for this command and call it instead of AWS.",
-        ),
-        "json": click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout."),
-        "log": click.option(
-            "--log-format",
-            type=click.Choice(["auto", "text", "json"]),
-            default="auto",
-            show_default=True,
-            help="Progress and log on stderr; auto: a live view on a terminal, else lines.",
-        ),
-        "quiet": click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors."),
-        "verbose": click.option("-v", "--verbose", is_flag=True, help="More detail."),
-    }
-
-    def decorate(command: _Command) -> _Command:
-        for name in reversed(wanted):
-            command = known[name](command)
-        return command
-
-    return decorate
-
-
 _config_argument = click.argument("config", type=click.Path(path_type=Path))
 
 
 @cli.command()
 @_config_argument
-@_options("set", "emulator")
+@options("set", "emulator")
 @click.option("--overwrite", is_flag=True, help="Drop the run that the output folder holds.")
-@_options("json", "log", "quiet", "verbose")
+@options("json", "log", "quiet", "verbose")
 def run(config: Path, **flags: Any) -> int:
     """Read Parquet, call, write Parquet. Run again to carry on after a stop.
 
@@ -101,15 +65,14 @@ def run(config: Path, **flags: Any) -> int:
     from worker.interpreter import set_up_interpreter
 
     set_up_interpreter()
-    from worker.job import open_job
+    from worker.quality import raise_breaches
     from worker.reach import run_with_access
     from worker.show import show_summary
-    from worker.store import LocalStore
 
-    _set_up_log(flags)
+    set_up_log(flags)
     settings = _load(config, flags["settings"])
-    job, store = open_job(settings), LocalStore(Path(settings.output.path))
-    view = _view(settings, flags)
+    job, store = _open(settings)
+    view = view_of(settings, flags)
 
     async def main(access: "Access", switch: "StopSwitch") -> dict[str, Any]:
         from worker.run import run as run_job  # the SDK is slow to import, bad input quick to say
@@ -129,13 +92,13 @@ def run(config: Path, **flags: Any) -> int:
             "next run's input.path, and stop.error_share_max says how much is tolerated",
             err=True,
         )
-        return 3
-    return 0
+    raise_breaches(summary, settings.output.path)
+    return 3 if share > tolerated else 0
 
 
 @cli.command()
 @_config_argument
-@_options("set", "emulator", "json", "log", "quiet", "verbose")
+@options("set", "emulator", "json", "log", "quiet", "verbose")
 def plan(config: Path, **flags: Any) -> int:
     """Show what `run` would do, without one runtime call.
 
@@ -145,15 +108,13 @@ def plan(config: Path, **flags: Any) -> int:
     from datetime import datetime
 
     from worker.call.provisioned import provisioned_tps
-    from worker.job import open_job
     from worker.plan import make_plan
     from worker.reach import run_with_access
     from worker.show import show_plan
-    from worker.store import LocalStore
 
-    _set_up_log(flags)
+    set_up_log(flags)
     settings = _load(config, flags["settings"])
-    job, store = open_job(settings), LocalStore(Path(settings.output.path))
+    job, store = _open(settings)
     tps = settings.rate.tps or run_with_access(
         lambda access, _: provisioned_tps(access, settings.target),
         settings.target,
@@ -167,7 +128,7 @@ def plan(config: Path, **flags: Any) -> int:
 
 @cli.command()
 @click.argument("config", type=click.Path(path_type=Path), required=False)
-@_options("set", "log", "quiet", "verbose")
+@options("set", "log", "quiet", "verbose")
 @click.option("--until-eof", is_flag=True, hidden=True, help="End with the parent's pipe.")
 def emulate(config: Path | None, **flags: Any) -> int:
     """Serve a local Personalize until it is interrupted.
@@ -179,7 +140,7 @@ def emulate(config: Path | None, **flags: Any) -> int:
     from worker.emulated import serve_until_stopped
     from worker.load import load_emulator_settings
 
-    _set_up_log(flags)
+    set_up_log(flags)
     settings = load_emulator_settings(config, settings=flags["settings"], environ=os.environ)
     serve_until_stopped(
         settings, on_ready=lambda url: click.echo(f"ready {url}"), until_eof=flags["until_eof"]
@@ -190,7 +151,7 @@ def emulate(config: Path | None, **flags: Any) -> int:
 @cli.command()
 @click.argument("output", type=click.Path(path_type=Path))
 @click.argument("identifier", metavar="ID")
-@_options("json")
+@options("json")
 def explain(output: Path, identifier: str, **flags: Any) -> int:
     """Show everything known about one row: request, attempts, result or error.
 
@@ -202,6 +163,45 @@ def explain(output: Path, identifier: str, **flags: Any) -> int:
 
     found = explain_rows(LocalStore(output), identifier)
     _print(found, show_explanation(found, str(output)), as_json=flags["as_json"])
+    return 0
+
+
+@cli.command()
+@click.argument("output", type=click.Path(path_type=Path))
+def report(output: Path) -> int:
+    """Write OUTPUT/_report.html anew, and print where it is.
+
+    OUTPUT is the output folder of a run, finished or not. The report is made from its files alone.
+    """
+    from worker.interpreter import set_up_interpreter
+
+    set_up_interpreter()
+    from worker.report.make import make_report
+    from worker.store import LocalStore
+
+    _echo(str(make_report(LocalStore(output))))
+    return 0
+
+
+@cli.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@options("json")
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page, too.")
+def diff(old: Path, new: Path, **flags: Any) -> int:
+    """Compare two runs' results, row by row.
+
+    OLD and NEW are output folders, in either layout. Rows are paired by their IDs.
+    """
+    from worker.interpreter import set_up_interpreter
+
+    set_up_interpreter()
+    from worker.report.diff import show_diff
+    from worker.report.make import make_diff
+    from worker.store import LocalStore
+
+    numbers = make_diff(LocalStore(old), LocalStore(new), html=flags["html"])
+    _print(numbers, show_diff(numbers), as_json=flags["as_json"])
     return 0
 
 
@@ -259,25 +259,21 @@ def _load(config: Path, settings: Sequence[str]) -> "Config":
     return load_config(config, settings=settings, environ=os.environ)
 
 
+def _open(settings: "Config") -> tuple["Job", "LocalStore"]:
+    """Open what `run` and `plan` start from; whatever is wrong with it is said now."""
+    from worker.job import open_job
+    from worker.store import LocalStore
+
+    if settings.quality.previous:
+        from worker.finish import check_previous
+
+        check_previous(settings)
+    return open_job(settings), LocalStore(Path(settings.output.path))
+
+
 def _emulator(config: Path, flags: dict[str, Any]) -> Path | None:
     """Return the config that the emulator is to be started with, if it is."""
     return config if flags["use_emulator"] else None
-
-
-def _view(settings: "Config", flags: dict[str, Any]) -> "View":
-    from worker.progress import LineView, LiveView
-
-    live = flags["log_format"] == "auto" and sys.stderr.isatty() and not flags["quiet"]
-    return (LiveView if live else LineView)(settings.price.per_1000_usd)
-
-
-def _set_up_log(flags: dict[str, Any]) -> None:
-    from worker import log
-
-    level = logging.DEBUG if flags["verbose"] else logging.INFO
-    if flags["quiet"]:
-        level = logging.WARNING
-    log.set_up(as_json=flags["log_format"] == "json", level=level)
 
 
 def _print(values: Any, text: str, *, as_json: bool) -> None:

@@ -7,19 +7,26 @@ depend on a row are checked in build.py.
 
 from enum import StrEnum
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from worker import limits
 from worker.deadline import parse_deadline
+from worker.values import (
+    ColumnName,
+    Compression,
+    ContextKey,
+    ContextValue,
+    FilterArn,
+    FilterKey,
+    FilterValues,
+    LocalPath,
+    MetadataColumn,
+    Section,
+    Share,
+    arn_of,
+    check_endpoint_url,
+)
 
 
 class Operation(StrEnum):
@@ -30,67 +37,14 @@ class Operation(StrEnum):
     GET_ACTION_RECOMMENDATIONS = "GetActionRecommendations"
 
 
-def _arn(resource: str) -> AfterValidator:
-    def check(arn: str) -> str:
-        form = f"arn:aws:personalize:REGION:ACCOUNT:{resource}/NAME"
-        if len(arn) > limits.ARN_CHARS_MAX:
-            raise ValueError(f"an ARN has at most {limits.ARN_CHARS_MAX} characters")
-        if not limits.ARN_PATTERN.fullmatch(arn) or not arn.split(":", 5)[5].startswith(
-            resource + "/"
-        ):
-            raise ValueError(f"is not a {resource} ARN; it looks like {form}")
-        return arn
-
-    return AfterValidator(check)
-
-
-def _local(path: str) -> str:
-    if "://" in path:
-        raise ValueError(
-            "must be a path of this machine; this version reads and writes local files"
-        )
-    return path
-
-
-def check_endpoint_url(url: str) -> str:
-    """Return `url`; raise ValueError unless it names a host that can be called over HTTP."""
-    parts = urlsplit(url)
-    port = parts.port  # raises ValueError beyond 65535
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError("is not an address such as http://127.0.0.1:8765")
-    if parts.username is not None or parts.query or parts.fragment or " " in url:
-        raise ValueError("must have no user, query, fragment or space")
-    return url
-
-
-Compression = Literal["zstd", "snappy", "gzip", "lz4", "none"]
-LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_local)]
-FilterArn = Annotated[str, _arn("filter")]
-ContextKey = Annotated[str, StringConstraints(pattern=f"^{limits.CONTEXT_KEY_PATTERN.pattern}$")]
-ContextValue = Annotated[str, StringConstraints(max_length=limits.CONTEXT_VALUE_CHARS_MAX)]
-FilterKey = Annotated[str, StringConstraints(pattern=f"^{limits.FILTER_KEY_PATTERN.pattern}$")]
-FilterValue = Annotated[str, StringConstraints(max_length=limits.FILTER_VALUE_CHARS_MAX)]
-FilterValues = Annotated[dict[FilterKey, FilterValue], Field(max_length=limits.FILTER_VALUES_MAX)]
-MetadataColumn = Annotated[
-    str, StringConstraints(min_length=1, max_length=limits.METADATA_COLUMN_CHARS_MAX)
-]
-ColumnName = Annotated[str, StringConstraints(min_length=1)]
-
-
-class Section(BaseModel):
-    """A config section: frozen, and a typo in a key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-
 class Target(Section):
     """What is called, and how it is reached."""
 
     operation: Operation = Field(description="the runtime operation to call for each row")
-    campaign_arn: Annotated[str, _arn("campaign")] | None = Field(
+    campaign_arn: Annotated[str, arn_of("campaign")] | None = Field(
         None, description="the campaign; exactly one of campaign_arn and recommender_arn"
     )
-    recommender_arn: Annotated[str, _arn("recommender")] | None = Field(
+    recommender_arn: Annotated[str, arn_of("recommender")] | None = Field(
         None, description="the domain recommender (GetRecommendations only)"
     )
     region: str | None = Field(None, description="AWS region; default: the ARN's")
@@ -288,6 +242,29 @@ class Price(Section):
     per_1000_usd: float | None = Field(None, ge=0, description="US dollars per 1,000 calls")
 
 
+class Quality(Section):
+    """Gates on what a run produced. A breach ends with exit code 5, without `_SUCCESS`."""
+
+    empty_share_max: Share | None = Field(
+        None, description="results without an item or action, as a share of all results"
+    )
+    short_share_max: Share | None = Field(
+        None, description="results with fewer than were asked for, empty ones included"
+    )
+    fallback_share_max: Share | None = Field(
+        None, description="results whose list many others share, as unknown users' lists are"
+    )
+    distinct_items_min: int | None = Field(
+        None, ge=1, description="different items or actions over all results"
+    )
+    overlap_with_previous_min: Share | None = Field(
+        None, description="mean share of a row's first 10 that it had in the run at `previous`, too"
+    )
+    previous: LocalPath | None = Field(
+        None, description="output.path of the run that overlap_with_previous_min compares with"
+    )
+
+
 class Config(Section):
     """Config of personalize-worker."""
 
@@ -299,3 +276,4 @@ class Config(Section):
     retry: Retry = Retry.model_validate({})
     stop: Stop = Stop.model_validate({})
     price: Price = Price.model_validate({})
+    quality: Quality = Quality.model_validate({})

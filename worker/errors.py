@@ -5,6 +5,7 @@ WorkerError                  what is wrong and what was seen, a hint, an exit co
 ├── InputError        2      the Parquet that was given; 75 once anything was called
 ├── OutputError       2      the output cannot be written; 75 once anything was called
 ├── ConflictError     6      the output belongs to another run
+├── QualityError      5      the results break a gate of [quality]
 ├── RefusedError      4      the service refuses every call of this run
 └── StoppedError     75      ended early, resumable
 """
@@ -45,6 +46,12 @@ class ConflictError(WorkerError):
     """Raised when the output folder holds another run's files, or files of no run."""
 
     exit_code = 6
+
+
+class QualityError(WorkerError):
+    """Raised when a finished run's results break a gate of [quality]."""
+
+    exit_code = 5
 
 
 class RefusedError(WorkerError):

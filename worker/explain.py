@@ -10,14 +10,12 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
 from worker.build import INVALID_ROW
-from worker.config import Config
-from worker.errors import ConfigError, ConflictError, InputError
-from worker.folder import read_run
+from worker.errors import ConflictError, InputError
 from worker.job import Job, open_job
 from worker.model import Chunk, Failure
+from worker.report.source import open_run
 from worker.store import LocalStore
 
 MATCHES_MAX = 100
@@ -30,19 +28,8 @@ def explain(store: LocalStore, identifier: str) -> dict[str, Any]:
     `MATCHES_MAX` of each. Raises ConfigError when the folder holds no run, InputError when no row
     has the ID, or the input is another one by now.
     """
-    run = read_run(store)
-    if run is None:
-        raise ConfigError(
-            f"{store.root} holds no run: it has no _run.json", hint="pass a run's output.path"
-        )
-    try:
-        job = open_job(Config.model_validate(run["config"]))
-    except ValidationError as error:
-        raise ConfigError(
-            f"{store.root} holds a run of another version ({run.get('version')}), whose config "
-            f"this one does not know: {error.errors()[0]['loc']}",
-            hint="use that version to explain it",
-        ) from None
+    files = open_run(store)
+    run, job = files.run, open_job(files.config)
     if job.source.fingerprint != run["identity"]["input"]["fingerprint"]:
         raise InputError(
             f"the input {job.config.input.path} has changed since the run",

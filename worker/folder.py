@@ -15,7 +15,11 @@ from worker.store import LocalStore
 
 RUN_NAME = "_run.json"
 SUCCESS_NAME = "_SUCCESS"
-_OWN_NAME = re.compile(r"_run\.json|_SUCCESS|(_errors/)?part-\d{5,}\.parquet")
+QUALITY_FAILED_NAME = "_QUALITY_FAILED"
+REPORT_NAME = "_report.html"
+ERRORS_FOLDER = "_errors/"
+PART_NAME = re.compile(rf"({ERRORS_FOLDER})?part-\d{{5,}}\.parquet")
+_OWN_NAMES = (RUN_NAME, SUCCESS_NAME, QUALITY_FAILED_NAME, REPORT_NAME)
 
 
 def check_owner(job: Job, store: LocalStore) -> bool:
@@ -48,9 +52,9 @@ def claim(job: Job, store: LocalStore, *, overwrite: bool) -> None:
     if overwrite and store.read(RUN_NAME) is not None:
         store.clear_spool()
         # Whose files these are goes last: a kill in between leaves a run that can be overwritten.
-        names = filter(_OWN_NAME.fullmatch, store.names())
-        for name in sorted(names, key=lambda name: name == RUN_NAME):
-            store.remove(name)
+        for name in sorted(store.names(), key=lambda name: name == RUN_NAME):
+            if name in _OWN_NAMES or PART_NAME.fullmatch(name):
+                store.remove(name)
     is_owner = check_owner(job, store)
     if not is_owner:
         store.write(RUN_NAME, orjson.dumps(_describe(job), option=orjson.OPT_INDENT_2))

@@ -21,10 +21,17 @@ _ABSENT_COLUMNS = {
     Operation.GET_ACTION_RECOMMENDATIONS: ("item_id", "item_list", "context"),
 }
 
+LISTS_ALIKE_BY_CHANCE = 3  # entries; fewer say nothing of who else has the same
+
 
 def broken_rules(config: Config) -> list[str]:
     """Return one line for each rule that `config` breaks; none when it is sound."""
-    return [*_operation_rules(config), *_request_rules(config), *_other_rules(config)]
+    return [
+        *_operation_rules(config),
+        *_request_rules(config),
+        *_quality_rules(config),
+        *_other_rules(config),
+    ]
 
 
 def num_results_max(config: Config) -> int:
@@ -79,6 +86,25 @@ def _request_rules(config: Config) -> Iterator[str]:
         keys = {*getattr(request, name), *getattr(columns, name)}
         if len(keys) > limit:
             yield f"request.{name}: at most {limit} keys, columns included (seen: {len(keys)})"
+
+
+def _quality_rules(config: Config) -> Iterator[str]:
+    quality, columns = config.quality, config.input.columns
+    if (quality.overlap_with_previous_min is None) != (quality.previous is None):
+        missing = "overlap_with_previous_min" if quality.previous else "previous"
+        yield f"quality.{missing}: is missing; the other of the two is given for it"
+    asked = columns.num_results
+    if quality.short_share_max is not None and asked and asked not in config.input.keep:
+        yield (
+            f"input.keep: needs {asked!r}; quality.short_share_max is held against what each row "
+            "asked for, and reads it from the output"
+        )
+    results = config.request.num_results
+    if quality.fallback_share_max is not None and results and results < LISTS_ALIKE_BY_CHANCE:
+        yield (
+            f"quality.fallback_share_max: needs request.num_results of {LISTS_ALIKE_BY_CHANCE} or "
+            f"more; shorter lists are alike by chance (seen: {results})"
+        )
 
 
 def _other_rules(config: Config) -> Iterator[str]:

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 import anyio
-import orjson
 from anyio import to_thread
 
 from worker import log
@@ -36,7 +35,7 @@ from worker.rules import calls_max
 from worker.steer import DeadlineFit, ceiling, keep_ceiling, steered
 from worker.stop import StopSwitch
 from worker.store import LocalStore
-from worker.summary import add_up, summarize
+from worker.summary import add_up
 from worker.tally import Tally
 
 
@@ -49,7 +48,7 @@ async def run(
     *,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Finish the run and return the content of `_SUCCESS`.
+    """Finish the run and return the content of `_SUCCESS`, or of `_QUALITY_FAILED`.
 
     Raises StoppedError when `switch` or a cap of [stop] ends it early: everything committed stays,
     and the same call carries on. Raises RefusedError, ConflictError, InputError or OutputError as
@@ -59,7 +58,7 @@ async def run(
         claim(job, store, overwrite=overwrite)
         if summary := read_success(store):
             log.info("already done", output=store.root)
-            return summary
+            return await to_thread.run_sync(_finish, job, store, summary)
         store.remove(SUCCESS_NAME)  # one that does not hold any more
         done, todo = chunks_by_state(store, job.source.chunks)
         if done and todo:
@@ -78,7 +77,7 @@ async def run(
         with _resumable_after_calls(tally):
             if todo:
                 await _work(job, todo, tally, store, access, view, switch)
-            return await to_thread.run_sync(_succeed, job, store)
+            return await to_thread.run_sync(_finish, job, store, None)
 
 
 @contextmanager
@@ -94,19 +93,10 @@ def _resumable_after_calls(tally: Tally) -> Iterator[None]:
             raise StoppedError(f"stopped before the end: {error.what}", hint=error.hint) from None
 
 
-def _succeed(job: Job, store: LocalStore) -> dict[str, Any]:
-    summary = summarize(
-        store,
-        job.source.chunks,
-        run_id=job.run_id,
-        per_1000_usd=job.config.price.per_1000_usd,
-        error_share_max=job.config.stop.error_share_max,
-    )
-    if not summary["rows_read"]:
-        log.warning("no rows", where=job.config.input.where)
-    store.clear_spool()
-    store.write(SUCCESS_NAME, orjson.dumps(summary, option=orjson.OPT_INDENT_2))
-    return summary
+def _finish(job: Job, store: LocalStore, summary: dict[str, Any] | None) -> dict[str, Any]:
+    from worker.finish import finish  # what a start need not wait for
+
+    return finish(job, store, summary)
 
 
 async def _work(

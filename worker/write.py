@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from worker import layout
-from worker.config import Compression
 from worker.decode import Decoder
 from worker.each import Decoded
 from worker.model import Answer, Batch, Chunk, Failure, Outcome
 from worker.part import BOOKS_KEY, Books
 from worker.shape import AnswerShape
 from worker.store import LocalStore
+from worker.values import Compression
 
 # Rows wait in memory until they make a row group; larger ones were no smaller on disk, nor quicker.
 ROW_GROUP_BYTES = 8 << 20

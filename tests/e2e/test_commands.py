@@ -24,7 +24,7 @@ from helpers import (
 )
 from scripted import Received, Reply, error, serving
 
-COMMANDS = ("run", "plan", "emulate", "explain", "schema")
+COMMANDS = ("run", "plan", "emulate", "explain", "report", "diff", "schema")
 KEY_ID, SECRET, TOKEN = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI-secret", "session-token-value"
 ESCAPE = "\x1b"
 
@@ -45,6 +45,8 @@ def test_help_says_what_a_command_takes(name: str, command: RunCommand) -> None:
         "plan": ["--set", "--emulator", "--json", "--log-format", "-q", "-v", "CONFIG"],
         "emulate": ["--set", "ready http://127.0.0.1:8765"],
         "explain": ["OUTPUT", "ID"],
+        "report": ["OUTPUT", "_report.html"],
+        "diff": ["OLD NEW", "--json", "--html FILE"],
         "schema": ["JSON Schema"],
     }
     for text in wanted[name]:
@@ -55,7 +57,7 @@ def test_help_lists_exactly_the_commands_that_work_and_the_exit_codes(command: R
     result = command("--help")
     listed = result.stdout.partition("Commands:\n")[2].partition("\n\n")[0]
     assert {line.split()[0] for line in listed.splitlines()} == set(COMMANDS)
-    for code in (0, 1, 2, 3, 4, 6, 75):
+    for code in (0, 1, 2, 3, 4, 5, 6, 75):
         assert re.search(rf"\b{code}  +\w", result.stdout)
 
 

@@ -59,7 +59,7 @@ def test_parts_have_the_wanted_rows_whatever_the_row_groups_and_files(
     done = success(output)
     assert (done["rows_read"], done["results"], done["calls"], done["retries"]) == (25, 24, 25, 0)
     assert sorted(path.name for path in output.iterdir() if path.name[0] == "_") == [
-        "_SUCCESS", "_errors", "_run.json",
+        "_SUCCESS", "_errors", "_report.html", "_run.json",
     ]  # fmt: skip
 
 

@@ -6,8 +6,9 @@ import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from worker.config import Target, check_endpoint_url
+from worker.config import Target
 from worker.errors import ConfigError
+from worker.values import check_endpoint_url
 
 # What a machine without credentials signs with on loopback: an emulator takes any key.
 EMULATOR_KEY = "emulator"

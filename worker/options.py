@@ -1,0 +1,68 @@
+"""Options that several commands share, and what they mean."""
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from worker.config import Config
+    from worker.progress import View
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def options(*wanted: str) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds the named shared options."""
+    known = {
+        "set": click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Override a config key: --set rate.tps=200. VALUE in TOML. Repeatable.",
+        ),
+        "emulator": click.option(
+            "--emulator",
+            "use_emulator",
+            is_flag=True,
+            help="Start the built-in emulator for this command and call it instead of AWS.",
+        ),
+        "json": click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout."),
+        "log": click.option(
+            "--log-format",
+            type=click.Choice(["auto", "text", "json"]),
+            default="auto",
+            show_default=True,
+            help="Progress and log on stderr; auto: a live view on a terminal, else lines.",
+        ),
+        "quiet": click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors."),
+        "verbose": click.option("-v", "--verbose", is_flag=True, help="More detail."),
+    }
+
+    def decorate(command: _Command) -> _Command:
+        for name in reversed(wanted):
+            command = known[name](command)
+        return command
+
+    return decorate
+
+
+def view_of(settings: "Config", flags: dict[str, Any]) -> "View":
+    """Return what shows progress: a live view on a terminal, else lines."""
+    from worker.progress import LineView, LiveView
+
+    live = flags["log_format"] == "auto" and sys.stderr.isatty() and not flags["quiet"]
+    return (LiveView if live else LineView)(settings.price.per_1000_usd)
+
+
+def set_up_log(flags: dict[str, Any]) -> None:
+    """Send the log to stderr as the flags say."""
+    from worker import log
+
+    level = logging.DEBUG if flags["verbose"] else logging.INFO
+    if flags["quiet"]:
+        level = logging.WARNING
+    log.set_up(as_json=flags["log_format"] == "json", level=level)

@@ -1,0 +1,76 @@
+"""`report` and `diff`: output folders' files -> pages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from worker.errors import OutputError
+from worker.folder import REPORT_NAME
+from worker.report.compare import compare
+from worker.report.diff import diff_numbers, diff_page
+from worker.report.html import render
+from worker.report.measure import Measures, examples, measure
+from worker.report.numbers import quality_numbers
+from worker.report.run_page import Run, run_page
+from worker.report.source import RunFiles, open_run
+from worker.store import LocalStore
+
+_LISTS_SHOWN = 5
+_ENTRIES_SHOWN = 8
+
+
+def make_report(store: LocalStore) -> Path:
+    """Write the report of the run in `store`, finished or not, and return where it is.
+
+    Raises ConfigError when there is no run, ConflictError when its files cannot be read,
+    OutputError when the report cannot be written. Another process may be writing the run.
+    """
+    files = open_run(store)
+    end = files.read_end()
+    measures = measure(files)
+    known = (end or {}).get("quality") or {}
+    numbers = quality_numbers(measures, known.get("overlap_with_previous"))
+    return write_run_report(files, measures, numbers, end)
+
+
+def write_run_report(
+    files: RunFiles, measures: Measures, numbers: Mapping[str, Any], end: Mapping[str, Any] | None
+) -> Path:
+    """Write the report of a run that has been measured; `end` is what `_SUCCESS` will say."""
+    shown = examples(files, measures.shared[:_LISTS_SHOWN], entries_max=_ENTRIES_SHOWN)
+    run = Run(files=files, measures=measures, numbers=numbers, end=end, examples=shown)
+    return write_page(files.store.path(REPORT_NAME), render(run_page(run, datetime.now(UTC))))
+
+
+def make_diff(old: LocalStore, new: LocalStore, *, html: Path | None) -> dict[str, Any]:
+    """Return the difference between two runs, and write it to `html` as a page, if asked for.
+
+    Raises like `compare`, and OutputError when the page cannot be written.
+    """
+    numbers = diff_numbers(compare(open_run(old), open_run(new)))
+    if html is not None:
+        page = diff_page(numbers, str(old.root), str(new.root), datetime.now(UTC))
+        write_page(html, render(page))
+    return numbers
+
+
+def write_page(path: Path, html: str) -> Path:
+    """Write a page whole or not at all, and return its path. It needs no lock."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(html, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}",
+            hint="check the folder, its permissions and the free space",
+        ) from None
+    finally:
+        with suppress(OSError):  # it is there only if writing or renaming it failed
+            temporary.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,27 @@
+"""A function over many things, a few at a time, with its results in order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+_Result = TypeVar("_Result")
+_WORKERS_MAX = 4
+
+
+def in_order(function: Callable[[int], _Result], count: int) -> Iterator[_Result]:
+    """Yield `function(n)` for n below `count`; results that wait are as few as the workers."""
+    workers = min(_WORKERS_MAX, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: list[Future[_Result]] = []
+        try:
+            for number in range(count):
+                waiting.append(pool.submit(function, number))
+                if len(waiting) > workers:
+                    yield waiting.pop(0).result()
+            while waiting:
+                yield waiting.pop(0).result()
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,109 @@
+"""An output folder as its readers see it: which run it holds, and what of that is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from worker.config import Config, Operation
+from worker.errors import ConfigError, ConflictError
+from worker.folder import (
+    ERRORS_FOLDER,
+    PART_NAME,
+    QUALITY_FAILED_NAME,
+    SUCCESS_NAME,
+    read_run,
+)
+from worker.limits import NUM_ACTIONS_DEFAULT, NUM_RESULTS_DEFAULT
+from worker.shape import SHAPES, AnswerShape
+from worker.store import LocalStore
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run's files, finished or not; parts in the order of their names."""
+
+    store: LocalStore
+    run: dict[str, Any]  # _run.json
+    config: Config
+    part_names: tuple[str, ...]
+    errors_names: tuple[str, ...]
+
+    @property
+    def shape(self) -> AnswerShape:
+        """What the lists hold."""
+        return SHAPES[self.config.target.operation]
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The user and item ID columns: who a row is."""
+        columns = self.config.input.columns
+        return tuple(dict.fromkeys(filter(None, (columns.user_id, columns.item_id))))
+
+    @property
+    def asked_column(self) -> str | None:
+        """The output's column that says how many entries each row asked for, if one does."""
+        columns = self.config.input.columns
+        wanted = columns.num_results or columns.item_list
+        return wanted if wanted in (*columns.ids, *self.config.input.keep) else None
+
+    @property
+    def asked_default(self) -> int | None:
+        """How many entries a row asked for that says nothing itself; None: it cannot be known."""
+        config = self.config
+        if config.input.columns.num_results and not self.asked_column:
+            return None
+        is_actions = config.target.operation is Operation.GET_ACTION_RECOMMENDATIONS
+        default = NUM_ACTIONS_DEFAULT if is_actions else NUM_RESULTS_DEFAULT
+        return config.request.num_results or default
+
+    @property
+    def parts_expected(self) -> int:
+        """How many parts the finished run has."""
+        return int(self.run["plan"]["parts"])
+
+    def read_end(self) -> dict[str, Any] | None:
+        """Return `_SUCCESS` or `_QUALITY_FAILED`, whichever there is; None: not finished."""
+        if len(self.part_names) < self.parts_expected:
+            return None  # parts are missing by now, whatever the files say
+        for name in (SUCCESS_NAME, QUALITY_FAILED_NAME):
+            if text := self.store.read(name):
+                try:
+                    return dict(orjson.loads(text))
+                except (ValueError, TypeError):
+                    raise ConflictError(
+                        f"{self.store.path(name)} is damaged",
+                        hint="remove it and run again: what is committed stays",
+                    ) from None
+        return None
+
+
+def open_run(store: LocalStore) -> RunFiles:
+    """Return the files of the run that `store` holds.
+
+    Raises ConfigError when it holds none, or one whose config this version does not know.
+    """
+    run = read_run(store)
+    if run is None:
+        raise ConfigError(
+            f"{store.root} holds no run: it has no _run.json", hint="pass a run's output.path"
+        )
+    try:
+        config = Config.model_validate(run["config"])
+    except ValidationError as error:
+        raise ConfigError(
+            f"{store.root} holds a run of another version ({run.get('version')}), whose config "
+            f"this one does not know: {error.errors()[0]['loc']}",
+            hint="use that version to read it",
+        ) from None
+    names = [name for name in store.names() if PART_NAME.fullmatch(name)]
+    return RunFiles(
+        store=store,
+        run=run,
+        config=config,
+        part_names=tuple(name for name in names if not name.startswith(ERRORS_FOLDER)),
+        errors_names=tuple(name for name in names if name.startswith(ERRORS_FOLDER)),
+    )

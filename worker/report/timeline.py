@@ -1,0 +1,197 @@
+"""What happened when: calls, retries, failures and latencies, in slices of time.
+
+A slice begins as 0.1 s and doubles whenever there are too many, so memory has a bound. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+import pyarrow as pa
+
+from worker.report.bins import bins_of, first_bin, quantiles
+from worker.report.column import Column, column, pc
+
+SLICE_US = 100_000
+SLICES_MAX = 1 << 13
+PAUSE_S = 60  # nothing for so long, and the run was stopped: retries wait 20 s at most
+QUANTILES = (0.5, 0.9, 0.99)
+
+# A latency's bin is counted from that of 2**-10 ms; what is below, or beyond 2**22 ms, counts as
+# these.
+_BIN_BITS = 10
+_BIN_FIRST = first_bin(-10)
+_BIN_LAST = (1 << _BIN_BITS) - 1
+
+_KEYS_MAX = 1 << 19
+_PENDING_MAX = 1 << 18
+_COUNTED = ("rows", "calls", "retries", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A span of time, in which the answered attempts of `rows` left and `failed` rows ended."""
+
+    start_s: float  # since the first slice, pauses left out
+    at_us: int  # UTC
+    seconds: float
+    rows: int
+    calls: int  # all attempts of these rows
+    retries: int  # of these, all but each row's first
+    failed: int
+    latency_ms: tuple[float, ...] | None  # QUANTILES of answered attempts; None without any
+
+
+class Timeline:
+    """Counts and latencies by slice; two timelines can be added."""
+
+    def __init__(self) -> None:
+        self._slice_us = SLICE_US
+        nothing = pa.array([], pa.int64())
+        self._counts, self._latencies = [_counts(nothing, nothing)], [_counted_keys(nothing)]
+        self._pending = 0
+
+    def add_answers(self, at_us: Column, latency_ms: Column, attempts: Column) -> None:
+        """Count answered rows by when their answered attempt left."""
+        slices = pc.divide(at_us, self._slice_us)
+        bins = pc.subtract(bins_of(latency_ms), _BIN_FIRST)
+        least, most = pa.scalar(0, pa.int64()), pa.scalar(_BIN_LAST, pa.int64())
+        bins = pc.min_element_wise(pc.max_element_wise(bins, least), most)
+        keys = pc.add(pc.shift_left(slices, _BIN_BITS), bins)
+        self._latencies.append(_counted_keys(keys))
+        self._append(_counts(slices, attempts, rows=1))
+
+    def add_failures(self, at_us: Column, attempts: Column) -> None:
+        """Count failed rows by when they failed."""
+        self._append(_counts(pc.divide(at_us, self._slice_us), attempts, failed=1))
+
+    def add(self, other: Timeline) -> None:
+        """Add another timeline's counts."""
+        while self._slice_us < other._slice_us:
+            self._double()
+        shift = (self._slice_us // other._slice_us).bit_length() - 1
+        self._latencies.append(_shifted(other._settled_latencies(), _BIN_BITS, shift))
+        self._append(_shifted(other._settled_counts(), 0, shift))
+
+    def slices(self, most: int) -> tuple[list[Slice], list[tuple[float, float]]]:
+        """Return at most `most` slices of equal length (the last is shorter), and the pauses.
+
+        A pause is the time since the start after which it came, and its seconds; it is in no
+        slice. The run was stopped then, and carried on later.
+        """
+        self._settle()
+        counts = self._counts[0].sort_by("key")
+        keys: list[int] = column(counts, "key").to_pylist()
+        if not keys:
+            return [], []
+        positions, pauses = self._positions(keys)
+        factor = -(-(positions[-1] + 1) // most)
+        groups = [position // factor for position in positions]
+        latencies = self._quantiles(column(counts, "key"), groups)
+        step_s = self._slice_us / 1e6
+        listed = []
+        rows = zip(groups, keys, *(counts[name].to_pylist() for name in _COUNTED), strict=True)
+        by_group = {group: list(members) for group, members in groupby(rows, lambda row: row[0])}
+        at_key = keys[0]
+        for group in range(groups[-1] + 1):
+            members = by_group.get(group, [])
+            at_key = members[0][1] if members else at_key + factor
+            lasts = min(factor, positions[-1] + 1 - group * factor)
+            listed.append(
+                Slice(
+                    start_s=group * factor * step_s,
+                    at_us=at_key * self._slice_us,
+                    seconds=lasts * step_s,
+                    rows=sum(member[2] for member in members),
+                    calls=sum(member[3] for member in members),
+                    retries=sum(member[4] for member in members),
+                    failed=sum(member[5] for member in members),
+                    latency_ms=latencies.get(group),
+                )
+            )
+        return listed, pauses
+
+    def _positions(self, keys: list[int]) -> tuple[list[int], list[tuple[float, float]]]:
+        """Number the slices from 0, pauses left out."""
+        positions, pauses, step_s = [0], [], self._slice_us / 1e6
+        for before, key in pairwise(keys):
+            step = key - before
+            if (gap_s := (step - 1) * step_s) > PAUSE_S:
+                pauses.append(((positions[-1] + 1) * step_s, gap_s))
+                step = 1
+            positions.append(positions[-1] + step)
+        return positions, pauses
+
+    def _quantiles(self, keys: Column, groups: list[int]) -> dict[int, tuple[float, ...]]:
+        """Return each group's latencies; `groups` says which slice of `keys` is in which."""
+        table = self._latencies[0]
+        at = pc.index_in(pc.shift_right(column(table, "key"), _BIN_BITS), value_set=keys)
+        group = pa.array(groups, pa.int64()).take(at)
+        bins = pc.bit_wise_and(column(table, "key"), _BIN_LAST)
+        keyed = pc.add(pc.shift_left(group, _BIN_BITS), bins)
+        sums = _sums(table.set_column(0, "key", keyed)).sort_by("key")
+        columns = (column(sums, name).to_pylist() for name in ("key", "rows"))
+        pairs = zip(*columns, strict=True)
+        return {
+            group: tuple(
+                round(value, 4)
+                for value in quantiles(
+                    [((key & _BIN_LAST) + _BIN_FIRST, rows) for key, rows in members], QUANTILES
+                )
+            )
+            for group, members in groupby(pairs, lambda pair: pair[0] >> _BIN_BITS)
+        }
+
+    def _append(self, counts: pa.Table) -> None:
+        self._counts.append(counts)
+        self._pending += counts.num_rows + self._latencies[-1].num_rows
+        if self._pending > _PENDING_MAX:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Add up what is pending; double the slices while there are too many."""
+        self._pending = 0
+        self._counts, self._latencies = [self._settled_counts()], [self._settled_latencies()]
+        while self._counts[0].num_rows > SLICES_MAX or self._latencies[0].num_rows > _KEYS_MAX:
+            self._double()
+
+    def _double(self) -> None:
+        self._slice_us *= 2
+        self._counts = [_sums(_shifted(self._settled_counts(), 0, 1))]
+        self._latencies = [_sums(_shifted(self._settled_latencies(), _BIN_BITS, 1))]
+
+    def _settled_counts(self) -> pa.Table:
+        return _sums(pa.concat_tables(self._counts))
+
+    def _settled_latencies(self) -> pa.Table:
+        return _sums(pa.concat_tables(self._latencies))
+
+
+def _counts(slices: Column, attempts: Column, *, rows: int = 0, failed: int = 0) -> pa.Table:
+    """Return slices and what is counted in them, added up."""
+    calls = attempts.cast(pa.int64())
+    retries = pc.max_element_wise(pc.subtract(calls, 1), pa.scalar(0, pa.int64()))
+    each = [pa.repeat(pa.scalar(count, pa.int64()), len(slices)) for count in (rows, failed)]
+    arrays = [slices, each[0], calls, retries, each[1]]
+    return _sums(pa.table(dict(zip(("key", *_COUNTED), arrays, strict=True))))
+
+
+def _counted_keys(keys: Column) -> pa.Table:
+    values, counts = pc.value_counts(keys).flatten()
+    return pa.table({"key": values, "rows": counts})
+
+
+def _sums(table: pa.Table) -> pa.Table:
+    """Return each key once, with its counts added up."""
+    names = table.column_names
+    summed = table.group_by("key", use_threads=False).aggregate([(n, "sum") for n in names[1:]])
+    return summed.rename_columns(names).combine_chunks()
+
+
+def _shifted(table: pa.Table, low_bits: int, shift: int) -> pa.Table:
+    """Return the table with its slices (the bits above `low_bits`) made 2**shift times as long."""
+    key = column(table, "key")
+    low = pc.bit_wise_and(key, (1 << low_bits) - 1)
+    high = pc.shift_left(pc.shift_right(key, low_bits + shift), low_bits)
+    return table.set_column(0, "key", pc.bit_wise_or(high, low))
