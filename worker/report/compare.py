@@ -155,18 +155,17 @@ def _compare_bucket(found: Comparison, old: pa.Table, new: pa.Table) -> None:
 
 
 def _numbered(rows: pa.Table) -> pa.Table:
-    """Return the rows with different keys for those that have the same: their order counts."""
+    """Return the rows with a new key for each but the first that have the same: order counts."""
     if pc.count_distinct(column(rows, "key")).as_py() == rows.num_rows:
         return rows
     rows = rows.take(pc.sort_indices(column(rows, "key"))).combine_chunks()  # the sort is stable
     key = column(rows, "key")
-    place = pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, U64), len(key))), _ONE)
+    one = pa.scalar(1, U64)
+    place = pc.subtract(pc.cumulative_sum(pa.repeat(one, len(key))), one)
     is_first = pa.concat_arrays([pa.array([True]), pc.not_equal(key[1:], key[:-1])])
     first = pc.cumulative_max(pc.if_else(is_first, place, pa.scalar(0, U64)))
-    return rows.set_column(0, "key", mix(pc.add(mix(key), pc.subtract(place, first))))
-
-
-_ONE = pa.scalar(1, U64)
+    again = mix(pc.add(mix(key), pc.subtract(place, first)))
+    return rows.set_column(0, "key", pc.if_else(is_first, key, again))
 
 
 def _compare_flags(found: Comparison, old: pa.Table, new: pa.Table) -> None:

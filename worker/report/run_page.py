@@ -88,7 +88,9 @@ def _figures(run: Run) -> Iterator[Figure]:
     failed = books.errors.total()
     latency = latency_ms(books)
     cost = cost_usd(books.calls, run.files.config.price.per_1000_usd)
-    yield Figure(label="Rows", value=count(books.rows_read), note=f"{count(books.results)} results")
+    repeated = f", {count(books.duplicates)} duplicates" if books.duplicates else ""
+    note = f"{count(books.results)} results{repeated}"
+    yield Figure(label="Rows", value=count(books.rows_read), note=note)
     yield Figure(
         label="Failed",
         value=count(failed),

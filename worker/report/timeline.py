@@ -53,12 +53,13 @@ class Timeline:
         self._pending = 0
 
     def add_answers(self, at_us: Column, latency_ms: Column, attempts: Column) -> None:
-        """Count answered rows by when their answered attempt left."""
+        """Count answered rows by when their answered attempt left; duplicates made none."""
         slices = pc.divide(at_us, self._slice_us)
-        bins = pc.subtract(bins_of(latency_ms), _BIN_FIRST)
+        is_own = pc.greater(attempts, 0)
+        bins = pc.subtract(bins_of(latency_ms.filter(is_own)), _BIN_FIRST)
         least, most = pa.scalar(0, pa.int64()), pa.scalar(_BIN_LAST, pa.int64())
         bins = pc.min_element_wise(pc.max_element_wise(bins, least), most)
-        keys = pc.add(pc.shift_left(slices, _BIN_BITS), bins)
+        keys = pc.add(pc.shift_left(slices.filter(is_own), _BIN_BITS), bins)
         self._latencies.append(_counted_keys(keys))
         self._append(_counts(slices, attempts, rows=1))
 

@@ -1,0 +1,284 @@
+"""A made run's files -> its numbers, its pages; two runs -> their difference."""
+
+import json
+import re
+from collections import defaultdict
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_runs import Failed, Row, make_run
+
+from worker.config import Quality
+from worker.errors import ConfigError, ConflictError, QualityError
+from worker.quality import judge, raise_breaches
+from worker.report.compare import DEPTHS, compare
+from worker.report.diff import diff_numbers, diff_page, show_diff
+from worker.report.html import render
+from worker.report.make import make_report
+from worker.report.markup import Markup, tag
+from worker.report.measure import examples, measure
+from worker.report.numbers import quality_numbers
+
+LAYOUTS = pytest.mark.parametrize("layout", ["nested", "exploded"])
+POPULAR = ("p1", "p2", "p3")
+HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>&\u2028"
+
+
+def mixed() -> list[list[Row | Failed]]:
+    """Return 31 rows in three parts: 20 fallback, 2 empty, 3 short, 4 their own, 2 failed."""
+    own = [Row(f"own{n}", [f"i{n}", "p1", "p2"], [0.5, 0.25, None], at_s=n) for n in range(4)]
+    short = [Row(f"short{n}", [f"s{n}"], [1.0]) for n in range(3)]
+    popular = [Row(f"ghost{n}", POPULAR) for n in range(20)]
+    failed = [Failed("bad"), Failed(None, "InvalidRow", "no user", None, attempts=0)]
+    return [
+        [*own, *popular[:7], failed[0]],
+        [Row("e1"), *popular[7:], *short],
+        [failed[1], Row("e2")],
+    ]
+
+
+@LAYOUTS
+def test_quality_is_what_the_rows_say_in_either_layout(layout: str, tmp_path: Path) -> None:
+    files = make_run(tmp_path, mixed(), layout=layout, request={"num_results": 3})
+    measures = measure(files)
+    numbers = quality_numbers(measures)
+    expected = {"empty_rows": 2, "short_rows": 5, "fallback_rows": 20, "distinct_items": 10,
+                "shared_lists": 1, "empty_share": 2 / 29, "fallback_share": 20 / 29}  # fmt: skip
+    assert numbers.items() >= expected.items()
+    assert measures.total.lengths == {0: 2, 1: 3, 3: 24}
+    assert (measures.total.scores.missing, measures.total.scores.bins.total()) == (64, 11)
+    (example,) = examples(files, measures.shared, entries_max=2)
+    assert (example.rows, example.who, example.entries, example.has_more) == (
+        20, "ghost0", ("p1", "p2"), True,
+    )  # fmt: skip
+
+
+def test_rows_ask_for_what_their_column_says_if_the_output_has_it(tmp_path: Path) -> None:
+    columns = {"num_results": "N"}
+    files = make_run(tmp_path, mixed(), input={"columns": {"user_id": "USER_ID", **columns}})
+    assert quality_numbers(measure(files))["short_share"] is None
+
+
+def test_short_lists_are_not_judged_as_fallback(tmp_path: Path) -> None:
+    files = make_run(tmp_path, [[Row(f"u{n}", ["a", "b"]) for n in range(30)]])
+    assert quality_numbers(measure(files))["fallback_share"] is None
+
+
+def test_one_users_many_equal_rows_are_no_fallback(tmp_path: Path) -> None:
+    files = make_run(tmp_path, [[Row("u", POPULAR) for _ in range(30)]])
+    assert quality_numbers(measure(files))["fallback_share"] == 0
+
+
+@pytest.mark.parametrize(
+    ("gates", "broken"),
+    [
+        ({"empty_share_max": 0.1, "short_share_max": 0.2}, []),
+        ({"empty_share_max": 0.09}, ["empty_share_max"]),
+        ({"fallback_share_max": 0.3, "distinct_items_min": 7}, []),
+        (
+            {"fallback_share_max": 0.29, "distinct_items_min": 8},
+            ["fallback_share_max", "distinct_items_min"],
+        ),
+        ({"overlap_with_previous_min": 0.0}, ["overlap_with_previous_min"]),
+    ],
+)
+def test_a_gate_passes_up_to_its_limit_and_never_on_the_unknown(
+    gates: dict[str, Any], broken: list[str]
+) -> None:
+    numbers = {"empty_share": 0.1, "short_share": 0.2, "fallback_share": 0.3, "distinct_items": 7,
+               "overlap_with_previous": None}  # fmt: skip
+    judged = judge(Quality.model_validate(gates), numbers)
+    assert [gate["gate"] for gate in judged if not gate["passed"]] == broken
+    summary = {"quality": {"gates": judged}}
+    if broken:
+        with pytest.raises(QualityError, match=broken[0]) as raised:
+            raise_breaches(summary, "out")
+        assert all(name in raised.value.what for name in broken)
+        assert "run again" in raised.value.hint
+    else:
+        raise_breaches(summary, "out")
+
+
+def page_of(files: Any) -> str:
+    return make_report(files.store).read_text()
+
+
+class Reader(HTMLParser):
+    """Collects what a page holds: elements with their attributes, and text outside scripts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if not self.elements or self.elements[-1][0] not in ("script", "style"):
+            self.text += data + "\n"
+
+
+def test_text_in_a_page_is_only_ever_text(tmp_path: Path) -> None:
+    rows = [Row(f"{HOSTILE}{n}", [HOSTILE, "b", "c"], [0.1, 0.2, 0.3]) for n in range(12)]
+    hostile = make_run(tmp_path / "a", [[*rows, Failed(HOSTILE, HOSTILE, HOSTILE)]])
+    tame = make_run(
+        tmp_path / "b",
+        [[Row(f"u{n}", ["a", "b", "c"], [0.1, 0.2, 0.3]) for n in range(12)] + [Failed("x")]],
+    )
+    pages = [Reader(page_of(files)) for files in (hostile, tame)]
+    names = [[name for name, _ in page.elements] for page in pages]
+    assert names[0] == names[1]
+    assert "onerror=alert(1)" in pages[0].text
+
+
+def test_attributes_are_escaped_and_markup_is_not_escaped_twice() -> None:
+    inner = tag("b", "<&>")
+    assert inner == "<b>&lt;&amp;&gt;</b>"
+    assert tag("p", inner, None, ["x", [inner]], title='"><x', class_="a") == (
+        f'<p title="&quot;&gt;&lt;x" class="a">{inner}x{inner}</p>'
+    )
+    assert isinstance(inner, Markup)
+
+
+def test_a_page_asks_nobody_for_anything_and_allows_no_foreign_script(tmp_path: Path) -> None:
+    html = page_of(make_run(tmp_path, mixed()))
+    page = Reader(html)
+    for name, attributes in page.elements:
+        assert not {"src", "href", "style", "onclick", "onload"} & set(attributes), name
+    (policy,) = [a["content"] for n, a in page.elements if "Content-Security-Policy" in a.values()]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected", "says"),
+    [
+        (mixed(), 5, "Not finished: 3 of 5 parts"),
+        (mixed(), 3, "Only _SUCCESS is missing"),
+        ([], 2, "Not finished: 0 of 2 parts"),
+        ([[Failed("a")]], 1, "InternalFailure"),
+        ([[Row("a")]], 1, "without items"),
+        ([[Row("a", ["x"], attempts=0)]], 1, "What was produced"),
+    ],
+)
+def test_any_run_has_a_report(
+    parts: list[list[Row | Failed]], expected: int, says: str, tmp_path: Path
+) -> None:
+    assert says in Reader(page_of(make_run(tmp_path, parts, parts_expected=expected))).text
+
+
+def test_a_report_names_failed_rows_by_code_with_examples(tmp_path: Path) -> None:
+    text = Reader(page_of(make_run(tmp_path, mixed()))).text
+    for wanted in ("InvalidRow", "no user", "(null)", "InternalFailure", "bad", "500"):
+        assert wanted in text
+
+
+def test_a_damaged_part_is_an_error_that_names_it(tmp_path: Path) -> None:
+    files = make_run(tmp_path, mixed())
+    (tmp_path / "part-00001.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ConflictError, match="part-00001"):
+        make_report(files.store)
+
+
+def oracle(old: list[Row], new: list[Row]) -> dict[str, Any]:
+    """Compare two runs the plain way."""
+    waiting = defaultdict[str | None, list[Row]](list)
+    for row in old:
+        waiting[row.user].append(row)
+    pairs = [(waiting[row.user].pop(0), row) for row in new if waiting[row.user]]
+    lists = [(list(a.items), list(b.items)) for a, b in pairs if a.items or b.items]
+    moves = []
+    for a, b in lists:
+        if common := set(a) & set(b):
+            moves.append(sum(abs(a.index(i) - b.index(i)) for i in common) / len(common))
+
+    def mean(values: list[float]) -> Any:
+        return pytest.approx(sum(values) / len(values)) if values else None
+
+    return {
+        "both": len(pairs),
+        "compared": len(lists),
+        "overlap": {
+            str(k): mean(
+                [len(set(a[:k]) & set(b[:k])) / min(k, max(len(a), len(b))) for a, b in lists]
+            )
+            for k in DEPTHS
+        },
+        "jaccard": mean([len(set(a) & set(b)) / len(set(a) | set(b)) for a, b in lists]),
+        "same_list_share": mean([float(a == b) for a, b in lists]),
+        "same_first_share": mean([float(a[:1] == b[:1]) for a, b in lists]),
+        "rank_change_mean": mean(moves),
+        "became": sum(bool(a.items) and not b.items for a, b in pairs),
+        "no_longer": sum(not a.items and bool(b.items) for a, b in pairs),
+    }
+
+
+some_rows = st.lists(
+    st.tuples(
+        st.sampled_from(["u1", "u2", "u3", "u4", None]),
+        st.lists(st.sampled_from([f"i{n}" for n in range(12)]), unique=True, max_size=12),
+    ).map(lambda row: Row(*row)),
+    max_size=8,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(some_rows, some_rows, st.sampled_from(["nested", "exploded"]), st.sampled_from([5, 1000]))
+def test_a_difference_is_what_a_plain_comparison_finds(
+    tmp_path_factory: pytest.TempPathFactory, old: list[Row], new: list[Row], layout: str, room: int
+) -> None:
+    folder = tmp_path_factory.mktemp("runs")
+    runs = make_run(folder / "a", [old[:3], old[3:]]), make_run(folder / "b", [new], layout=layout)
+    found = diff_numbers(compare(*runs, entries_per_bucket=room))
+    expected = oracle(old, new)
+    assert found["rows"] == {
+        "old": len(old), "new": len(new), "both": expected["both"],
+        "only_old": len(old) - expected["both"], "only_new": len(new) - expected["both"],
+        "compared": expected["compared"],
+    }  # fmt: skip
+    for name in ("overlap", "jaccard", "same_list_share", "same_first_share", "rank_change_mean"):
+        assert found[name] == expected[name], name
+    assert sum(found["overlap_10_in_tenths"]) == expected["compared"]
+    for name in ("became", "no_longer"):
+        assert found["empty"][name] == expected[name]
+    before, after = (
+        {i: sum(i in r.items for r in rows) for i in {i for r in rows for i in r.items}}
+        for rows in (old, new)
+    )
+    gains = {e["id"]: e["change"] for e in found["items"]["gains"]}
+    assert gains == {i: n - before.get(i, 0) for i, n in after.items() if n > before.get(i, 0)}
+    assert (found["items"]["only_new"], found["items"]["only_old"]) == (
+        len(after.keys() - before),
+        len(before.keys() - after),
+    )
+
+
+def test_a_difference_tells_who_became_fallback(tmp_path: Path) -> None:
+    own = [Row(f"u{n}", [f"i{n}", "x", "y"]) for n in range(15)]
+    ghosts = [Row(f"u{n}", POPULAR) for n in range(5, 15)]
+    runs = make_run(tmp_path / "a", [own]), make_run(tmp_path / "b", [own[:5] + ghosts])
+    numbers = diff_numbers(compare(*runs))
+    assert numbers["fallback"] == {"old": 0, "new": 10, "became": 10, "no_longer": 0}
+    back = diff_numbers(compare(*reversed(runs)))
+    assert back["fallback"] == {"old": 10, "new": 0, "became": 0, "no_longer": 10}
+    assert "10 rows became so" in show_diff(numbers)
+    page = Reader(render(diff_page(numbers, "a", "b", datetime.now(UTC))))
+    assert "p1" in page.text
+    json.dumps(numbers)
+
+
+def test_runs_of_other_kinds_do_not_compare(tmp_path: Path) -> None:
+    actions = {"operation": "GetActionRecommendations"}
+    runs = make_run(tmp_path / "a", []), make_run(tmp_path / "b", [], target=actions)
+    with pytest.raises(ConfigError, match=re.escape("items by user_id, the new one of actions")):
+        compare(*runs)
