@@ -1,4 +1,4 @@
-"""Mode `report`: how long the report of a large run takes, and how large it is."""
+"""Mode `report`: how long the report of a large run takes, and how large it is. No server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", type=Path, help="where to leave the run and its report")
 
 
-def run(options: argparse.Namespace, _: None, scratch: Path) -> dict[str, Any]:
+def run(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     """Make up a run, then build its report with the real command."""
     rows = options.rows or (QUICK_ROWS if options.quick else ROWS)
     output = options.keep or scratch / "output"

@@ -17,7 +17,7 @@ from worker.report.hashes import U64, hash_lists, hash_strings, mix
 from worker.report.lists import LISTS_MAX, ROWS_MIN, SharedLists
 from worker.report.timeline import PAUSE_S, SLICES_MAX, Timeline
 
-texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+texts = st.text(max_size=8)
 
 
 @given(st.lists(texts))
@@ -34,7 +34,7 @@ def test_a_hash_does_not_depend_on_what_stands_before(values: list[str], skipped
 
 @given(st.lists(st.lists(st.integers(0, 5), max_size=4)))
 def test_lists_are_told_apart_by_entries_order_and_length(lists: list[list[int]]) -> None:
-    column = pa.array(lists, pa.list_(U64))
+    column: Any = pa.array(lists, pa.list_(U64))
     hashes = hash_lists(mix(column.flatten()), column.offsets).to_pylist()
     distinct = {tuple(entries) for entries in lists}
     assert len(set(hashes)) == len(distinct)
@@ -114,14 +114,14 @@ def test_a_slice_knows_its_latencies() -> None:
     made.add(timeline([0.05] * 2, latency_ms=500.0))
     made.add(timeline([0.06] * 50, latency_ms=9999.0, attempts=0))  # duplicates of other rows
     (one,), _ = made.slices(10)
-    assert one.latency_ms == (pytest.approx(20, rel=0.02), pytest.approx(20, rel=0.02),
-                              pytest.approx(500, rel=0.02))  # fmt: skip
+    assert list(one.latency_ms or ()) == pytest.approx([20, 20, 500], rel=0.02)
     assert (one.rows, one.calls) == (150, 100)
 
 
 def test_a_stop_is_a_pause_and_no_slice() -> None:
     slices, pauses = timeline([0.0, 1.0, 3601.0, 3602.0]).slices(100)
-    assert pauses == [(1.1, pytest.approx(3599.9))]
+    assert list(pauses[0]) == pytest.approx([1.1, 3599.9])
+    assert len(pauses) == 1
     assert slices[-1].start_s + slices[-1].seconds == pytest.approx(2.2)
     assert [s.rows for s in slices if s.rows] == [1, 1, 1, 1]
     assert slices[-1].at_us == 1_000_000_000 + 3_602_000_000
@@ -150,7 +150,7 @@ def test_concentration_is_what_the_textbook_says(counts: list[int]) -> None:
     assert found.gini == pytest.approx(differences / (2 * n * total), abs=1e-9)
     assert found.top_shares[3] == pytest.approx(sum(sorted(counts)[-3:]) / total)
     assert (found.distinct, found.entries) == (n, total)
-    assert found.curve[-1] == (n, pytest.approx(1.0))
+    assert list(found.curve[-1]) == pytest.approx([n, 1.0])
 
 
 def test_nothing_has_no_concentration() -> None:
@@ -178,8 +178,12 @@ def test_scores_are_counted_by_powers_of_two() -> None:
 
 
 def failed_rows(*rows: tuple[str | None, str, str]) -> pa.RecordBatch:
-    fields = [("USER_ID", pa.string()), ("error_code", pa.string()), ("error_message", pa.string()),
-              ("http_status", pa.int16())]  # fmt: skip
+    fields: list[tuple[str, pa.DataType]] = [
+        ("USER_ID", pa.string()),
+        ("error_code", pa.string()),
+        ("error_message", pa.string()),
+        ("http_status", pa.int16()),
+    ]
     values: list[dict[str, Any]] = [
         {"USER_ID": user, "error_code": code, "error_message": message, "http_status": 400}
         for user, code, message in rows
