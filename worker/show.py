@@ -67,6 +67,7 @@ def show_summary(summary: Mapping[str, Any], output: str) -> str:
         ("time", f"{duration(seconds)}, {rate:,.0f} calls/s"),
         ("latency ms", latency or "none"),
         ("cost", _cost(summary["cost_usd_estimate"])),
+        *_quality(summary.get("quality")),
         ("output", f"{output} ({len(summary['parts'])} files, {size:,} bytes)"),
     ]
     return table(lines)
@@ -80,6 +81,14 @@ def show_explanation(explanation: Mapping[str, Any], output: str) -> str:
         orjson.dumps(row, option=option, default=str).decode() for row in explanation["rows"]
     ]
     return "\n".join([head, *rows])
+
+
+def _quality(numbers: Mapping[str, Any] | None) -> Iterable[tuple[str, str]]:
+    if numbers:
+        names = {"empty": "without an item", "short": "too short", "fallback": "popular fallback"}
+        shares = {text: numbers[f"{name}_share"] for name, text in names.items()}
+        listed = [f"{text} {part:.1%}" for text, part in shares.items() if part is not None]
+        yield "lists", ", ".join(listed)
 
 
 def _rows(plan: Mapping[str, Any]) -> str:

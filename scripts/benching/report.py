@@ -27,7 +27,7 @@ _CATALOGUE = 50_000
 _CALLS_PER_S = 2500
 _FALLBACK_SHARE = 0.02
 _BEGUN_US = 1_732_240_000_000_000
-_GROUP_ROWS = 10_000  # about what the job writes
+_GROUP_BYTES = 16 << 20  # as the job writes them, in memory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +104,7 @@ def _write_part(output: Path, number: int, rows_of_run: int, items: int) -> None
         table,
         output / f"part-{number:05d}.parquet",
         compression="zstd",
-        row_group_size=_GROUP_ROWS,
+        row_group_size=max(1, rows * _GROUP_BYTES // table.nbytes),
         use_dictionary=["items.list.element.item_id"],  # type: ignore[arg-type] # the stubs forget
     )
 

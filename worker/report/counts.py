@@ -31,7 +31,8 @@ class EntryCounts:
 
     def add(self, other: EntryCounts) -> None:
         """Add another's counts."""
-        self._append(other.table())
+        for counts in other._tables:
+            self._append(counts)
 
     def table(self) -> pa.Table:
         """Return each `id` once with its `rows`, in no order."""
