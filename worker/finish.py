@@ -76,7 +76,8 @@ def check_previous(config: Config) -> None:
 
 
 def _quality(files: RunFiles, config: Config) -> tuple[Measures, dict[str, Any]]:
-    measures, overlap = measure(files), None
+    # One part at a time: a run needs no more memory at its end than before.
+    measures, overlap = measure(files, workers=1), None
     if previous := config.quality.previous:
         found = compare(open_run(LocalStore(Path(previous))), files)
         overlap = found.overlap(10)

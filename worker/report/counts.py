@@ -10,7 +10,7 @@ import pyarrow as pa
 from worker.report.bins import bins_of, exponent_of, quantiles
 from worker.report.column import Column, counted, pc, total
 
-_PENDING_MAX = 1 << 20
+_PENDING_MAX = 1 << 18
 
 
 class EntryCounts:
@@ -45,7 +45,7 @@ class EntryCounts:
     def _append(self, counts: pa.Table) -> None:
         self._tables.append(counts)
         self._pending += counts.num_rows
-        if self._pending > _PENDING_MAX:
+        if self._pending > max(_PENDING_MAX, 2 * self._tables[0].num_rows):
             self.table()
 
 

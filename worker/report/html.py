@@ -13,7 +13,7 @@ import orjson
 from worker.report.markup import Markup, tag
 from worker.report.page import Chart, Figure, Page, Section, Table
 
-_NARROW_COLUMNS = 3  # of a table that need not be as wide as the page
+_NARROW_COLUMNS = 5  # of a table that need not be as wide as the page
 _SIGNIFICANT = 5  # digits of a chart's numbers
 _TONES = {"good": "\N{CHECK MARK}", "warning": "!", "bad": "\N{MULTIPLICATION SIGN}", "plain": "i"}
 _TONE_NAMES = {"good": "Good", "warning": "Warning", "bad": "Failed", "plain": "Information"}

@@ -16,8 +16,8 @@ from worker.report.hashes import U64
 
 ROWS_MIN = 10
 SHARE_MIN = 1e-4  # of all rows with a result
-LISTS_MAX = 1 << 17  # kept at most; beyond it each count is at most rows / LISTS_MAX too low
-_PENDING_MAX = 1 << 19  # four times as many: each row is settled once or so
+LISTS_MAX = 1 << 16  # kept at most; beyond it each count is at most rows / LISTS_MAX too low
+_PENDING_MAX = 1 << 17
 
 _SCHEMA = pa.schema(
     [("list", U64), ("rows", pa.int64()), ("who_min", U64), ("who_max", U64), ("first", pa.int64())]

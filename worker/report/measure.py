@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from worker.interpreter import give_memory_back
 from worker.part import Books, read_books
 from worker.report import failures
 from worker.report.column import Column, counted, pc, total
@@ -79,13 +80,18 @@ def examples(files: RunFiles, shared: Sequence[SharedList], *, entries_max: int)
     return [_example(files, one, entries_max) for one in shared]
 
 
-def measure(files: RunFiles) -> Measures:
-    """Read every committed part, and `_errors/`; raise ConflictError when one cannot be read."""
+def measure(files: RunFiles, *, workers: int | None = None) -> Measures:
+    """Read every committed part, and `_errors/`; raise ConflictError when one cannot be read.
+
+    So many parts are read beside each other as `in_order` says.
+    """
     whole, lists = Measured(), SharedLists()
-    for part in in_order(functools.partial(_measure_part, files), len(files.part_names)):
+    measured = functools.partial(_measure_part, files)
+    for part in in_order(measured, len(files.part_names), workers=workers):
         whole.add(part)
         for rows in part.lists:
             lists.add(*rows)
+        give_memory_back()
     return Measures(
         total=whole,
         shared=lists.shared(whole.results),

@@ -11,9 +11,14 @@ _Result = TypeVar("_Result")
 _WORKERS_MAX = 4
 
 
-def in_order(function: Callable[[int], _Result], count: int) -> Iterator[_Result]:
-    """Yield `function(n)` for n below `count`; results that wait are as few as the workers."""
-    workers = min(_WORKERS_MAX, os.cpu_count() or 1)
+def in_order(
+    function: Callable[[int], _Result], count: int, *, workers: int | None = None
+) -> Iterator[_Result]:
+    """Yield `function(n)` for n below `count`; results that wait are as few as the workers.
+
+    `workers` is by default one for each processor, 4 at most.
+    """
+    workers = workers or min(_WORKERS_MAX, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
         waiting: list[Future[_Result]] = []
         try:

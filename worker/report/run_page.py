@@ -109,7 +109,7 @@ def _figures(run: Run) -> Iterator[Figure]:
         yield Figure(label="Latency p99", value=f"{latency['p99']:,.4g}", note=note)
     if numbers["fallback_share"] is not None:
         note = f"{count(numbers['fallback_rows'])} results"
-        yield Figure(label="Popular fallback", value=share(numbers["fallback_share"]), note=note)
+        yield Figure(label="Fallback", value=share(numbers["fallback_share"]), note=note)
     yield Figure(label="Empty lists", value=share(numbers["empty_share"]), note="of results")
     if cost is not None:
         value = f"${cost:,.2f}" if cost >= 1 else f"${cost:.4f}"
