@@ -12,11 +12,11 @@ import orjson
 from worker import log
 from worker.config import Config
 from worker.errors import ConfigError
-from worker.folder import QUALITY_FAILED_NAME, SUCCESS_NAME
+from worker.folder import QUALITY_FAILED_NAME, REPORT_NAME, SUCCESS_NAME
 from worker.job import Job
 from worker.quality import breaches, judge
 from worker.report.compare import check_comparable, compare
-from worker.report.make import write_run_report
+from worker.report.make import run_report
 from worker.report.measure import Measures, measure
 from worker.report.numbers import quality_numbers
 from worker.report.source import RunFiles, open_run
@@ -52,7 +52,8 @@ def finish(job: Job, store: LocalStore, summary: dict[str, Any] | None) -> dict[
         gates = judge(job.config.quality, numbers)
         summary["quality"] = {**numbers, "gates": gates, "config": _gates(job.config)}
         with _no_harm("report"):
-            write_run_report(files, measures, numbers, summary)
+            page = run_report(files, measures, numbers, summary)
+            store.write(REPORT_NAME, page.encode())
     failed = breaches(summary.get("quality", {}).get("gates", []))
     name, other = SUCCESS_NAME, QUALITY_FAILED_NAME
     if failed:

@@ -50,4 +50,4 @@ def assert_summary_adds_up(output: Path) -> None:
 def assert_only_final_names(output: Path) -> None:
     """Assert that nothing temporary, spooled or locked is left."""
     names = {path.name for path in output.iterdir() if path.name[0] in "._"}
-    assert names <= {"_SUCCESS", "_errors", "_run.json"}
+    assert names <= {"_SUCCESS", "_errors", "_report.html", "_run.json"}

@@ -44,6 +44,7 @@ KILLED_AT = {
     "part renamed": {3},
     "part committed": {3},
     "all parts committed": {5},
+    "report under temporary name": {5},
     "spools cleared": {5},
     "success under temporary name": {5},
     "success committed": {5},

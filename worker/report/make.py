@@ -35,16 +35,16 @@ def make_report(store: LocalStore) -> Path:
     measures = measure(files)
     known = (end or {}).get("quality") or {}
     numbers = quality_numbers(measures, known.get("overlap_with_previous"))
-    return write_run_report(files, measures, numbers, end)
+    return write_page(store.path(REPORT_NAME), run_report(files, measures, numbers, end))
 
 
-def write_run_report(
+def run_report(
     files: RunFiles, measures: Measures, numbers: Mapping[str, Any], end: Mapping[str, Any] | None
-) -> Path:
-    """Write the report of a run that has been measured; `end` is what `_SUCCESS` will say."""
+) -> str:
+    """Return the page of a run that has been measured; `end` is what `_SUCCESS` says, or will."""
     shown = examples(files, measures.shared[:_LISTS_SHOWN], entries_max=_ENTRIES_SHOWN)
     run = Run(files=files, measures=measures, numbers=numbers, end=end, examples=shown)
-    return write_page(files.store.path(REPORT_NAME), render(run_page(run, datetime.now(UTC))))
+    return render(run_page(run, datetime.now(UTC)))
 
 
 def make_diff(old: LocalStore, new: LocalStore, *, html: Path | None) -> dict[str, Any]:
