@@ -17,8 +17,8 @@ import click
 from worker import __version__
 from worker.errors import StoppedError, WorkerError
 from worker.leave import leave
-from worker.printable import printable_lines
 from worker.options import options, set_up_log, view_of
+from worker.printable import printable_lines
 
 if TYPE_CHECKING:
     from worker.call.access import Access
