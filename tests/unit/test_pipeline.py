@@ -37,8 +37,9 @@ class Echo:
         await anyio.lowlevel.checkpoint()
         return Answer(b'{"itemList":[],"recommendationId":"r"}', "q")
 
-    async def renew(self, failure: Failure, *, since_s: float) -> Failure:
-        raise AssertionError(f"nothing fails: {failure} at {since_s}")
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
+        del since_s
+        return failure
 
 
 async def _run(folder: Path, rows: int) -> list[Books]:

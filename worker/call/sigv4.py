@@ -25,7 +25,7 @@ TOKEN_HEADER = "X-Amz-Security-Token"  # noqa: S105 - a header's name
 class SigningCredentials:
     """What a request is signed with."""
 
-    access_key: str = field(repr=False)
+    access_key: str
     secret_key: str = field(repr=False)
     token: str | None = field(repr=False)
 
