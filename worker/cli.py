@@ -17,7 +17,7 @@ import click
 from worker import __version__
 from worker.errors import StoppedError, WorkerError
 from worker.leave import leave
-from worker.options import options, set_up_log, view_of
+from worker.options import is_live, options, set_up_log, view_of
 from worker.printable import printable_lines
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ Start here:
 \b
 Exit codes:
   0   done                                 4   the service refuses the whole run
-  1   a bug in this program                5   the results break a quality gate
+  1   a bug in this program                5   results or a load test that did not pass
   2   command line, config or input wrong  6   another run's output, or being written
   3   done, but too many rows failed       75  stopped early; run again to carry on
 """
@@ -124,6 +124,46 @@ def plan(config: Path, **flags: Any) -> int:
     made = make_plan(job, store, tps=tps, now=datetime.now().astimezone())
     _print(made, show_plan(made), as_json=flags["as_json"])
     return 0
+
+
+@cli.command()
+@_config_argument
+@options("set", "emulator")
+@click.option("--overwrite", is_flag=True, help="Replace the load test that the folder holds.")
+@options("json", "log", "quiet", "verbose")
+def loadtest(config: Path, **flags: Any) -> int:
+    """Put open-loop load on a campaign: stages of it, or a search for what it holds.
+
+    Section [loadtest] of CONFIG says how much; [input] brings the users; the result goes to
+    output.path, a folder of its own.
+    """
+    from worker.interpreter import set_up_interpreter
+
+    set_up_interpreter()
+    from worker.job import open_job
+    from worker.loadtest.text import ending, show_loadtest
+    from worker.loadtest.view import load_view
+    from worker.reach import run_with_access
+    from worker.store import LocalStore
+
+    set_up_log(flags)
+    settings = _load(config, flags["settings"])
+    job, store = open_job(settings), LocalStore(Path(settings.output.path))
+    view = load_view(settings.price.per_1000_usd, live=is_live(flags))
+
+    async def main(access: "Access", switch: "StopSwitch") -> dict[str, Any]:
+        from worker.loadtest.run import loadtest as run_test  # as in `run`
+
+        return await run_test(job, store, access, view, switch, overwrite=flags["overwrite"])
+
+    result = run_with_access(
+        main, settings.target, emulator=_emulator(config, flags), settings=flags["settings"]
+    )
+    _print(result, show_loadtest(result, settings.output.path), as_json=flags["as_json"])
+    code, message = ending(result)
+    if message:
+        click.echo(message, err=True)
+    return code
 
 
 @cli.command()

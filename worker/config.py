@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from worker import limits
 from worker.deadline import parse_deadline
+from worker.loadtest.settings import Loadtest
 from worker.values import (
     ColumnName,
     Compression,
@@ -277,3 +278,4 @@ class Config(Section):
     stop: Stop = Stop.model_validate({})
     price: Price = Price.model_validate({})
     quality: Quality = Quality.model_validate({})
+    loadtest: Loadtest | None = None

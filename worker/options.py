@@ -54,8 +54,12 @@ def view_of(settings: "Config", flags: dict[str, Any]) -> "View":
     """Return what shows progress: a live view on a terminal, else lines."""
     from worker.progress import LineView, LiveView
 
-    live = flags["log_format"] == "auto" and sys.stderr.isatty() and not flags["quiet"]
-    return (LiveView if live else LineView)(settings.price.per_1000_usd)
+    return (LiveView if is_live(flags) else LineView)(settings.price.per_1000_usd)
+
+
+def is_live(flags: dict[str, Any]) -> bool:
+    """Return whether progress is a view that is redrawn on a terminal."""
+    return flags["log_format"] == "auto" and sys.stderr.isatty() and not flags["quiet"]
 
 
 def set_up_log(flags: dict[str, Any]) -> None:

@@ -1,9 +1,8 @@
 """`run`: claims the output, works on every chunk that is not done, and sums up."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
-from datetime import datetime
 from typing import Any
 
 import anyio
@@ -18,7 +17,6 @@ from worker.call.transport import Transport
 from worker.ceilings import ceiling_key
 from worker.clock import MonotonicClock
 from worker.config import Config
-from worker.deadline import deadline_at
 from worker.errors import InputError, OutputError, StoppedError, WorkerError, leaves
 from worker.folder import SUCCESS_NAME, chunks_by_state, claim, read_success
 from worker.gate import Gate
@@ -33,7 +31,7 @@ from worker.progress import View
 from worker.retry import RetryBudget
 from worker.rules import calls_max
 from worker.steer import DeadlineFit, ceiling, keep_ceiling, steered
-from worker.stop import StopSwitch
+from worker.stop import StopSwitch, watch_deadline
 from worker.store import LocalStore
 from worker.summary import add_up
 from worker.tally import Tally
@@ -147,7 +145,7 @@ async def _work(
         stack.callback(keep_ceiling, governor, key)
         lane = _lane(config, transport, pacer, governor, switch, tally)
         group = await stack.enter_async_context(anyio.create_task_group())
-        group.start_soon(_watch_deadline, config.stop.deadline, switch)
+        group.start_soon(watch_deadline, config.stop.deadline, switch)
         if config.stop.deadline is not None and config.rate.tps is None:
             fit = DeadlineFit(governor, tally, ramp, deadline=config.stop.deadline)
             fit.plan()
@@ -182,15 +180,3 @@ def _lane(
         rng=random.Random(),  # noqa: S311 - jitter is no secret
         governor=governor,
     )
-
-
-async def _watch_deadline(
-    deadline: str | None,
-    switch: StopSwitch,
-    now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
-) -> None:
-    if deadline is not None:
-        at = deadline_at(deadline, start=now())
-        while (left_s := (at - now()).total_seconds()) > 0:  # noqa: ASYNC110 - waits for a clock
-            await anyio.sleep(min(left_s, 60.0))  # the wall clock may be set in between
-        switch.throw(f"the deadline {deadline} has come")

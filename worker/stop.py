@@ -3,10 +3,12 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import anyio
 
 from worker import log
+from worker.deadline import deadline_at
 from worker.errors import StoppedError
 
 _CARRIES_ON = "run the same command again: it carries on after the last committed part"
@@ -67,3 +69,16 @@ async def watch_signals(switch: StopSwitch) -> None:
                 )
             log.warning("stopping", signal=name, next="ends what is in flight; again: at once")
             switch.throw(name)
+
+
+async def watch_deadline(
+    deadline: str | None,
+    switch: StopSwitch,
+    now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+) -> None:
+    """Throw the switch when the moment that `deadline` names has come; None: never."""
+    if deadline is not None:
+        at = deadline_at(deadline, start=now())
+        while (left_s := (at - now()).total_seconds()) > 0:  # noqa: ASYNC110 - waits for a clock
+            await anyio.sleep(min(left_s, 60.0))  # the wall clock may be set in between
+        switch.throw(f"the deadline {deadline} has come")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from benching.clients import VENV, make_venv
+from benching.clients import BASELINES, VENV, make_venv
 from benching.job import Job, users_file, worker_environment
 from benching.process import PROJECT, REGION, BenchError, environment
 
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
             if name == "worker":
                 command, env = _worker(address, users, scratch), worker_environment(scratch)
             else:
-                make_venv()
+                make_venv(VENV, BASELINES)
                 command, env = _boto3(address, users, scratch, name, step_s), environment()
             env["XDG_STATE_HOME"] = str(scratch / "state")  # nothing is remembered from before
             steps, said = _taken_through(command, env, address, scratch, step_s)

@@ -12,7 +12,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -190,21 +190,21 @@ def go_client(server: Server, scratch: Path, binary: Path) -> CallClient:
     return CallClient("go", "aws-sdk-go-v2, calls only, no Parquet, all cores", run)
 
 
-def make_venv() -> None:
-    """Make the environment of the Python baselines, unless it is there."""
-    done = VENV / "made-for.txt"
-    wanted = f"{sys.version}\n{' '.join(BASELINES)}\n"
+def make_venv(folder: Path, packages: Sequence[str]) -> None:
+    """Make the environment of other clients, unless it is there."""
+    done = folder / "made-for.txt"
+    wanted = f"{sys.version}\n{' '.join(packages)}\n"
     if done.exists() and done.read_text() == wanted:
         return
-    print(f"installing {', '.join(BASELINES)} into {VENV.name} (once)", file=sys.stderr)
-    pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", *BASELINES]
-    for command in ([sys.executable, "-m", "venv", "--clear", str(VENV)], pip):
+    print(f"installing {', '.join(packages)} into {folder.name} (once)", file=sys.stderr)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *packages]
+    for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], pip):
         made = subprocess.run(command, capture_output=True, text=True, check=False)
         if made.returncode != 0:
             raise BenchError(
-                f"{VENV.name} cannot be made: {made.stderr[-1000:]}",
-                hint="it takes Python's venv (on Debian: apt install python3-venv) and pip a "
-                "package index; or leave the baselines out: --only worker,wrk",
+                f"{folder.name} cannot be made: {made.stderr[-1000:]}",
+                hint="it takes Python's venv (on Debian: apt install python3-venv) and a package "
+                "index for pip; in mode speed, --only worker,wrk leaves the baselines out",
             )
     done.write_text(wanted)
 

@@ -1,4 +1,4 @@
-"""Mode `pace`: how exactly a rate is kept, from the column requested_at of what was written."""
+"""Mode `pace`: how exactly a rate is kept, from what was written of when each call left."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benching.job import Job, finished
-from benching.process import BenchError
+from benching.process import BenchError, Usage
 from benching.server import Server
+from benching.tests_of_load import load_tested
 
 WINDOWS_S = (1.0, 0.1)
 QUICK_S = 5.0
@@ -33,11 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tps", type=float, default=2500.0, help="rate.tps (default: 2500)")
     parser.add_argument("--seconds", type=float, default=60.0, help="of the run (default: 60)")
     parser.add_argument("--transport", help="target.transport (default: the project's)")
+    parser.add_argument("--loadtest", action="store_true", help="of a load test, not of a run")
 
 
 def run(options: argparse.Namespace, server: Server, scratch: Path) -> dict[str, Any]:
     """Run one job at the rate, and look at when its calls left."""
     seconds = QUICK_S if options.quick else options.seconds
+    if options.loadtest:
+        return run_loadtest(options.tps, seconds, server, scratch)
     job = Job(
         endpoint=server.endpoint(tls=True, items=25),
         certificate=server.certificate,
@@ -48,10 +52,34 @@ def run(options: argparse.Namespace, server: Server, scratch: Path) -> dict[str,
     )
     with finished(job, scratch, timeout_s=60 + 20 * seconds) as (usage, output):
         sent = sent_us(output)
+    return judged(job.tps, sent, usage)
+
+
+def run_loadtest(tps: float, seconds: float, server: Server, scratch: Path) -> dict[str, Any]:
+    """Run a load test of one stage, and look at when its calls left."""
+    rows_for(tps, seconds)
+    section = {
+        "stages": [{"tps": tps, "seconds": seconds}],
+        "attempts_parquet": True,
+        "late_share_max": 1.0,
+    }
+    usage, _, output = load_tested(
+        section,
+        scratch,
+        endpoint=server.endpoint(tls=True, items=25),
+        certificate=server.certificate,
+        timeout_s=60 + 20 * seconds,
+    )
+    sent_at = pq.read_table(output / "attempts.parquet", columns=["sent_at"])["sent_at"]
+    return judged(tps, np.sort(sent_at.cast(pa.int64()).to_numpy()), usage)
+
+
+def judged(tps: float, sent: Microseconds, usage: Usage) -> dict[str, Any]:
+    """Return how exactly the rate was kept."""
     return {
-        "tps": job.tps,
-        "calls": job.rows,
-        "achieved_share": achieved_per_s(sent) / job.tps,
+        "tps": tps,
+        "calls": len(sent),
+        "achieved_share": achieved_per_s(sent) / tps,
         "cpu_share_of_a_core": usage.cpu_s / usage.wall_s,
         "windows": [windows(sent, length_s)._asdict() for length_s in WINDOWS_S],
     }

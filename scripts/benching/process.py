@@ -71,9 +71,14 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def measure(
-    command: Sequence[str | Path], *, scratch: Path, env: Mapping[str, str], timeout_s: float
+    command: Sequence[str | Path],
+    *,
+    scratch: Path,
+    env: Mapping[str, str],
+    timeout_s: float,
+    codes: Sequence[int] = (0,),
 ) -> Usage:
-    """Run `command` in the project's folder to its end; raise BenchError unless it exits with 0."""
+    """Run `command` in the project's folder to its end; raise BenchError unless it ends well."""
     report, log = scratch / "usage.json", scratch / "output.txt"
     words = [str(word) for word in command]
     launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(report), *words]
@@ -104,7 +109,7 @@ def measure(
     if not report.exists():
         raise BenchError(f"{shown(words)} cannot be started: {said}", hint="check that it is there")
     wall_s, cpu_s, peak_mib, code = json.loads(report.read_text())
-    if code != 0:
+    if code not in codes:
         raise BenchError(
             f"{shown(words)} ended with code {code}:\n{said}", hint="run it alone to see why"
         )

@@ -12,8 +12,10 @@ from statistics import median
 from typing import Any
 
 from benching.clients import (
+    BASELINES,
     IN_FLIGHT,
     THREADS,
+    VENV,
     Case,
     Client,
     Sample,
@@ -141,7 +143,7 @@ def _client(name: str, server: Server, scratch: Path, binary: Path | None) -> Cl
     if name in TRANSPORTS:
         return this_project(server, scratch, name, TRANSPORTS[name])
     if name in PYTHON_BASELINES:
-        make_venv()
+        make_venv(VENV, BASELINES)
         return baseline(server, scratch, name, *PYTHON_BASELINES[name])
     if binary is not None and name == "go":
         return go_client(server, scratch, binary)

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import orjson
 import pytest
 from emulated import DECLARED
 from emulating import emulator, post
@@ -14,13 +15,14 @@ from pydantic import ValidationError
 
 from worker.emulator.admin import _names_loopback
 from worker.emulator.answer import Answers
-from worker.emulator.conditions import WeatherSettings
+from worker.emulator.conditions import StallSettings, WeatherSettings
 from worker.emulator.data import load
 from worker.emulator.errors import EmulatorError
 from worker.emulator.message import Request
 from worker.emulator.resources import Resources
 from worker.emulator.server import assembled, serve
 from worker.emulator.settings import EmulatorSettings
+from worker.emulator.stats import DUES_MAX, Dues
 from worker.emulator.weather import LATENCY_MAX_S, latency_s
 
 
@@ -130,3 +132,31 @@ def test_the_capacity_can_be_set_while_it_runs() -> None:
         assert post(address, where, method="GET")[2] == body
         status, _, body = post(address, where, b'{"campaign_tps": 7}', method="PUT")
         assert (status, b"campaign_tps: Extra" in body) == (400, True)
+
+
+def test_the_latencies_that_were_due_are_told_until_the_weather_changes() -> None:
+    moments = [0.0]
+    answers = Answers(DECLARED, load(DECLARED), Resources(DECLARED))
+    weather = WeatherSettings(latency_ms_p50=20, stall=StallSettings(every_s=10, for_s=1))
+    settings = DECLARED.model_copy(update={"weather": weather})
+    application = assembled(settings, answers, Resources(settings), clock=lambda: moments[-1])
+    call = Request(method="POST", target="/recommendations", body=b"{}", peer="127.0.0.1")
+    for now_s in (0.0, 3.0, 9.2):
+        moments.append(now_s)
+        application.handle(call)
+    ask = Request(method="GET", target="/emulator/stats", peer="127.0.0.1")
+    due_ms = orjson.loads(application.handle(ask)[0].content)["due_ms"]
+    above = dict.fromkeys(("p90", "p95", "p99", "p999", "max"), 800)
+    assert due_ms == {"requests": 3, "p50": 20, **above}
+    change = Request(method="PUT", target="/emulator/weather", body=b"{}", peer="127.0.0.1")
+    assert application.handle(change)[0].status == 200
+    assert orjson.loads(application.handle(ask)[0].content)["due_ms"] == {"requests": 0}
+
+
+def test_the_latest_latencies_are_remembered() -> None:
+    dues = Dues()
+    for number in range(DUES_MAX + 10):
+        dues.note(number)
+    report = dues.report()
+    assert (report["requests"], report["max"]) == (DUES_MAX, (DUES_MAX + 9) * 1000)
+    assert report["p50"] == (10 + DUES_MAX / 2 - 1) * 1000

@@ -8,8 +8,7 @@ import pytest
 
 from worker.config import Config
 from worker.rules import calls_max
-from worker.run import _watch_deadline
-from worker.stop import StopSwitch
+from worker.stop import StopSwitch, watch_deadline
 
 START = datetime.fromisoformat("2026-11-21T22:00:00+00:00")
 
@@ -35,13 +34,13 @@ async def test_the_switch_ends_waits_and_keeps_its_first_reason() -> None:
 async def test_the_deadline_throws_the_switch_when_it_has_come() -> None:
     moments: Iterator[datetime] = iter([START, START + timedelta(hours=2)])
     switch = StopSwitch()
-    await _watch_deadline("2h", switch, now=lambda: next(moments))
+    await watch_deadline("2h", switch, now=lambda: next(moments))
     assert switch.reason == "the deadline 2h has come"
 
 
 async def test_without_a_deadline_nothing_is_thrown() -> None:
     switch = StopSwitch()
-    await _watch_deadline(None, switch)
+    await watch_deadline(None, switch)
     assert switch.reason is None
 
 

@@ -38,11 +38,15 @@ RANKS = (
         "report.markup",
         "report.page",
         "report.parallel",
+        "loadtest",
+        "loadtest.thresholds",
     },
     {"pace", "adapt", "ceilings", "footer", "where", "store", "stop", "files", "values", "model"}
     | {"call.sigv4", "call.words"}
     | {"report.bins", "report.hashes", "report.html", "report.failures"},
+    {"loadtest.settings"},
     {"config", "report.buckets", "report.counts", "report.lists", "report.timeline"},
+    {"loadtest.schedule", "loadtest.search", "loadtest.histogram"},
     {"rules", "fit", "retry", "build", "shape", "read", "part", "schema", "room", "quality"},
     {"each", "load", "call", "call.transport", "call.access", "call.answers", "summary"}
     | {"tally", "breaker"},
@@ -50,8 +54,14 @@ RANKS = (
     {"steer"},
     {"call.pool", "call.prepare", "keep", "lane", "write", "job", "progress", "emulated"}
     | {"duplicates"},
-    {"call.sdk", "call.wire", "drain", "folder", "reach", "options"},
-    {"call.choose", "call.provisioned", "pipeline", "report.source"},
+    {"call.sdk", "call.wire", "drain", "folder", "reach", "options"}
+    | {"loadtest.measure", "loadtest.users"},
+    {"call.choose", "call.provisioned", "pipeline", "report.source"}
+    | {"loadtest.attempts", "loadtest.generator", "loadtest.result", "loadtest.verdict"}
+    | {"loadtest.text"},
+    {"loadtest.folder", "loadtest.observer"},
+    {"loadtest.session", "loadtest.view"},
+    {"loadtest.run"},
     {"plan", "explain", "report.rows"},
     {"report.measure", "report.compare"},
     {"report.numbers", "report.run_time"},
@@ -69,6 +79,8 @@ PURE = {
     "report.format", "report.hashes", "report.html", "report.lists", "report.markup",
     "report.numbers", "report.page", "report.run_page", "report.run_quality", "report.run_time",
     "report.timeline",
+    "loadtest.result", "loadtest.schedule", "loadtest.search", "loadtest.text",
+    "loadtest.thresholds", "loadtest.verdict",
 }  # fmt: skip
 IMPURE_IMPORTS = re.compile(r"(anyio|asyncio|aioboto3|socket|subprocess|time)(\.|$)")
 

@@ -1,6 +1,7 @@
 """The emulator's own endpoints, which the service lacks; for clients on loopback only.
 
-    GET /emulator/stats?seconds=60   what was served, throttled, refused and broken on purpose
+    GET /emulator/stats?seconds=60   what was served, throttled, refused and broken on purpose,
+                                     and how late the weather had answers due (`due_ms`)
     GET /emulator/weather            the weather as it is
     PUT /emulator/weather            the weather from now on, as JSON with the keys of the settings
     GET /emulator/capacity           the capacity's settings; null: unlimited
@@ -25,7 +26,7 @@ from worker.emulator.capacity import Capacity
 from worker.emulator.conditions import CapacitySettings, WeatherSettings
 from worker.emulator.errors import ServiceFault, invalid_input
 from worker.emulator.message import Answer, Request
-from worker.emulator.stats import SECONDS_MAX, Stats
+from worker.emulator.stats import SECONDS_MAX, Dues, Stats
 from worker.emulator.weather import Weather
 
 _Settings = TypeVar("_Settings", bound=BaseModel)
@@ -38,9 +39,16 @@ class Admin:
     """Answers under /emulator/."""
 
     def __init__(
-        self, *, stats: Stats, weather: Weather, capacity: Capacity, clock: Callable[[], float]
+        self,
+        *,
+        stats: Stats,
+        dues: Dues,
+        weather: Weather,
+        capacity: Capacity,
+        clock: Callable[[], float],
     ) -> None:
         self._stats = stats
+        self._dues = dues
         self._weather = weather
         self._capacity = capacity
         self._clock = clock
@@ -63,6 +71,7 @@ class Admin:
             case "PUT", "weather":
                 settings = _parsed(WeatherSettings, request.body, "the weather")
                 self._weather.change(settings, self._clock())
+                self._dues.clear()
                 return self._now()
             case "GET", "capacity":
                 return self._capacity_now()
@@ -83,7 +92,9 @@ class Admin:
             raise invalid_input(f"seconds must be 0 to {SECONDS_MAX}; it is {asked!r}")
         report = self._stats.report(int(asked))
         capacity = self._capacity.state(self._clock())
-        return orjson.dumps({"now": round(time.time(), 3), **report, "capacity": capacity})
+        due_ms = self._dues.report()
+        now = round(time.time(), 3)
+        return orjson.dumps({"now": now, **report, "due_ms": due_ms, "capacity": capacity})
 
     def _now(self) -> Answer:
         return Answer(status=200, content=self._weather.settings.model_dump_json().encode())

@@ -26,7 +26,7 @@ from worker.emulator.control import TARGET_PREFIX, Control
 from worker.emulator.errors import ServiceFault
 from worker.emulator.message import JSON_1_1, REST_JSON, Answer, Request, refusal
 from worker.emulator.signature import Signatures
-from worker.emulator.stats import Outcome, Stats
+from worker.emulator.stats import Dues, Outcome, Stats
 from worker.emulator.updates import Updates
 from worker.emulator.weather import FAIR, INJECTED_STATUS, Fate, Weather
 
@@ -64,8 +64,10 @@ class Application:
         self._weather = weather
         self._arns = arns
         self._clock = clock
-        self._stats = Stats()
-        self._admin = Admin(stats=self._stats, weather=weather, capacity=capacity, clock=clock)
+        self._stats, self._dues = Stats(), Dues()
+        self._admin = Admin(
+            stats=self._stats, dues=self._dues, weather=weather, capacity=capacity, clock=clock
+        )
         settings = capacity.settings
         self._throttle_status = settings.throttle_status if settings else 400
 
@@ -131,7 +133,9 @@ class Application:
         else:
             answer = _guarded(answered, REST_JSON)
         self._stats.count(arn, outcome, time.time())
-        return answer, fate, self._weather.wait_s(fate.latency_s, now_s)
+        wait_s = self._weather.wait_s(fate.latency_s, now_s)
+        self._dues.note(wait_s)
+        return answer, fate, wait_s
 
     def _named(self, body: bytes) -> str:
         """Return the ARN of the resource that a runtime request names, if it exists."""

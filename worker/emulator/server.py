@@ -100,9 +100,15 @@ def _build(settings: EmulatorSettings) -> Application:
     return assembled(settings, answers, resources)
 
 
-def assembled(settings: EmulatorSettings, answers: Answers, resources: Resources) -> Application:
+def assembled(
+    settings: EmulatorSettings,
+    answers: Answers,
+    resources: Resources,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Application:
     """Return the application over trained answers."""
-    now_s = time.monotonic()
+    now_s = clock()
     everything = [*resources.campaigns, *resources.recommenders]
     minimums = {each.arn: each.requests_per_s_min for each in everything}
     capacity = Capacity(settings.capacity, minimums, now_s)
@@ -115,6 +121,7 @@ def assembled(settings: EmulatorSettings, answers: Answers, resources: Resources
         updates=updates,
         weather=Weather(settings.weather, now_s),
         arns=frozenset(minimums),
+        clock=clock,
     )
 
 

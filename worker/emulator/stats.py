@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections import deque
 from enum import Enum
 from typing import Any, Final
@@ -18,6 +20,9 @@ class Outcome(Enum):
     INJECTED = "injected"  # an error or a reset by the weather
     REFUSED = "refused"  # any other error
 
+
+DUES_MAX: Final = 200_000
+"""How many latencies are remembered, the latest."""
 
 _Counts = dict[str, dict[str, int]]
 
@@ -46,3 +51,39 @@ class Stats:
             "totals": self._totals,
             "seconds": [{"second": second, "resources": counts} for second, counts in latest],
         }
+
+
+class Dues:
+    """When answers were due, counted from the arrival of the request: what a client should see.
+
+    The weather decides that on arrival, whether or not the answer then leaves in time.
+    """
+
+    def __init__(self) -> None:
+        self._waits_s = array("d")
+        self._next = 0  # position of the oldest, once there are as many as are remembered
+
+    def note(self, wait_s: float) -> None:
+        """Remember one."""
+        if len(self._waits_s) < DUES_MAX:
+            self._waits_s.append(wait_s)
+        else:
+            self._waits_s[self._next] = wait_s
+            self._next = (self._next + 1) % DUES_MAX
+
+    def clear(self) -> None:
+        """Forget all."""
+        del self._waits_s[:]
+        self._next = 0
+
+    def report(self) -> dict[str, float]:
+        """Return how many there are, and quantiles in ms, exact (nearest rank); none of nothing."""
+        ordered = sorted(self._waits_s)
+        count = len(ordered)
+        quantiles = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
+        found = {
+            name: round(ordered[max(0, math.ceil(share * count) - 1)] * 1e3, 3)
+            for name, share in quantiles.items()
+            if count
+        }
+        return {"requests": count, **found}

@@ -1,0 +1,204 @@
+"""Calls leave when they are due, whatever became of those before."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import pytest
+
+from worker.errors import RefusedError
+from worker.loadtest.generator import CREDIT_CALLS, Generator
+from worker.loadtest.measure import Attempt, Kinds
+from worker.loadtest.schedule import Leg, Schedule
+from worker.loadtest.users import Body, Users
+from worker.model import Answer, Failure
+
+OK = Answer(b"{}", None)
+Call = Callable[[bytes], Awaitable[Answer | Failure]]
+
+
+class Scripted:
+    """A transport that does what it is told."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    async def call(self, body: bytes) -> Answer | Failure:
+        return await self._call(body)
+
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure:
+        raise AssertionError(f"nothing is tried again: {failure} at {since_s}")
+
+
+async def answer(_: bytes) -> Answer:
+    return OK
+
+
+def bodies() -> Iterator[list[Body]]:
+    while True:
+        yield [Body(row, b"%d" % row) for row in range(3)]
+
+
+@asynccontextmanager
+async def generator(
+    call: Call,
+    *,
+    in_flight_max: int = 100,
+    calls_max: int | None = None,
+    now_s: Callable[[], float] | None = None,
+) -> AsyncIterator[Generator]:
+    """Yield a generator whose users come three by three."""
+    users = Users(bodies())
+    making = asyncio.create_task(users.run())
+    await users.ready()
+    made = Generator(
+        Scripted(call),
+        users,
+        Kinds(),
+        in_flight_max=in_flight_max,
+        calls_max=calls_max,
+        now_s=now_s or asyncio.get_running_loop().time,
+    )
+    try:
+        yield made
+    finally:
+        await made.close()
+        making.cancel()
+        await asyncio.gather(making, return_exceptions=True)
+
+
+def constant(tps: float, seconds: float) -> Schedule:
+    return Schedule([Leg(tps, tps, seconds)])
+
+
+def due_s(attempts: list[Attempt]) -> list[float]:
+    return sorted(round(attempt.due_s, 6) for attempt in attempts)
+
+
+async def test_each_call_of_the_schedule_is_made_once_with_the_next_user() -> None:
+    async with generator(answer) as made:
+        begun_s = made.elapsed_s
+        assert await made.run(constant(200, 0.1), stage=4) == pytest.approx(0.1)
+        attempts = made.attempts
+        moments = [moment - begun_s for moment in due_s(attempts)]
+        assert moments == pytest.approx([n / 200 for n in range(20)], abs=1e-3)
+        assert Counter(attempt.row for attempt in attempts) == {0: 7, 1: 7, 2: 6}
+        assert {attempt.stage for attempt in attempts} == {4}
+        assert all(each.due_s <= each.sent_s <= each.done_s for each in attempts)
+        assert made.elapsed_s - begun_s >= 0.1  # a stage lasts to its end, not to its last call
+        assert (made.in_flight, made.sent, made.missed.total()) == (0, 20, 0)
+
+
+async def test_a_slow_answer_holds_no_other_call_back() -> None:
+    first = asyncio.Event()
+
+    async def call(body: bytes) -> Answer:
+        if body == b"0" and not first.is_set():
+            first.set()
+            await asyncio.sleep(0.3)
+        return OK
+
+    async with generator(call) as made:
+        await made.run(constant(100, 0.2), stage=0)
+        slow, *others = sorted(made.attempts)
+        assert slow.done_s - slow.due_s >= 0.3
+        assert len(others) == 19
+        assert all(each.done_s < slow.done_s for each in others)
+
+
+async def test_without_a_free_place_calls_leave_late_and_count_from_when_they_were_due() -> None:
+    async def call(_: bytes) -> Answer:
+        await asyncio.sleep(0.02)
+        return OK
+
+    async with generator(call, in_flight_max=1) as made:
+        await made.run(constant(100, 0.1), stage=0)
+        attempts = sorted(made.attempts)
+        assert len(attempts) == 10
+        assert made.waited[0] >= 8
+        for one, other in pairwise(attempts):
+            assert other.sent_s >= one.done_s
+        assert attempts[-1].sent_s - attempts[-1].due_s >= 0.08
+
+
+async def test_after_a_stall_of_its_own_it_makes_up_for_a_few_calls_only() -> None:
+    """The clock jumps by a second, as it does for a process that was stopped."""
+    jumped_s = 0.0
+
+    async def call(_: bytes) -> Answer:
+        nonlocal jumped_s
+        jumped_s = 1.0
+        return OK
+
+    loop = asyncio.get_running_loop()
+    async with generator(call, now_s=lambda: loop.time() + jumped_s) as made:
+        await made.run(constant(50, 1.2), stage=0)
+        calls = 60
+        assert made.missed[0] == pytest.approx(50 - CREDIT_CALLS, abs=2)
+        assert len(made.attempts) + made.missed[0] == calls
+        late = [each for each in made.attempts if each.sent_s - each.due_s > 0.03]
+        assert len(late) <= CREDIT_CALLS
+
+
+async def test_the_cap_on_calls_is_hard() -> None:
+    async with generator(answer, calls_max=7) as made:
+        assert await made.run(constant(1000, 5), stage=0) < 1
+        assert (len(made.attempts), made.has_spent_all) == (7, True)
+
+
+async def test_a_stop_lets_open_calls_end_and_no_other_leave() -> None:
+    reached, gate = asyncio.Event(), asyncio.Event()
+
+    async def call(_: bytes) -> Answer:
+        reached.set()
+        await gate.wait()
+        return OK
+
+    async with generator(call, in_flight_max=2) as made:
+        running = asyncio.create_task(made.run(constant(1000, 5), stage=0))
+        await reached.wait()
+        while made.waited.total() < 3:  # noqa: ASYNC110 - a count that others raise
+            await asyncio.sleep(0.001)
+        made.stop()
+        await asyncio.sleep(0.01)
+        assert not running.done()
+        gate.set()
+        await running
+        assert len(made.attempts) == 2
+
+
+async def test_failures_are_kinds_and_a_refusal_of_all_calls_ends_the_test() -> None:
+    async def throttled(_: bytes) -> Failure:
+        return Failure("ThrottlingException", "slow down", 400)
+
+    async with generator(throttled) as made:
+        await made.run(constant(100, 0.05), stage=0)
+        assert {each.kind for each in made.attempts} == {1}
+
+    async def denied(_: bytes) -> Failure:
+        return Failure("AccessDeniedException", "no", 403)
+
+    async with generator(denied) as made:
+        with pytest.raises(RefusedError, match="AccessDeniedException"):
+            await made.run(constant(100, 5), stage=0)
+
+
+async def test_a_bug_in_a_call_ends_the_test() -> None:
+    async def broken(_: bytes) -> Answer:
+        raise ZeroDivisionError
+
+    async with generator(broken) as made:
+        with pytest.raises(ZeroDivisionError):
+            await made.run(constant(100, 5), stage=0)
+
+
+async def test_schedules_follow_each_other_on_one_clock() -> None:
+    async with generator(answer) as made:
+        await made.run(constant(100, 0.05), stage=0)
+        await made.run(Schedule([Leg(100, 100, 0.05), Leg(200, 200, 0.05)]), stage=1)
+        stages = Counter(attempt.stage for attempt in made.attempts)
+        assert stages == {0: 5, 1: 5, 2: 10}
+        moments = [each.due_s for each in sorted(made.attempts)]
+        assert moments == sorted(moments)

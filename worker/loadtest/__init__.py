@@ -1,0 +1,1 @@
+"""`loadtest`: open-loop load on a campaign, measured from the moments when calls were due."""

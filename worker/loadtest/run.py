@@ -1,0 +1,138 @@
+"""`loadtest`: claims the folder, makes the calls of all stages or of a search, and sums up."""
+
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+import orjson
+from anyio import to_thread
+
+from worker import log
+from worker.call.access import Access
+from worker.call.choose import open_transport
+from worker.errors import ConfigError
+from worker.job import Job
+from worker.loadtest import result as results
+from worker.loadtest.attempts import ATTEMPTS_NAME, AttemptsFile
+from worker.loadtest.folder import TIMELINE_NAME, claim, write_result
+from worker.loadtest.generator import Generator
+from worker.loadtest.measure import Kinds
+from worker.loadtest.observer import Observer, check_service
+from worker.loadtest.session import Session
+from worker.loadtest.settings import Loadtest
+from worker.loadtest.users import Users, cycled, sampled
+from worker.loadtest.view import LoadView
+from worker.rules import calls_max
+from worker.stop import StopSwitch, watch_deadline
+from worker.store import LocalStore
+
+
+def settings_of(job: Job) -> Loadtest:
+    """Return the section [loadtest]; raise ConfigError when there is none."""
+    if job.config.loadtest is None:
+        raise ConfigError(
+            "the config has no section [loadtest]",
+            hint="say how much load, for example --set "
+            "'loadtest.stages=[{ tps = 100, seconds = 60 }]'; configs/loadtest.toml shows more",
+        )
+    return job.config.loadtest
+
+
+async def loadtest(
+    job: Job,
+    store: LocalStore,
+    access: Access,
+    view: LoadView,
+    switch: StopSwitch,
+    *,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Make the test and return the content of `_loadtest.json`.
+
+    `switch` and the caps of [stop] end it early, with what there is so far. Raises RefusedError or
+    StoppedError when the service takes no call at all, ConflictError, InputError or OutputError as
+    their names say.
+    """
+    settings, config = settings_of(job), job.config
+    began = results.beginning(config, started_at=_now())
+    with store.writing():
+        claim(store, began, overwrite=overwrite)
+        async with AsyncExitStack() as stack:
+            transport = await stack.enter_async_context(
+                open_transport(
+                    access,
+                    operation=config.target.operation,
+                    wanted=config.target.transport,
+                    timeout_s=config.retry.timeout_s,
+                    connections_max=settings.in_flight_max,
+                )
+            )
+            group = await stack.enter_async_context(anyio.create_task_group())
+            users = Users(
+                sampled(job, seed=settings.seed) if settings.order == "sample" else cycled(job)
+            )
+            group.start_soon(users.run)
+            with switch.interruptible():
+                await users.ready()
+            if switch.reason is not None:
+                raise switch.error()
+            kinds = Kinds()
+            generator = Generator(
+                transport,
+                users,
+                kinds,
+                in_flight_max=settings.in_flight_max,
+                calls_max=calls_max(config),
+            )
+            stack.push_async_callback(generator.close)
+            file = _attempts_file(settings, store, kinds, begun_s=time.time() - generator.elapsed_s)
+            observer = Observer(generator, kinds, attempts_file=file)
+            session = Session(settings, generator, observer, switch)
+            group.start_soon(watch_deadline, config.stop.deadline, switch)
+            group.start_soon(observer.run, session.abort_if_broken)
+            group.start_soon(view.run, observer.status)
+            log.info("start", target=config.target.arn.split(":", 5)[5], **session.plan())
+            await session.run()
+            group.cancel_scope.cancel()
+        if session.stopped is None:
+            check_service(observer.status.total, at_end=True)
+        return await to_thread.run_sync(_conclude, store, began, session, observer, file, job)
+
+
+def _attempts_file(
+    settings: Loadtest, store: LocalStore, kinds: Kinds, *, begun_s: float
+) -> AttemptsFile | None:
+    return AttemptsFile(store, kinds, begun_s=begun_s) if settings.attempts_parquet else None
+
+
+def _conclude(
+    store: LocalStore,
+    began: dict[str, Any],
+    session: Session,
+    observer: Observer,
+    file: AttemptsFile | None,
+    job: Job,
+) -> dict[str, Any]:
+    files = {"timeline": TIMELINE_NAME}
+    if file is not None:
+        file.commit()
+        files["attempts"] = ATTEMPTS_NAME
+    store.write(TIMELINE_NAME, orjson.dumps(results.timeline_content(observer.intervals)))
+    per_1000_usd = job.config.price.per_1000_usd
+    result = results.ended(
+        began,
+        ended_at=_now(),
+        stages=session.stages,
+        measures=observer.meter.stages,
+        per_1000_usd=per_1000_usd,
+        files=files,
+        **session.conclusion(per_1000_usd),
+    )
+    write_result(store, result)
+    return result
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

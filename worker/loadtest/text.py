@@ -1,0 +1,148 @@
+"""A load test's result as text for people. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from worker.show import duration, table
+
+_SHOWN_STAGES = 40
+_HELD = {None: "", True: ", held", False: ", not held"}
+
+
+def show_loadtest(result: Mapping[str, Any], output: str) -> str:
+    """Return the summary for stdout."""
+    total = result["total"]
+    lines = [
+        ("verdict", _verdict(result["verdict"])),
+        *(("", reason) for reason in result["verdict"]["reasons"]),
+        *_search(result["search"]),
+        ("calls", f"{total['calls']:,} in {duration(total['seconds'])}"),
+        ("throttled", f"{total['throttles']:,} ({total['throttle_share']:.2%})"),
+        ("failed", _failed(total)),
+        ("latency ms", f"{_quantiles(total, 'from_due')} (from when a call was due)"),
+        ("", f"{_quantiles(total, 'from_sent')} (from when it left)"),
+        ("client", _client(total)),
+        *((_kept(each), each["text"]) for each in result["thresholds"]),
+        ("cost", _cost(result["cost_usd_estimate"])),
+        ("output", output),
+    ]
+    return f"{table(lines)}\n\n{_stages(result['stages'])}"
+
+
+def ending(result: Mapping[str, Any]) -> tuple[int, str]:
+    """Return the exit code, and what to say on stderr with it: nothing for a test that passed."""
+    reasons = "; ".join(result["verdict"]["reasons"])
+    match result["verdict"]["outcome"]:
+        case "passed":
+            return 0, ""
+        case "stopped":
+            what = f"stopped before the end: {reasons}"
+            hint = "the result so far is in the folder; run the same command again to begin anew"
+            code = 75
+        case "invalid":
+            what = f"the result is not valid: {reasons}"
+            hint = (
+                "raise loadtest.in_flight_max where calls waited; else give this machine less to "
+                "do, or more of it, or spread the load over several"
+            )
+            code = 5
+        case _:
+            what = f"the load test failed: {reasons}"
+            hint = "lower the load, raise minProvisionedTPS, or change the threshold"
+            code = 5
+    return code, f"error: {what}\nhint: {hint}"
+
+
+def _verdict(verdict: Mapping[str, Any]) -> str:
+    return {
+        "passed": "PASSED",
+        "failed": "FAILED",
+        "invalid": "INVALID: what was measured is this client, not the service",
+        "stopped": "STOPPED before the end",
+    }[verdict["outcome"]]
+
+
+def _search(search: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if search is None:
+        return
+    if search["held_tps"] is None:
+        yield "rate held", "none"
+        return
+    failed = search["failed_tps"]
+    beyond = f"{failed:,.1f}/s was not held" if failed else "higher ones were not tried"
+    yield "rate held", f"{search['held_tps']:,.1f}/s; {beyond}"
+    if search["has_scaled"]:
+        yield "at once", f"{search['at_once_tps']:,.1f}/s, before the service had scaled out"
+    sure = search["confidence"]
+    low, high = sure["p99_ms"]
+    measured = f"{sure['samples']:,} calls in {duration(sure['seconds'])}"
+    p99, throttled = f"{low:,.4g} to {high:,.4g} ms", f"{sure['throttle_share'][1]:.2%}"
+    yield "confidence", f"{measured}; 95 % sure: p99 {p99}, at most {throttled} throttled"
+    cost = search["month_usd_estimate"]
+    shown = "" if cost is None else f", ${cost:,.0f} a month (estimate, without volume discounts)"
+    recommended = f"minProvisionedTPS = {search['min_provisioned_tps_recommended']}"
+    yield "recommended", f"{recommended} holds that rate at any moment{shown}"
+
+
+def _failed(measures: Mapping[str, Any]) -> str:
+    codes = ", ".join(f"{code} {count:,}" for code, count in measures["errors"].items())
+    return f"{sum(measures['errors'].values()):,} ({measures['error_share']:.2%})" + (
+        f": {codes}" if codes else ""
+    )
+
+
+def _quantiles(measures: Mapping[str, Any], name: str) -> str:
+    found = measures["latency_ms"][name]
+    return ", ".join(f"{at} {_number(value)}" for at, value in found.items())
+
+
+def _client(measures: Mapping[str, Any]) -> str:
+    lateness = _number(measures["latency_ms"]["lateness"]["p99"])
+    return (
+        f"{measures['off_schedule_share']:.2%} of the calls late or missed, lateness p99 "
+        f"{lateness} ms, {measures['cpu_share']:.0%} of a core"
+    )
+
+
+def _kept(threshold: Mapping[str, Any]) -> str:
+    return "kept" if threshold["holds"] else "BROKEN"
+
+
+def _stages(stages: list[Mapping[str, Any]]) -> str:
+    head = ("stage", "asked for", "calls/s", "p50 ms", "p99 ms", "throttled", "failed")
+    rows = [head]
+    shown = [stage for stage in stages if stage["calls"] and stage["name"] != "warm-up"]
+    for stage in shown[:_SHOWN_STAGES]:
+        latency = stage["latency_ms"]["from_due"]
+        rows.append(
+            (
+                f"{stage['name']}{_HELD[stage.get('held')]}",
+                f"{stage['to_tps']:,.1f}",
+                _number(stage["tps"]),
+                _number(latency["p50"]),
+                _number(latency["p99"]),
+                f"{stage['throttle_share']:.2%}",
+                f"{stage['error_share']:.2%}",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    lines = []
+    for row in rows:
+        first, *rest = (
+            text.ljust(width) if column == 0 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join([first, *rest]))
+    if len(shown) > _SHOWN_STAGES:
+        lines.append(f"... {len(shown) - _SHOWN_STAGES} more in _loadtest.json")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
+
+
+def _cost(cost: float | None) -> str:
+    if cost is None:
+        return "unknown: set price.per_1000_usd for an estimate"
+    return f"${cost:,.4f} (estimate)" if cost < 1 else f"${cost:,.2f} (estimate)"
