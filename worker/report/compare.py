@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from worker.config import Config
 from worker.errors import ConfigError
+from worker.interpreter import give_memory_back
 from worker.report.buckets import BITS_MAX, ROWS, Buckets, two_bucketed
 from worker.report.column import Column, column, counted, pc, total
 from worker.report.counts import EntryCounts
@@ -97,6 +98,7 @@ def compare(
         found = Comparison(_side(old, old_rows), _side(new, new_rows))
         for old_bucket, new_bucket in zip(old_rows.read(), new_rows.read(), strict=True):
             _compare_bucket(found, old_bucket, new_bucket)
+            give_memory_back()
     return found
 
 
@@ -124,6 +126,7 @@ def _side(files: RunFiles, buckets: Buckets) -> Side:
             number = pa.nulls(len(batch), pa.int64())
             lists.add(batch.column("list"), batch.column("key"), number)
         buckets.add(rows)
+        give_memory_back()
     shared = lists.shared(side.rows)
     side.fallback = sum(one.rows for one in shared)
     side.shared = pa.array([one.list for one in shared], U64)
