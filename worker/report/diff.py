@@ -134,7 +134,7 @@ def diff_page(numbers: Mapping[str, Any], old: str, new: str, now: datetime) -> 
         subtitle=f"Old: {old}. New: {new}.",
         tone="plain" if rows["both"] else "warning",
         verdict=same[0].upper() + same[1:],
-        reasons=[text for _, text in _rows(numbers)],
+        reasons=[f"{label}: {text}".capitalize() for label, text in _rows(numbers)],
         figures=[Figure(label=label, value=text.split(",")[0]) for label, text in _alike(numbers)],
         sections=[
             Section(title="How alike", parts=_alike_parts(numbers)),

@@ -126,11 +126,11 @@ def _gates(run: Run) -> Iterator[Section]:
     gates = (run.end or {}).get("quality", {}).get("gates", [])
     if gates:
         rows = [
-            (g["gate"], f"{g['limit']:g}", "unknown" if g["seen"] is None else f"{g['seen']:.6g}",
-             "passed" if g["passed"] else "FAILED")
+            (g["gate"], "passed" if g["passed"] else "FAILED", f"{g['limit']:g}",
+             "unknown" if g["seen"] is None else f"{g['seen']:.4g}")
             for g in gates
         ]  # fmt: skip
-        head = ("gate", "limit", "seen", "verdict")
+        head = ("gate", "verdict", "limit", "seen")
         yield Section(
             title="Quality gates",
             parts=[

@@ -39,7 +39,10 @@
   function xRange(chart) {
     const x = chart.data[0];
     const [first, last] = [x[0], x[x.length - 1]];
-    if (chart.series.some((spec) => spec.kind === "bars")) return [first - 0.6, last + 0.6];
+    if (chart.series.some((spec) => spec.kind === "bars")) {
+      const step = x.length > 1 ? x[1] - x[0] : 1;
+      return [first - 0.6 * step, last + 0.6 * step];
+    }
     return first === last ? [first, first + 1] : [first, last];
   }
 
