@@ -134,7 +134,7 @@ def _gates(run: Run) -> Iterator[Section]:
         yield Section(
             title="Quality gates",
             parts=[
-                Table(caption="Gates of [quality]", head=head, rows=rows, numbers=frozenset({1, 2}))
+                Table(caption="Gates of [quality]", head=head, rows=rows, numbers=frozenset({2, 3}))
             ],
         )
 
