@@ -1,4 +1,4 @@
-"""The command line: the only prints, signals' exit codes, and errors turned into advice.
+"""The command line: what each command does, and with which exit code it ends.
 
 Modules that are heavy to import are imported where a command needs them, so that --help is quick.
 """
@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +14,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker import __version__
-from worker.errors import StoppedError, WorkerError
+from worker.advice import told
 from worker.leave import leave
-from worker.options import is_live, options, set_up_log, view_of
+from worker.options import (
+    emulator_config,
+    is_live,
+    load_settings,
+    open_settings,
+    options,
+    set_up_log,
+    view_of,
+)
 from worker.printable import printable_lines
 
 if TYPE_CHECKING:
     from worker.call.access import Access
-    from worker.config import Config
-    from worker.job import Job
     from worker.stop import StopSwitch
-    from worker.store import LocalStore
 
 EPILOG = """\b
 Start here:
@@ -70,8 +74,8 @@ def run(config: Path, **flags: Any) -> int:
     from worker.show import show_summary
 
     set_up_log(flags)
-    settings = _load(config, flags["settings"])
-    job, store = _open(settings)
+    settings = load_settings(config, flags["settings"])
+    job, store = open_settings(settings)
     view = view_of(settings, flags)
 
     async def main(access: "Access", switch: "StopSwitch") -> dict[str, Any]:
@@ -80,7 +84,7 @@ def run(config: Path, **flags: Any) -> int:
         return await run_job(job, store, access, view, switch, overwrite=flags["overwrite"])
 
     summary = run_with_access(
-        main, settings.target, emulator=_emulator(config, flags), settings=flags["settings"]
+        main, settings.target, emulator=emulator_config(config, flags), settings=flags["settings"]
     )
     _print(summary, show_summary(summary, settings.output.path), as_json=flags["as_json"])
     share, tolerated = summary["error_share"], settings.stop.error_share_max
@@ -113,12 +117,12 @@ def plan(config: Path, **flags: Any) -> int:
     from worker.show import show_plan
 
     set_up_log(flags)
-    settings = _load(config, flags["settings"])
-    job, store = _open(settings)
+    settings = load_settings(config, flags["settings"])
+    job, store = open_settings(settings)
     tps = settings.rate.tps or run_with_access(
         lambda access, _: provisioned_tps(access, settings.target),
         settings.target,
-        emulator=_emulator(config, flags),
+        emulator=emulator_config(config, flags),
         settings=flags["settings"],
     )
     made = make_plan(job, store, tps=tps, now=datetime.now().astimezone())
@@ -147,7 +151,7 @@ def loadtest(config: Path, **flags: Any) -> int:
     from worker.store import LocalStore
 
     set_up_log(flags)
-    settings = _load(config, flags["settings"])
+    settings = load_settings(config, flags["settings"])
     job, store = open_job(settings), LocalStore(Path(settings.output.path))
     view = load_view(settings.price.per_1000_usd, live=is_live(flags))
 
@@ -157,7 +161,7 @@ def loadtest(config: Path, **flags: Any) -> int:
         return await run_test(job, store, access, view, switch, overwrite=flags["overwrite"])
 
     result = run_with_access(
-        main, settings.target, emulator=_emulator(config, flags), settings=flags["settings"]
+        main, settings.target, emulator=emulator_config(config, flags), settings=flags["settings"]
     )
     _print(result, show_loadtest(result, settings.output.path), as_json=flags["as_json"])
     code, message = ending(result)
@@ -265,55 +269,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         leave(error.exit_code)
     except BaseException as error:  # noqa: BLE001 - the one place that decides what users see
-        leave(_fail(error))
+        text, code = told(error)
+        click.echo(text, err=True)
+        leave(code)
     leave(code if isinstance(code, int) else 0)
-
-
-def _fail(error: BaseException) -> int:
-    """Print advice for an error that was foreseen, a stack trace for a bug; return the code."""
-    from worker.call.words import without_secrets
-
-    known = _first_known(error)
-    if known is None:
-        trace = "".join(traceback.format_exception(error))
-        text = f"{trace}error: this is a bug in personalize-worker; please report it"
-    else:
-        text = f"error: {known.what}\nhint: {known.hint}"
-    click.echo(printable_lines(without_secrets(text)), err=True)
-    return 1 if known is None else known.exit_code
-
-
-def _first_known(error: BaseException) -> WorkerError | None:
-    """Return the WorkerError that `error` is or holds; None if any of it is a bug."""
-    if isinstance(error, BaseExceptionGroup):
-        inner = [_first_known(part) for part in error.exceptions]
-        return None if None in inner else inner[0]
-    if isinstance(error, KeyboardInterrupt | click.Abort):
-        return StoppedError("interrupted", hint="run the same command again")
-    return error if isinstance(error, WorkerError) else None
-
-
-def _load(config: Path, settings: Sequence[str]) -> "Config":
-    from worker.load import load_config
-
-    return load_config(config, settings=settings, environ=os.environ)
-
-
-def _open(settings: "Config") -> tuple["Job", "LocalStore"]:
-    """Open what `run` and `plan` start from; whatever is wrong with it is said now."""
-    from worker.job import open_job
-    from worker.store import LocalStore
-
-    if settings.quality.previous:
-        from worker.finish import check_previous
-
-        check_previous(settings)
-    return open_job(settings), LocalStore(Path(settings.output.path))
-
-
-def _emulator(config: Path, flags: dict[str, Any]) -> Path | None:
-    """Return the config that the emulator is to be started with, if it is."""
-    return config if flags["use_emulator"] else None
 
 
 def _print(values: Any, text: str, *, as_json: bool) -> None:

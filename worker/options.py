@@ -1,15 +1,19 @@
 """Options that several commands share, and what they mean."""
 
 import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from worker.config import Config
+    from worker.job import Job
     from worker.progress import View
+    from worker.store import LocalStore
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -70,3 +74,27 @@ def set_up_log(flags: dict[str, Any]) -> None:
     if flags["quiet"]:
         level = logging.WARNING
     log.set_up(as_json=flags["log_format"] == "json", level=level)
+
+
+def load_settings(config: Path, settings: Sequence[str]) -> "Config":
+    """Return the config with `settings`, those of --set, and the environment's over it."""
+    from worker.load import load_config
+
+    return load_config(config, settings=settings, environ=os.environ)
+
+
+def open_settings(settings: "Config") -> tuple["Job", "LocalStore"]:
+    """Open what `run` and `plan` start from; whatever is wrong with it is said now."""
+    from worker.job import open_job
+    from worker.store import LocalStore
+
+    if settings.quality.previous:
+        from worker.finish import check_previous
+
+        check_previous(settings)
+    return open_job(settings), LocalStore(Path(settings.output.path))
+
+
+def emulator_config(config: Path, flags: dict[str, Any]) -> Path | None:
+    """Return the config that the emulator is to be started with, if it is."""
+    return config if flags["use_emulator"] else None

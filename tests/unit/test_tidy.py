@@ -54,7 +54,7 @@ RANKS = (
     {"steer"},
     {"call.pool", "call.prepare", "keep", "lane", "write", "job", "progress", "emulated"}
     | {"duplicates"},
-    {"call.sdk", "call.wire", "drain", "folder", "reach", "options"}
+    {"call.sdk", "call.wire", "drain", "folder", "reach", "advice"}
     | {"loadtest.measure", "loadtest.users"},
     {"call.choose", "call.provisioned", "pipeline", "report.source"}
     | {"loadtest.attempts", "loadtest.generator", "loadtest.result", "loadtest.verdict"}
@@ -69,7 +69,7 @@ RANKS = (
     {"report.run_page", "report.diff"},
     {"report.make"},
     {"finish"},
-    {"run"},
+    {"run", "options"},
     {"cli"},
     {"__main__"},
 )
