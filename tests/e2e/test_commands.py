@@ -24,7 +24,7 @@ from helpers import (
 )
 from scripted import Received, Reply, error, serving
 
-COMMANDS = ("run", "plan", "emulate", "explain", "report", "diff", "schema")
+COMMANDS = ("run", "plan", "loadtest", "emulate", "explain", "report", "diff", "schema")
 KEY_ID, SECRET, TOKEN = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI-secret", "session-token-value"
 ESCAPE = "\x1b"
 
