@@ -1,6 +1,7 @@
 """Keeps attempts back while the service is down, but for a probe now and then."""
 
 import asyncio
+import math
 from collections import deque
 
 from worker import log
@@ -10,6 +11,8 @@ from worker.model import Failure
 from worker.retry import Verdict
 from worker.stop import StopSwitch
 
+# By then the breaker has decided; timers may be a millisecond early.
+_DECIDED_S = THROTTLED_S_TO_OPEN + 0.1
 _LOGGED_S_MIN = 1.0  # shorter outages are not worth a line
 
 
@@ -23,18 +26,22 @@ class Gate:
         self._waiting = deque[asyncio.Future[bool]]()
         self._timer: Timer | None = None
         self._decided = asyncio.Event()
+        self._undecided = 0  # rows that wait for it
+        self._answered_s = -math.inf  # when the last of the answered attempts had left
         self._is_logged = False
         self.is_troubled = False  # an attempt has failed since the last answer
         self.is_down = False
         switch.on_throw(self._release)
 
-    def note_answer(self) -> None:
+    def note_answer(self, *, latency_s: float) -> None:
         """Tell of an answer; needed only while troubled. Lets everyone go."""
         now_s = self._clock.now_s()
+        self._answered_s = max(self._answered_s, now_s - latency_s)
         if self._is_logged:
             log.warning("service answers again", seconds=now_s - (self._breaker.since_s or now_s))
         self._breaker.note_answer(now_s)
-        self.is_troubled = self.is_down = self._is_logged = False
+        self.is_troubled = self._undecided > 0
+        self.is_down = self._is_logged = False
         self._release()
 
     def note_failure(
@@ -69,18 +76,31 @@ class Gate:
             self._wake()
         return await waiter
 
-    async def is_outage(self) -> bool:
-        """Return whether it is the service that failed and not a row, as soon as that is known."""
-        since_s = self._breaker.since_s
-        left_s = 0.0 if since_s is None else since_s + THROTTLED_S_TO_OPEN - self._clock.now_s()
-        if not self.is_down and left_s > 0.0 and self._switch.reason is None:
-            decided = self._decided
-            timer = self._clock.call_at(self._clock.now_s() + left_s, decided.set)
-            try:
-                await decided.wait()
-            finally:
-                timer.cancel()
-            self._update()
+    async def is_outage(self, *, latency_s: float) -> bool:
+        """Return whether it is the service that failed and not a row, as soon as that is known.
+
+        It is not when an attempt is answered that left after the row's, which took `latency_s`.
+        """
+        sent_s = self._clock.now_s() - latency_s
+        is_over = False
+
+        def give_up() -> None:
+            nonlocal is_over
+            is_over = True
+            self._decide()
+
+        timer = self._clock.call_at(sent_s + latency_s + _DECIDED_S, give_up)
+        self._undecided += 1
+        try:
+            while not (self.is_down or is_over or self._answered_s > sent_s):
+                if self._switch.reason is not None:
+                    break
+                self.is_troubled = True  # so that answers are told of
+                await self._decided.wait()
+                self._update()
+        finally:
+            self._undecided -= 1
+            timer.cancel()
         return self.is_down
 
     def _update(self) -> None:

@@ -77,7 +77,7 @@ class Lane:
                 if self._governor is not None:
                     self._governor.note_answer(sent_s, ended_s)
                 if gate.is_troubled:
-                    gate.note_answer()
+                    gate.note_answer(latency_s=ended_s - sent_s)
                 return Outcome(result, attempts, throttles, sent_us, latency_ms)
             trouble = trouble or _Trouble()
             trouble.failure, trouble.latency_s = result, latency_ms / 1e3
@@ -148,7 +148,7 @@ class Lane:
             raise refused(row.failure.code, row.failure.message)
         if verdict is Verdict.REJECTED:
             if self._gate.is_troubled:
-                self._gate.note_answer()
+                self._gate.note_answer(latency_s=row.latency_s)
             return False
         is_taken = self._gate.note_failure(
             row.failure,
@@ -167,7 +167,7 @@ class Lane:
             with self._switch.interruptible():
                 await anyio.sleep(wait_s(row.attempts, row.failure, self._rng))
             return True
-        if await self._gate.is_outage():
+        if await self._gate.is_outage(latency_s=row.latency_s):
             row.attempts, row.seen.is_counted = 0, False
             return True
         if self._switch.reason is None:

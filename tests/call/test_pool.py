@@ -252,7 +252,7 @@ async def test_a_pool_that_closes_fails_what_is_under_way() -> None:
     async with no_socket_left(), wired(silent) as service:
         async with pool_of(service) as pool:
             open_calls = [asyncio.create_task(pool.exchange(request())) for _ in range(3)]
-            await eventually(lambda: len(service.peers) == 3)
+            await eventually(lambda: len(pool._connections) == len(service.peers) == 3)
         for call in open_calls:
             failure = await call
             assert isinstance(failure, Failure)

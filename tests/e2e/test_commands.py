@@ -43,6 +43,7 @@ def test_help_says_what_a_command_takes(name: str, command: RunCommand) -> None:
     wanted = {
         "run": ["--set", "--emulator", "--overwrite", "--log-format", "-q", "-v", "CONFIG"],
         "plan": ["--set", "--emulator", "--json", "--log-format", "-q", "-v", "CONFIG"],
+        "loadtest": ["--emulator", "--overwrite", "--json", "CONFIG", "open-loop"],
         "emulate": ["--set", "ready http://127.0.0.1:8765"],
         "explain": ["OUTPUT", "ID"],
         "report": ["OUTPUT", "_report.html"],

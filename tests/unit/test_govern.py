@@ -123,8 +123,8 @@ def test_without_adaptation_throttles_change_nothing() -> None:
 @pytest.mark.parametrize(
     ("rate", "known_tps", "begins_at"),
     [
-        ({"tps": 200.0}, None, 20.0),
-        ({"tps": 5.0}, None, 1.0),
+        ({"tps": 200.0}, None, 50.0),
+        ({"tps": 5.0}, None, 1.25),
         ({"tps": 0.5}, None, 0.5),
         ({"tps": 200.0, "ramp_s": 60.0}, None, 200.0),
         ({"tps": None}, None, 200.0),

@@ -3,11 +3,15 @@
 Time is simulated, so minutes cost nothing, and each run goes the same way every time.
 """
 
+import anyio
 import pytest
-from simulated import ANSWER, Behaviour, Run
+from simulated import ANSWER, Behaviour, LoopClock, Run, simulate
 
-from worker.breaker import PROBE_S_MAX, UNREACHED_S_MAX
+from worker.breaker import PROBE_S_MAX, ROWS_TO_OPEN, UNREACHED_S_MAX, Breaker, RowTrouble
+from worker.gate import Gate
 from worker.model import Answer, Failure
+from worker.retry import Verdict
+from worker.stop import StopSwitch
 
 REFUSED = Failure("ConnectFailed", "connection refused")
 SILENT = Failure("TimedOut", "no whole answer within 5 s")
@@ -136,3 +140,30 @@ def test_rows_that_wait_to_be_tried_again_leave_the_lanes_to_others(share: float
     run = Run(ambient, rows=25_000, tps=2_500.0, lanes=256).go()
     assert not run.failed
     assert run.sent_between(1.0, 9.0) >= 0.99 * 8.0 * 2_500.0
+
+
+def test_what_left_before_a_row_failed_does_not_acquit_the_service_of_it() -> None:
+    """Answers of attempts that left before an outage come in while it has begun."""
+
+    async def main() -> list[bool]:
+        clock, switch = LoopClock(), StopSwitch()
+        gate = Gate(Breaker(120.0), clock, switch)
+        outages: list[bool] = []
+
+        async def fail() -> None:
+            await anyio.sleep(0.05)
+            gate.note_failure(
+                BROKEN, Verdict.TRANSIENT, RowTrouble(), latency_s=0.05, has_results=True
+            )
+            outages.append(await gate.is_outage(latency_s=0.05))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(fail)
+            await anyio.sleep(0.06)
+            gate.note_answer(latency_s=0.061)
+            assert outages == []
+            for _ in range(ROWS_TO_OPEN):
+                group.start_soon(fail)
+        return outages
+
+    assert simulate(main) == [True] * (1 + ROWS_TO_OPEN)

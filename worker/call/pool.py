@@ -43,6 +43,7 @@ class Pool:
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []  # the one that was used last is at the end
         self._sweeper: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         self._sweep()
@@ -54,6 +55,7 @@ class Pool:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._is_closed = True  # what is being connected has to end, too
         if self._sweeper is not None:
             self._sweeper.cancel()
         for connection in tuple(self._connections):
@@ -132,7 +134,7 @@ class Pool:
         )
         try:
             await connect(connection, address, tls=self._tls, host=self._host)
-            if not connection.is_open:
+            if self._is_closed or not connection.is_open:
                 raise ConnectionResetError("the connection ended at once")
         except BaseException:
             connection.abort()  # it may have been made, and not yet been told
