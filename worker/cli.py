@@ -215,7 +215,8 @@ def explain(output: Path, identifier: str, **flags: Any) -> int:
 def report(output: Path) -> int:
     """Write OUTPUT/_report.html anew, and print where it is.
 
-    OUTPUT is the output folder of a run, finished or not. The report is made from its files alone.
+    OUTPUT is the folder of a run or a load test, finished or not. The report is made from its
+    files alone.
     """
     from worker.interpreter import set_up_interpreter
 

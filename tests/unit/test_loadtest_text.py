@@ -20,6 +20,7 @@ INTERVAL = Interval(
     successes=890,
     throttles=8,
     errors=2,
+    errors_by_code={"TimedOut": 2},
     missed=0,
     in_flight=37,
     p50_ms=21.4,

@@ -43,7 +43,8 @@ RANKS = (
     },
     {"pace", "adapt", "ceilings", "footer", "where", "store", "stop", "files", "values", "model"}
     | {"call.sigv4", "call.words"}
-    | {"report.bins", "report.hashes", "report.html", "report.failures"},
+    | {"report.bins", "report.hashes", "report.html", "report.failures", "report.config_table"}
+    | {"report.percentiles"},
     {"loadtest.settings"},
     {"config", "report.buckets", "report.counts", "report.lists", "report.timeline"},
     {"loadtest.schedule", "loadtest.search", "loadtest.histogram"},
@@ -60,7 +61,10 @@ RANKS = (
     | {"loadtest.attempts", "loadtest.generator", "loadtest.result", "loadtest.verdict"}
     | {"loadtest.text"},
     {"loadtest.folder", "loadtest.observer"},
-    {"loadtest.session", "loadtest.view"},
+    {"loadtest.session", "loadtest.view", "report.load_source", "report.load_points"},
+    {"report.load_results", "report.load_time"},
+    {"report.load_page"},
+    {"report.load_make"},
     {"loadtest.run"},
     {"plan", "explain", "report.rows"},
     {"report.measure", "report.compare"},
@@ -78,7 +82,8 @@ PURE = {
     "rules", "shape", "show", "where", "quality", "report.bins", "report.counts", "report.diff",
     "report.format", "report.hashes", "report.html", "report.lists", "report.markup",
     "report.numbers", "report.page", "report.run_page", "report.run_quality", "report.run_time",
-    "report.timeline",
+    "report.timeline", "report.config_table", "report.percentiles", "report.load_page",
+    "report.load_points", "report.load_results", "report.load_time",
     "loadtest.result", "loadtest.schedule", "loadtest.search", "loadtest.text",
     "loadtest.thresholds", "loadtest.verdict",
 }  # fmt: skip

@@ -138,6 +138,7 @@ class Interval(NamedTuple):
     successes: int  # that ended in it, as `throttles` and `errors`
     throttles: int
     errors: int
+    errors_by_code: dict[str, int]
     missed: int  # `crowded` ones, too
     in_flight: int  # at its end
     p50_ms: float | None
@@ -233,5 +234,5 @@ def timeline(intervals: Iterable[Interval]) -> dict[str, list[Any]]:
     return {name: [_short(getattr(row, name)) for row in rows] for name in Interval._fields}
 
 
-def _short(value: float | None) -> float | None:
+def _short(value: Any) -> Any:
     return round(value, 3) if isinstance(value, float) else value

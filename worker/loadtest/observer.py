@@ -96,6 +96,7 @@ class Observer:
                 successes=total.successes - before.successes,
                 throttles=total.throttles - before.throttles,
                 errors=total.errors.total() - before.errors.total(),
+                errors_by_code=dict(total.errors - before.errors),
                 missed=missed - before.missed - before.crowded,
                 in_flight=generator.in_flight,
                 loop_lag_ms_max=lag_s * 1e3,

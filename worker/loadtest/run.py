@@ -16,7 +16,7 @@ from worker.errors import ConfigError
 from worker.job import Job
 from worker.loadtest import result as results
 from worker.loadtest.attempts import ATTEMPTS_NAME, AttemptsFile
-from worker.loadtest.folder import TIMELINE_NAME, claim, write_result
+from worker.loadtest.folder import REPORT_NAME, TIMELINE_NAME, claim, write_result
 from worker.loadtest.generator import Generator
 from worker.loadtest.measure import Kinds
 from worker.loadtest.observer import Observer, check_service
@@ -24,6 +24,7 @@ from worker.loadtest.session import Session
 from worker.loadtest.settings import Loadtest
 from worker.loadtest.users import Users, cycled, sampled
 from worker.loadtest.view import LoadView
+from worker.report.load_make import load_report
 from worker.rules import calls_max
 from worker.stop import StopSwitch, watch_deadline
 from worker.store import LocalStore
@@ -131,6 +132,10 @@ def _conclude(
         **session.conclusion(per_1000_usd),
     )
     write_result(store, result)
+    try:
+        store.write(REPORT_NAME, load_report(store).encode())
+    except Exception as error:  # noqa: BLE001 - what was measured is there; no page is worth it
+        log.warning("no report", reason=f"{type(error).__name__}: {error}")
     return result
 
 

@@ -1,11 +1,18 @@
 """A load test's result as text for people. Pure."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from worker.show import duration, table
 
 _SHOWN_STAGES = 40
+HINTS: Final = {
+    "stopped": "the result so far is in the folder; run the same command again to begin anew",
+    "invalid": "raise loadtest.in_flight_max where calls waited; else give this machine less to "
+    "do, or more of it, or spread the load over several",
+    "failed": "lower the load, raise minProvisionedTPS, or change the threshold",
+}
+"""What to do after each outcome but a good one."""
 _HELD = {None: "", True: ", held", False: ", not held"}
 
 
@@ -31,26 +38,15 @@ def show_loadtest(result: Mapping[str, Any], output: str) -> str:
 
 def ending(result: Mapping[str, Any]) -> tuple[int, str]:
     """Return the exit code, and what to say on stderr with it: nothing for a test that passed."""
-    reasons = "; ".join(result["verdict"]["reasons"])
-    match result["verdict"]["outcome"]:
-        case "passed":
-            return 0, ""
-        case "stopped":
-            what = f"stopped before the end: {reasons}"
-            hint = "the result so far is in the folder; run the same command again to begin anew"
-            code = 75
-        case "invalid":
-            what = f"the result is not valid: {reasons}"
-            hint = (
-                "raise loadtest.in_flight_max where calls waited; else give this machine less to "
-                "do, or more of it, or spread the load over several"
-            )
-            code = 5
-        case _:
-            what = f"the load test failed: {reasons}"
-            hint = "lower the load, raise minProvisionedTPS, or change the threshold"
-            code = 5
-    return code, f"error: {what}\nhint: {hint}"
+    outcome, reasons = result["verdict"]["outcome"], "; ".join(result["verdict"]["reasons"])
+    if outcome == "passed":
+        return 0, ""
+    code, what = {
+        "stopped": (75, "stopped before the end"),
+        "invalid": (5, "the result is not valid"),
+        "failed": (5, "the load test failed"),
+    }[outcome]
+    return code, f"error: {what}: {reasons}\nhint: {HINTS[outcome]}"
 
 
 def _verdict(verdict: Mapping[str, Any]) -> str:

@@ -14,6 +14,8 @@ from worker.folder import REPORT_NAME
 from worker.report.compare import compare
 from worker.report.diff import diff_numbers, diff_page
 from worker.report.html import render
+from worker.report.load_make import load_report
+from worker.report.load_source import holds_load_test
 from worker.report.measure import Measures, examples, measure
 from worker.report.numbers import quality_numbers
 from worker.report.run_page import Run, run_page
@@ -25,11 +27,13 @@ _ENTRIES_SHOWN = 8
 
 
 def make_report(store: LocalStore) -> Path:
-    """Write the report of the run in `store`, finished or not, and return where it is.
+    """Write the report of the run or load test in `store`, ended or not; return where it is.
 
-    Raises ConfigError when there is no run, ConflictError when its files cannot be read,
-    OutputError when the report cannot be written. Another process may be writing the run.
+    Raises ConfigError when there is neither, ConflictError when its files cannot be read,
+    OutputError when the report cannot be written. Another process may be writing there.
     """
+    if holds_load_test(store):
+        return write_page(store.path(REPORT_NAME), load_report(store))
     files = open_run(store)
     end = files.read_end()
     measures = measure(files)

@@ -10,6 +10,8 @@ Tone = Literal["good", "warning", "bad", "plain"]
 # How a chart's x axis is read: running time in seconds; 1 / (1 - quantile), logarithmic; a plain
 # logarithm; the exponent of a power of two; or as it is.
 XKind = Literal["elapsed", "quantile", "log", "octave", "linear"]
+SeriesKind = Literal["line", "area", "bars", "dashed"]
+Color = Literal["blue", "orange", "teal", "red", "violet", "gray"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +20,8 @@ class Series:
 
     label: str
     values: Sequence[float | None]
-    kind: Literal["line", "area", "bars", "dashed"] = "line"
-    color: Literal["blue", "orange", "teal", "red", "violet", "gray"] = "blue"
+    kind: SeriesKind = "line"
+    color: Color = "blue"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any
 from worker import __version__
 from worker.quality import breaches, shown
 from worker.report import run_quality, run_time
+from worker.report.config_table import config_section
 from worker.report.format import NONE, count, share, when
 from worker.report.measure import Example, Measures
 from worker.report.page import Figure, Page, Section, Table, Tone
@@ -48,7 +49,7 @@ def run_page(run: Run, now: datetime) -> Page:
             *run_time.sections(run.measures.total),
             *run_quality.sections(run.files, run.measures, run.numbers, run.examples),
             *_errors(run),
-            _config(run),
+            config_section(run.files.run["config"], of="run"),
             Section(title="How these numbers are made", text=run_quality.DEFINITIONS),
         ],
         footer=f"Written by personalize-worker {__version__} at {when(now)} from the output's "
@@ -171,20 +172,3 @@ def _errors(run: Run) -> Iterator[Section]:
         ],
         parts=[failed_rows],
     )
-
-
-def _config(run: Run) -> Section:
-    rows = list(_flat(run.files.run["config"]))
-    return Section(
-        title="Config",
-        text=["As it was when the run began; defaults are included."],
-        parts=[Table(caption="Config of this run", head=("key", "value"), rows=rows)],
-    )
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif value != []:
-            yield f"{prefix}{key}", str(value)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from hdrh.histogram import HdrHistogram
-
 from worker.report.format import NONE, clock, count, number, when
 from worker.report.measure import Measured
 from worker.report.page import Chart, Section, Series, Table
+from worker.report.percentiles import Curve, is_wide, percentile_chart, percentile_table
 from worker.report.timeline import QUANTILES, Slice
 from worker.show import duration
 
@@ -18,9 +17,6 @@ SLICES_MIN = 60
 ROWS_PER_SLICE = 50  # fewer make a p99 of chance
 PERIODS_SHOWN = 10
 PAUSES_SHOWN = 5
-_LOG_FROM = 30  # times from the least to the most: beyond it a linear axis hides the small
-_QUANTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 100.0)
-_STEPS_PER_DECADE = 12
 
 
 def sections(total: Measured) -> Iterator[Section]:
@@ -35,10 +31,11 @@ def sections(total: Measured) -> Iterator[Section]:
             parts=[_rates(slices), _periods(periods), _latencies(slices), _troubles(slices)],
         )
     if total.books.latency.get_total_count():
+        curves = [Curve("latency ms", total.books.latency)]
         yield Section(
             title="Latency",
             text=["Of each answered attempt, from sending it to the last byte of its answer."],
-            parts=[_percentiles(total.books.latency), _quantiles(total.books.latency)],
+            parts=[percentile_chart(curves), percentile_table(curves)],
         )
 
 
@@ -87,7 +84,7 @@ def _latencies(slices: Sequence[Slice]) -> Chart:
         Series(label="p50", values=p50, color="teal"),
         Series(label="p90", values=p90, color="blue", kind="dashed"),
         Series(label="p99", values=p99, color="orange"),
-        y_log=_is_wide([value for value in (*p50, *p90, *p99) if value]),
+        y_log=is_wide([value for value in (*p50, *p90, *p99) if value]),
     )
 
 
@@ -145,46 +142,3 @@ def _periods(slices: Sequence[Slice]) -> Table:
         rows=rows,
         numbers=frozenset(range(1, 7)),
     )
-
-
-def _percentiles(latency: HdrHistogram) -> Chart:
-    """Return the latencies of all quantiles, the rarest with as much room as the most."""
-    total = latency.get_total_count()
-    places = [10 ** (step / _STEPS_PER_DECADE) for step in range(10 * _STEPS_PER_DECADE)]
-    x = [*(place for place in places if place < total), float(total)]
-    values = [latency.get_value_at_percentile(100 - 100 / place) / 1e3 for place in x[:-1]] + [
-        latency.get_max_value() / 1e3
-    ]
-    if total == 1:
-        x, values = [1.0, 10.0], values * 2
-    return Chart(
-        label="Latency by percentile",
-        x=x,
-        x_kind="quantile",
-        x_label="percentile",
-        y_label="ms",
-        y_log=_is_wide(values),
-        series=[Series(label="latency ms", values=values, kind="area", color="blue")],
-    )
-
-
-def _quantiles(latency: HdrHistogram) -> Table:
-    total = latency.get_total_count()
-    rows = [
-        (
-            "slowest" if percentile == 100 else f"{percentile:g} %",
-            number(latency.get_value_at_percentile(percentile) / 1e3),
-            count(total * (100 - percentile) / 100),
-        )
-        for percentile in _QUANTILES
-    ]
-    return Table(
-        caption=f"Of {count(total)} answers",
-        head=("so many took", "at most ms", "answers beyond"),
-        rows=rows,
-        numbers=frozenset({1, 2}),
-    )
-
-
-def _is_wide(values: Sequence[float]) -> bool:
-    return bool(values) and min(values) > 0 and max(values) / min(values) > _LOG_FROM

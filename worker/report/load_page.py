@@ -1,0 +1,107 @@
+"""A load test's files -> its report page: the headline, and what is in which order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from worker import __version__
+from worker.loadtest.text import HINTS
+from worker.report import load_results, load_time
+from worker.report.config_table import config_section
+from worker.report.format import NONE, count, number, share, when
+from worker.report.load_source import LoadFiles
+from worker.report.page import Figure, Page, Section, Tone
+from worker.show import duration
+
+_OUTCOMES: dict[str, tuple[Tone, str]] = {
+    "passed": ("good", "Passed"),
+    "failed": ("bad", "Load test failed"),
+    "invalid": ("warning", "Not valid: this says nothing of the service"),
+    "stopped": ("warning", "Stopped before the end"),
+}
+
+
+def load_page(files: LoadFiles, now: datetime) -> Page:
+    """Return the report page of a load test, ended or not."""
+    tone, verdict, reasons = _verdict(files)
+    target = files.result["target"]
+    begun = when(datetime.fromisoformat(files.result["started_at"]))
+    return Page(
+        title=f"Load test: {target['operation']} on {target['arn'].split(':', 5)[-1]}",
+        subtitle=f"In {files.where}, begun {begun}",
+        tone=tone,
+        verdict=verdict,
+        reasons=reasons,
+        figures=list(_figures(files)),
+        sections=list(_sections(files)),
+        footer=f"Written by personalize-worker {__version__} at {when(now)} from the load test's "
+        "files alone. It holds no credentials.",
+    )
+
+
+def _verdict(files: LoadFiles) -> tuple[Tone, str, list[str]]:
+    if not files.has_ended:
+        there = "What is below is its timeline so far" if files.intervals else "It has no timeline"
+        text = (
+            f"The test is still running, or was killed before it could write its result. {there}. "
+            "A killed one is begun anew by the same command."
+        )
+        return "warning", "Not finished", [text]
+    outcome = files.result["verdict"]["outcome"]
+    tone, verdict = _OUTCOMES[outcome]
+    reasons = [f"{reason}." for reason in files.result["verdict"]["reasons"]]
+    if outcome != "passed":
+        return tone, verdict, [*reasons, f"What to do: {HINTS[outcome]}."]
+    kept = len(files.result["thresholds"])
+    if kept:
+        reasons.append(f"All {kept} thresholds hold." if kept > 1 else "The threshold holds.")
+    elif files.result["search"] is None:
+        reasons.append("No threshold was set: loadtest.thresholds says what must hold.")
+    return tone, verdict, reasons
+
+
+def _sections(files: LoadFiles) -> Iterator[Section]:
+    if files.has_ended:
+        yield from load_results.sections(files.result)
+    yield from load_time.sections(files.intervals)
+    if files.has_ended:
+        yield from load_results.latency_section(files.result)
+    yield config_section(files.result["config"], of="load test")
+
+
+def _figures(files: LoadFiles) -> Iterator[Figure]:
+    if not files.has_ended:
+        return
+    result = files.result
+    total, (measures, _) = result["total"], load_results.judged(result)
+    if search := result["search"]:
+        held, recommended = search["held_tps"], search["min_provisioned_tps_recommended"]
+        value = NONE if held is None else number(held)
+        yield Figure(label="Rate held", value=value, note="calls/s")
+        if recommended:
+            usd = search["month_usd_estimate"]
+            note = "recommended" if usd is None else f"recommended; about ${usd:,.0f} a month"
+            yield Figure(label="minProvisionedTPS", value=count(recommended), note=note)
+    note = f"in {duration(total['seconds'])}, {number(total['tps'] or 0)}/s"
+    yield Figure(label="Calls", value=count(total["calls"]), note=note)
+    of = "" if measures is total else ", as confirmed"
+    due, sent = (measures["latency_ms"][name] for name in ("from_due", "from_sent"))
+    if due["p99"] is not None:
+        note = f"ms, from due; from sent {number(sent['p99'])}{of}"
+        yield Figure(label="Latency p99", value=number(due["p99"]), note=note)
+        note = f"ms, from due; slowest {number(due['max'])}{of}"
+        yield Figure(label="Latency p50", value=number(due["p50"]), note=note)
+    for name, part, label in (
+        ("throttles", "throttle_share", "Throttled"),
+        ("errors", "error_share", "Failed otherwise"),
+    ):
+        calls = total[name] if name == "throttles" else sum(total[name].values())
+        tone: Tone = "warning" if calls else "plain"
+        note = f"{count(calls)} calls"
+        yield Figure(label=label, value=share(total[part]), note=note, tone=tone)
+    late = share(total["off_schedule_share"])
+    yield Figure(label="Late or unsent", value=late, note="the client's own doing")
+    if (usd := result["cost_usd_estimate"]) is not None:
+        value = f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}"
+        yield Figure(label="Cost", value=value, note="an estimate, of this test")
