@@ -8,15 +8,18 @@ from typing import Literal
 
 import pytest
 from browser import running_browser
+from made_loadtests import make_loadtest
 from made_runs import Failed, Row, make_run
 from playwright.sync_api import Browser, Page, ViewportSize
 
+from worker.loadtest.search import Found
 from worker.report.compare import compare
 from worker.report.diff import diff_numbers, diff_page
 from worker.report.html import render
 from worker.report.make import make_report
 
 WIDTHS = (360, 1280)
+CHARTS = {"run": 7, "none": 0, "diff": 1, "load": 6, "search": 6, "killed": 0}
 # How many of a canvas's pixels are not transparent.
 INKED = """canvas => {
     const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
@@ -71,7 +74,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Write the page of a run with everything in it, of one without a row, and of a difference."""
+    """Write pages: of runs and load tests with everything in them and nothing; a difference."""
     folder = tmp_path_factory.mktemp("reports")
     rows = [
         Row(
@@ -93,7 +96,20 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     none = make_run(folder / "none", [], parts_expected=1)
     page = diff_page(diff_numbers(compare(none, run)), "old", "new", datetime.now(UTC))
     (folder / "diff.html").write_text(render(page))
+    load = make_loadtest(
+        folder / "load", [(50, 20), (400, 30)], thresholds=["p99_ms < 1"], trouble_share=0.1
+    )
+    search = make_loadtest(
+        folder / "search", [(20, 10), (80, 10), (60, 30)], search={"tps_max": 200},
+        found=Found(held_tps=60, at_once_tps=55, failed_tps=80), thresholds=["p99_ms < 250"],
+        trouble_share=0.05,
+    )  # fmt: skip
+    killed = make_loadtest(folder / "killed", state="running")
+    killed.path("_loadtest_timeline.json").unlink()
     return {
+        "load": make_report(load),
+        "search": make_report(search),
+        "killed": make_report(killed),
         "run": make_report(run.store),
         "none": make_report(none.store),
         "diff": folder / "diff.html",
@@ -114,7 +130,7 @@ def opened(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["run", "none", "diff"])
+@pytest.mark.parametrize("name", list(CHARTS))
 def test_a_page_is_whole_in_every_width_and_theme(
     name: str,
     width: int,
@@ -127,7 +143,7 @@ def test_a_page_is_whole_in_every_width_and_theme(
     assert seen.requests == [reports[name].as_uri()]
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
     canvases = seen.page.query_selector_all(".plot canvas")
-    assert len(canvases) == {"run": 7, "none": 0, "diff": 1}[name]
+    assert len(canvases) == CHARTS[name]
     for canvas in canvases:
         assert 0.01 < canvas.evaluate(INKED) < 0.9
     assert seen.page.evaluate(CONTRASTS) == []
@@ -170,10 +186,11 @@ def test_a_chart_tells_its_values_under_the_pointer(
     seen.page.close()
 
 
+@pytest.mark.parametrize("name", ["run", "load", "search"])
 def test_a_page_prints_on_light_paper_with_its_charts(
-    browser: Browser, reports: dict[str, Path]
+    name: str, browser: Browser, reports: dict[str, Path]
 ) -> None:
-    seen = opened(browser, reports["run"], scheme="dark")
+    seen = opened(browser, reports[name], scheme="dark")
     seen.page.emulate_media(media="print")
     assert seen.page.evaluate(COLORS)[0] == "rgb(255, 255, 255)"
     assert len(seen.page.pdf(format="A4")) > 20_000
@@ -181,10 +198,11 @@ def test_a_page_prints_on_light_paper_with_its_charts(
     seen.page.close()
 
 
+@pytest.mark.parametrize("name", ["run", "load", "search"])
 def test_every_chart_has_a_name_and_numbers_in_a_table(
-    browser: Browser, reports: dict[str, Path]
+    name: str, browser: Browser, reports: dict[str, Path]
 ) -> None:
-    seen = opened(browser, reports["run"])
+    seen = opened(browser, reports[name])
     for plot in seen.page.query_selector_all(".plot"):
         assert plot.get_attribute("aria-label")
         assert plot.evaluate("plot => !!plot.closest('section').querySelector('table')")

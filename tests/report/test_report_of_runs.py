@@ -4,7 +4,6 @@ import json
 import re
 from collections import defaultdict
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_runs import Failed, Row, make_run
+from pages import HOSTILE, Reader
 
 from worker.config import Quality
 from worker.errors import ConfigError, ConflictError, QualityError
@@ -26,7 +26,6 @@ from worker.report.numbers import quality_numbers
 
 LAYOUTS = pytest.mark.parametrize("layout", ["nested", "exploded"])
 POPULAR = ("p1", "p2", "p3")
-HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>&\u2028"
 
 
 def mixed() -> list[list[Row | Failed]]:
@@ -106,23 +105,6 @@ def test_a_gate_passes_up_to_its_limit_and_never_on_the_unknown(
 
 def page_of(files: Any) -> str:
     return make_report(files.store).read_text()
-
-
-class Reader(HTMLParser):
-    """Collects what a page holds: elements with their attributes, and text outside scripts."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        if not self.elements or self.elements[-1][0] not in ("script", "style"):
-            self.text += data + "\n"
 
 
 def test_text_in_a_page_is_only_ever_text(tmp_path: Path) -> None:

@@ -91,6 +91,18 @@ async def test_each_call_of_the_schedule_is_made_once_with_the_next_user() -> No
         assert (made.in_flight, made.sent, made.missed.total()) == (0, 20, 0)
 
 
+async def test_what_came_due_is_the_sum_over_all_schedules_up_to_now() -> None:
+    async with generator(answer) as made:
+        assert made.due == 0
+        await made.run(constant(200, 0.1), stage=0)
+        assert made.due == pytest.approx(20)
+        await made.run(Schedule([Leg(0, 100, 0.1), Leg(100, 100, 0.1)]), stage=1)
+        assert made.due == pytest.approx(20 + 5 + 10)
+        made.stop()
+        await made.run(constant(10, 0.1), stage=3)
+        assert made.due == pytest.approx(36)
+
+
 async def test_a_slow_answer_holds_no_other_call_back() -> None:
     first = asyncio.Event()
 

@@ -22,7 +22,7 @@ import anyio
 from worker.call.transport import Transport
 from worker.lane import refused
 from worker.loadtest.measure import SUCCESS, Attempt, Kinds
-from worker.loadtest.schedule import Schedule
+from worker.loadtest.schedule import Leg, Schedule
 from worker.loadtest.users import Users
 from worker.model import Answer, Failure
 from worker.retry import Verdict, judge
@@ -62,6 +62,9 @@ class Generator:
         self._over = self._loop.create_future()  # no further call is due
         self._quiet: asyncio.Future[None] | None = None  # none is open, or waits for a lane
         self._failure: BaseException | None = None
+        self._schedule, self._stage = Schedule([Leg(0.0, 0.0, 1.0)]), 0
+        self._begun_s = self._ended_s = 0.0
+        self._due_before = 0.0  # calls of the schedules before this one
         self.attempts: list[Attempt] = []
         self.sent = 0
         self.in_flight = 0  # those included that are handed over and about to leave
@@ -82,6 +85,7 @@ class Generator:
         Return for how many seconds calls were due: all of them, unless `stop` ended them.
         All calls have ended then. Raises RefusedError when the service refuses them all.
         """
+        self._due_before = self.due
         self._schedule, self._stage = schedule, stage
         self._begun_s, self._number = self.elapsed_s, 0
         self._over = self._loop.create_future()
@@ -99,9 +103,11 @@ class Generator:
             raise self._failure
         return self._ended_s
 
-    def target_tps(self) -> float:
-        """Return the rate that is asked for now."""
-        return self._schedule.tps_at(self.elapsed_s - self._begun_s)
+    @property
+    def due(self) -> float:
+        """The integral of the rate that was asked for so far: calls, made or not."""
+        into_s = min(self.elapsed_s - self._begun_s, self._ended_s)
+        return self._due_before + self._schedule.calls_at(into_s)
 
     @property
     def current_stage(self) -> int:

@@ -133,7 +133,7 @@ class Interval(NamedTuple):
     at_s: float  # its end, since the start
     seconds: float  # its length
     stage: int
-    target_tps: float
+    target_tps: float  # the mean of what was asked for
     sent: int
     successes: int  # that ended in it, as `throttles` and `errors`
     throttles: int

@@ -55,6 +55,7 @@ class Observer:
         self._at_s = generator.elapsed_s
         self._busy_s = time.thread_time()
         self._sent = 0
+        self._due = 0.0
         self._before = Measures()
 
     async def run(self, on_interval: Callable[[], Awaitable[None]]) -> None:
@@ -74,11 +75,12 @@ class Observer:
         async with self._one_at_a_time:
             generator = self._generator
             attempts, generator.attempts = generator.attempts, []
-            stage, target_tps = generator.current_stage, generator.target_tps()
-            at_s, busy_s = generator.elapsed_s, time.thread_time()
+            stage, at_s, busy_s = generator.current_stage, generator.elapsed_s, time.thread_time()
             seconds, busy_in_s = at_s - self._at_s, busy_s - self._busy_s
             sent, lag_s = generator.sent - self._sent, generator.loop_lag_s
+            due = generator.due - self._due
             self._at_s, self._busy_s, self._sent = at_s, busy_s, generator.sent
+            self._due += due
             generator.loop_lag_s = 0.0
             quantiles = await to_thread.run_sync(self._take, attempts)
             measures = self.meter.stage(stage)
@@ -91,7 +93,7 @@ class Observer:
                 at_s=at_s,
                 seconds=seconds,
                 stage=stage,
-                target_tps=target_tps,
+                target_tps=due / seconds if seconds else 0.0,
                 sent=sent,
                 successes=total.successes - before.successes,
                 throttles=total.throttles - before.throttles,

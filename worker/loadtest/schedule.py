@@ -49,15 +49,6 @@ class Schedule:
         """Return the position of the leg that a moment is in; after the end, of the last."""
         return max(0, bisect_right(self._begins_s, elapsed_s) - 1)
 
-    def tps_at(self, elapsed_s: float) -> float:
-        """Return the rate at a moment; 0 after the end."""
-        if elapsed_s >= self.seconds:
-            return 0.0
-        number = self.leg_at(elapsed_s)
-        leg = self._legs[number]
-        share = (elapsed_s - self._begins_s[number]) / leg.seconds
-        return leg.from_tps + (leg.to_tps - leg.from_tps) * share
-
     def calls_at(self, elapsed_s: float) -> float:
         """Return the integral of the rate up to a moment."""
         number = self.leg_at(elapsed_s)

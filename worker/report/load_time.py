@@ -150,7 +150,7 @@ def _client(shown: Sequence[Point], periods: Sequence[Point]) -> Section:
     return Section(
         title="The client",
         text=[
-            "Lateness is from when a call was due to when it left; each value is the most of its time.",
+            "Lateness is from when a call was due to when it left; all values are the most.",
             "Where it is high, or the share of a core, this program was measured as well.",
         ],
         parts=[
