@@ -15,6 +15,7 @@ from worker.show import duration
 POINTS_SHOWN = 1200
 PERIODS_SHOWN = 10
 CODES_SHOWN = 4
+_WIDE_COLUMNS = 4
 _CODE_COLORS: tuple[Color, ...] = ("red", "violet", "blue", "teal")
 
 Cell = Callable[[Point], str]
@@ -112,16 +113,15 @@ def _failures(shown: Sequence[Point], periods: Sequence[Point]) -> Section:
     title = "Throttles and errors"
     if not throttles and not total:
         return Section(title=title, text=["No call was throttled, and none failed."])
+    tables = [
+        _codes({"throttled": throttles, **total}, sum(point.sent for point in shown)),
+        _table(periods, *columns),
+    ]
+    if len(columns) < _WIDE_COLUMNS:
+        tables.reverse()  # the periods fit beside the chart
+    chart = _chart(shown, "Throttled and failed calls per second, over time", "per second", *lines)
     text = f"{count(throttles)} calls were throttled, {count(total.total())} failed otherwise."
-    return Section(
-        title=title,
-        text=[text],
-        parts=[
-            _chart(shown, "Throttled and failed calls per second, over time", "per second", *lines),
-            _codes({"throttled": throttles, **total}, sum(each.sent for each in shown)),
-            _table(periods, *columns),
-        ],
-    )
+    return Section(title=title, text=[text], parts=[chart, *tables])
 
 
 def _codes(counts: Mapping[str, int], calls: int) -> Table:
@@ -150,7 +150,7 @@ def _client(shown: Sequence[Point], periods: Sequence[Point]) -> Section:
     return Section(
         title="The client",
         text=[
-            "Lateness is from when a call was due to when it left; all values are the most.",
+            "Lateness is from when a call was due to when it left; shown is the most of each time.",
             "Where it is high, or the share of a core, this program was measured as well.",
         ],
         parts=[
@@ -195,7 +195,7 @@ def _chart(
     return Chart(
         label=label,
         # A value is that of the time before it; the first has a beginning, too.
-        x=[shown[0].from_s, *(each.at_s for each in shown)],
+        x=[round(shown[0].from_s, 1), *(each.at_s for each in shown)],
         x_kind="elapsed",
         x_label="since the start",
         y_label=y_label,
