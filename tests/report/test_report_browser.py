@@ -27,6 +27,9 @@ INKED = """canvas => {
     for (let n = 3; n < data.length; n += 4) inked += data[n] > 0;
     return inked / (data.length / 4);
 }"""
+# Headline figures whose text is wider than their card.
+CUT_OFF = """() => [...document.querySelectorAll(".figure")]
+    .filter(card => card.scrollWidth > card.clientWidth).map(card => card.textContent)"""
 COLORS = """() => {
     const style = getComputedStyle(document.body);
     return [style.backgroundColor, style.color];
@@ -142,6 +145,7 @@ def test_a_page_is_whole_in_every_width_and_theme(
     assert seen.complaints == []
     assert seen.requests == [reports[name].as_uri()]
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert seen.page.evaluate(CUT_OFF) == []
     canvases = seen.page.query_selector_all(".plot canvas")
     assert len(canvases) == CHARTS[name]
     for canvas in canvases:

@@ -119,6 +119,7 @@ def test_a_search_says_what_is_held_how_sure_that_is_and_what_it_costs(tmp_path:
     made = make_loadtest(tmp_path, [(20, 5), (80, 5), (60, 15)], search=SEARCH, found=FOUND,
                          thresholds=["p99_ms < 250"])  # fmt: skip
     page = page_of(made)
+    assert "60 calls/s are held." in page
     found = dict(rows_of(page, "Search"))
     assert found["held"] == "60 calls/s"
     assert found["held at once, before the service could scale out"] == "40 calls/s"

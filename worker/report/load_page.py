@@ -56,7 +56,9 @@ def _verdict(files: LoadFiles) -> tuple[Tone, str, list[str]]:
     kept = len(files.result["thresholds"])
     if kept:
         reasons.append(f"All {kept} thresholds hold." if kept > 1 else "The threshold holds.")
-    elif files.result["search"] is None:
+    if search := files.result["search"]:
+        reasons.insert(0, f"{number(search['held_tps'])} calls/s are held.")
+    elif not kept:
         reasons.append("No threshold was set: loadtest.thresholds says what must hold.")
     return tone, verdict, reasons
 
@@ -82,16 +84,14 @@ def _figures(files: LoadFiles) -> Iterator[Figure]:
         if recommended:
             usd = search["month_usd_estimate"]
             note = "recommended" if usd is None else f"recommended; about ${usd:,.0f} a month"
-            yield Figure(label="minProvisionedTPS", value=count(recommended), note=note)
+            yield Figure(label="Minimum TPS", value=count(recommended), note=note)
     note = f"in {duration(total['seconds'])}, {number(total['tps'] or 0)}/s"
     yield Figure(label="Calls", value=count(total["calls"]), note=note)
     of = "" if measures is total else ", as confirmed"
     due, sent = (measures["latency_ms"][name] for name in ("from_due", "from_sent"))
     if due["p99"] is not None:
-        note = f"ms, from due; from sent {number(sent['p99'])}{of}"
+        note = f"ms, from due; p50 {number(due['p50'])}, from sent {number(sent['p99'])}{of}"
         yield Figure(label="Latency p99", value=number(due["p99"]), note=note)
-        note = f"ms, from due; slowest {number(due['max'])}{of}"
-        yield Figure(label="Latency p50", value=number(due["p50"]), note=note)
     for name, part, label in (
         ("throttles", "throttle_share", "Throttled"),
         ("errors", "error_share", "Failed otherwise"),
