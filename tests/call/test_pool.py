@@ -257,3 +257,17 @@ async def test_a_pool_that_closes_fails_what_is_under_way() -> None:
             failure = await call
             assert isinstance(failure, Failure)
             assert failure.code == "ConnectionLost"
+
+
+async def test_connections_that_were_opened_ahead_are_used() -> None:
+    async with wired(echoing()) as service, pool_of((HOST, service.port)) as pool:
+        await pool.warm_up(3)
+        assert len(pool._idle) == 3
+        await at_once(pool, 3)
+        assert len(service.peers) == 3
+
+
+async def test_opening_ahead_leaves_a_failure_to_the_exchange() -> None:
+    async with no_socket_left(), pool_of((HOST, free_port())) as pool:
+        await pool.warm_up(3)
+        assert await code_of(pool) == "ConnectFailed"

@@ -85,6 +85,18 @@ class Pool:
                 connection.abort()
             raise
 
+    async def warm_up(self, connections: int) -> None:
+        """Open so many, one after the other, for exchanges to come; end at the first that fails.
+
+        Raises ssl.SSLCertVerificationError when the endpoint's certificate is not trusted.
+        """
+        for _ in range(connections):
+            opened = await self._open()
+            if isinstance(opened, Failure):
+                return  # an exchange will meet it, too, and say so
+            opened.since_s = self._loop.time()
+            self._idle.append(opened)
+
     def _take_idle(self, now_s: float) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()

@@ -109,6 +109,13 @@ class WireTransport:
             request_id=reply.header(b"x-amzn-requestid"),
         )
 
+    async def warm_up(self, calls: int) -> None:
+        """Open connections for so many calls at a time; none is made."""
+        try:
+            await self._pool.warm_up(calls)
+        except ssl.SSLCertVerificationError as error:
+            raise untrusted(error) from None
+
     async def _renew_credentials(self) -> float:
         """Ask the SDK, as all calls do until it answers: it knows which of them have to wait."""
         self._use(await self._get_credentials())

@@ -1,5 +1,6 @@
 """`loadtest`: claims the folder, makes the calls of all stages or of a search, and sums up."""
 
+import math
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from anyio import to_thread
 from worker import log
 from worker.call.access import Access
 from worker.call.choose import open_transport
+from worker.call.wire import WireTransport
 from worker.errors import ConfigError
 from worker.job import Job
 from worker.loadtest import result as results
@@ -77,6 +79,8 @@ async def loadtest(
             group.start_soon(users.run)
             with switch.interruptible():
                 await users.ready()
+                if isinstance(transport, WireTransport):
+                    await transport.warm_up(_connections_at_first(settings))
             if switch.reason is not None:
                 raise switch.error()
             kinds = Kinds()
@@ -100,6 +104,20 @@ async def loadtest(
         if session.stopped is None:
             check_service(observer.status.total, at_end=True)
         return await to_thread.run_sync(_conclude, store, began, session, observer, file, job)
+
+
+# Of the first calls: the handshakes of all of them at once would make them late.
+_LATENCY_S_AT_FIRST = 0.05
+
+
+def _connections_at_first(settings: Loadtest) -> int:
+    """Return how many calls may be open soon after the start."""
+    if settings.search:
+        tps = settings.search.tps_start
+    else:
+        first = settings.stages[0]
+        tps = 0.0 if first.ramp else first.tps
+    return min(settings.in_flight_max, math.ceil(tps * _LATENCY_S_AT_FIRST))
 
 
 def _attempts_file(
