@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 import anyio
 
+from worker.adapt import AdaptiveRate
 from worker.breaker import Breaker
 from worker.clock import Timer
 from worker.gate import Gate
+from worker.govern import Governor
 from worker.lane import Lane
 from worker.model import Answer, Failure, Outcome
 from worker.pace import Pacer, Ramp
@@ -76,6 +78,7 @@ class Run:
     budget_share: float = 0.2
     outage_s: float = 120.0
     seed: int = 1
+    is_adaptive: bool = False
 
     sent: list[tuple[float, int]] = field(default_factory=list)  # when each attempt left, its row
     outcomes: dict[int, Outcome] = field(default_factory=dict)
@@ -95,16 +98,27 @@ class Run:
     async def main(self) -> None:
         clock, switch = LoopClock(), StopSwitch()
         tally = Tally(rows_expected=self.rows)
+        pacer = Pacer(Ramp(tps=self.tps, start_tps=self.tps, ramp_s=0.0), clock)
+        adaptive = AdaptiveRate(tps_max=self.tps, start_tps=self.tps, now_s=clock.now_s())
+        governor = Governor(
+            pacer,
+            tally,
+            tps_max=self.tps,
+            adaptive=adaptive if self.is_adaptive else None,
+            now_s=clock.now_s,
+        )
         lane = Lane(
             transport=self,
-            pacer=Pacer(Ramp(tps=self.tps, start_tps=self.tps, ramp_s=0.0), clock),
+            pacer=pacer,
             gate=Gate(Breaker(self.outage_s), clock, switch),
+            clock=clock,
             budget=RetryBudget(self.budget_share),
             switch=switch,
             tally=tally,
             attempts_max=self.attempts_max,
             calls_max=None,
             rng=random.Random(self.seed),
+            governor=governor,
         )
         left = iter(range(self.rows))
 

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 
 from worker import log
 from worker.breaker import THROTTLED_S_TO_OPEN, Breaker, RowTrouble
@@ -31,7 +32,12 @@ class Gate:
         self._is_logged = False
         self.is_troubled = False  # an attempt has failed since the last answer
         self.is_down = False
+        self._told: list[Callable[[], None]] = []
         switch.on_throw(self._release)
+
+    def on_down(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called when the service goes down."""
+        self._told.append(tell)
 
     def note_answer(self, *, latency_s: float) -> None:
         """Tell of an answer; needed only while troubled. Lets everyone go."""
@@ -50,7 +56,7 @@ class Gate:
         verdict: Verdict,
         row: RowTrouble,
         *,
-        latency_s: float,
+        sent_s: float,
         has_results: bool,
     ) -> bool:
         """Tell of an attempt that was throttled or broken, and whether any was ever answered.
@@ -60,7 +66,7 @@ class Gate:
         now_s = self._clock.now_s()
         self._breaker.has_spoken |= has_results
         is_taken = self._breaker.note_failure(
-            failure, verdict, row, sent_s=now_s - latency_s, now_s=now_s
+            failure, verdict, row, sent_s=sent_s, now_s=now_s
         )
         self.is_troubled = self._breaker.since_s is not None
         self._update()
@@ -108,6 +114,8 @@ class Gate:
         if not self.is_down and self._breaker.look(self._clock.now_s()):
             self.is_down = True
             self._decide()
+            for tell in self._told:
+                tell()
 
     def _wake(self) -> None:
         """Send a probe if it is due, give up if it is time, and come back."""

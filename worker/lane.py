@@ -7,6 +7,7 @@ import anyio
 
 from worker.breaker import RowTrouble
 from worker.call.transport import Transport
+from worker.clock import Clock
 from worker.errors import RefusedError
 from worker.gate import Gate
 from worker.govern import Governor
@@ -29,6 +30,7 @@ class Lane:
         transport: Transport,
         pacer: Pacer,
         gate: Gate,
+        clock: Clock,
         budget: RetryBudget,
         switch: StopSwitch,
         tally: Tally,
@@ -41,8 +43,11 @@ class Lane:
         self._pacer = pacer
         self._gate = gate
         self._budget = budget
+        self._clock = clock
         self._switch = switch
-        switch.on_throw(pacer.let_all_go)
+        switch.on_throw(pacer.end)
+        # Each turn that passes unused is one that a probe waits for, a second at the lowest rate.
+        gate.on_down(pacer.send_back)
         self._tally = tally
         self._attempts_max = attempts_max
         self._calls_max = calls_max
@@ -62,7 +67,7 @@ class Lane:
         ) or await self._turn(attempts):
             if not self._may_send(attempts):
                 break
-            sent_us, sent_s = time.time_ns() // 1_000, time.monotonic()
+            sent_us, sent_s = time.time_ns() // 1_000, self._clock.now_s()
             if self._governor is not None:
                 self._governor.note_sent(sent_s)
             self._tally.in_flight += 1
@@ -70,7 +75,7 @@ class Lane:
                 result = await self._transport.call(request)
             finally:
                 self._tally.in_flight -= 1
-            ended_s = time.monotonic()
+            ended_s = self._clock.now_s()
             latency_ms = (ended_s - sent_s) * 1e3
             attempts += 1
             if isinstance(result, Answer):
@@ -80,9 +85,9 @@ class Lane:
                     gate.note_answer(latency_s=ended_s - sent_s)
                 return Outcome(result, attempts, throttles, sent_us, latency_ms)
             trouble = trouble or _Trouble()
-            trouble.failure, trouble.latency_s = result, latency_ms / 1e3
-            verdict = await self._verdict(trouble, sent_s)
-            if self._governor is not None:
+            trouble.failure, trouble.sent_s = result, sent_s
+            verdict = await self._verdict(trouble)
+            if self._governor is not None and not gate.is_down:  # an outage says nothing of it
                 self._governor.note_failure(verdict, sent_s, ended_s)
             throttles += verdict is Verdict.THROTTLED
             self._tally.throttles += verdict is Verdict.THROTTLED
@@ -105,14 +110,12 @@ class Lane:
 
     async def _turn(self, attempts: int) -> bool:
         """Wait for the turn of the attempt after `attempts`; False when the run is to stop."""
-        while True:
+        while self._switch.reason is None:
             is_probe = self._gate.is_down and await self._gate.admit()
-            await self._pacer.turn(is_retry=attempts > 0 or is_probe)
-            if self._switch.reason is not None:
-                return False
-            if is_probe or not self._gate.is_down:
+            is_due = await self._pacer.turn(is_retry=attempts > 0 or is_probe)
+            if is_due and (is_probe or not self._gate.is_down):
                 return True
-            # The service went down while this one waited; its turn passes unused.
+        return False
 
     def _may_send(self, attempts: int) -> bool:
         """Count the attempt that is about to be made; False at the cap."""
@@ -125,13 +128,13 @@ class Lane:
         self._tally.retries += attempts > 0
         return True
 
-    async def _verdict(self, row: "_Trouble", started_s: float) -> Verdict:
+    async def _verdict(self, row: "_Trouble") -> Verdict:
         """Return what the row's last failure means here and now."""
         verdict = judge(row.failure)
         if verdict is Verdict.UNSPOKEN:
             return Verdict.TRANSIENT if self._tally.has_results else Verdict.REJECTED
         if verdict is Verdict.EXPIRED and not row.is_renewed:
-            failure = await self._transport.renew(row.failure, since_s=started_s)
+            failure = await self._transport.renew(row.failure, since_s=row.sent_s)
             row.is_renewed = failure is None
             row.failure = failure or row.failure
             return Verdict.EXPIRED if row.is_renewed else _final(judge(row.failure))
@@ -154,7 +157,7 @@ class Lane:
             row.failure,
             verdict,
             row.seen,
-            latency_s=row.latency_s,
+            sent_s=row.sent_s,
             has_results=self._tally.results > 0,
         )
         if self._switch.reason:
@@ -178,11 +181,11 @@ class Lane:
 class _Trouble:
     """What is known of a row since its first failed attempt."""
 
-    __slots__ = ("attempts", "failure", "is_renewed", "latency_s", "seen")
+    __slots__ = ("attempts", "failure", "is_renewed", "seen", "sent_s")
 
     def __init__(self) -> None:
         self.failure = Failure(code="", message="")  # the last one
-        self.latency_s = 0.0  # of that attempt
+        self.sent_s = 0.0  # that attempt
         self.attempts = 0  # that count: not those of an outage
         self.is_renewed = False  # the credentials were renewed for it
         self.seen = RowTrouble()

@@ -129,8 +129,8 @@ class Pacer:
     def __init__(self, ramp: Ramp, clock: Clock) -> None:
         self._clock = clock
         self._schedule = Schedule(ramp, start_s=clock.now_s())
-        self._retries = deque[asyncio.Future[None]]()
-        self._first_attempts = deque[asyncio.Future[None]]()
+        self._retries = deque[asyncio.Future[bool]]()
+        self._first_attempts = deque[asyncio.Future[bool]]()
         self._timer: Timer | None = None
         self._is_over = False
 
@@ -148,24 +148,34 @@ class Pacer:
             self._timer.cancel()
             self._wake()
 
-    async def turn(self, *, is_retry: bool = False) -> None:
-        """Return when the next attempt is due. A wait that is cancelled takes no turn."""
+    async def turn(self, *, is_retry: bool = False) -> bool:
+        """Return True when the next attempt is due; False, without a turn, when sent back.
+
+        A wait that is cancelled takes no turn.
+        """
         if self._is_over:
-            return
-        waiter = asyncio.get_running_loop().create_future()
+            return False
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         (self._retries if is_retry else self._first_attempts).append(waiter)
         if self._timer is None:
             self._wake()
-        await waiter
+        return await waiter
 
-    def let_all_go(self) -> None:
-        """Keep nobody waiting any more: the run is to stop, and no attempt follows a turn."""
-        self._is_over = True
+    def send_back(self) -> None:
+        """Send all back who wait; none of them takes a turn."""
         if self._timer is not None:
             self._timer.cancel()
-        for waiter in (*self._retries, *self._first_attempts):
-            if not waiter.done():
-                waiter.set_result(None)
+            self._timer = None
+        for waiting in (self._retries, self._first_attempts):
+            for waiter in waiting:
+                if not waiter.done():
+                    waiter.set_result(False)
+            waiting.clear()
+
+    def end(self) -> None:
+        """Give no more turns: the run is to stop."""
+        self._is_over = True
+        self.send_back()
 
     def _wake(self) -> None:
         """Let everyone go whose turn has come, and come back for the next."""
@@ -177,9 +187,9 @@ class Pacer:
                 return
             (self._retries or self._first_attempts).popleft()
             self._schedule.take()
-            waiter.set_result(None)
+            waiter.set_result(True)
 
-    def _next_waiter(self) -> asyncio.Future[None] | None:
+    def _next_waiter(self) -> asyncio.Future[bool] | None:
         for waiting in (self._retries, self._first_attempts):
             while waiting:
                 if not waiting[0].done():

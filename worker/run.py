@@ -168,10 +168,12 @@ def _lane(
     switch: StopSwitch,
     tally: Tally,
 ) -> Lane:
+    clock = MonotonicClock()
     return Lane(
         transport=transport,
         pacer=pacer,
-        gate=Gate(Breaker(config.stop.outage_s), MonotonicClock(), switch),
+        gate=Gate(Breaker(config.stop.outage_s), clock, switch),
+        clock=clock,
         budget=RetryBudget(config.retry.budget_share),
         switch=switch,
         tally=tally,

@@ -74,6 +74,7 @@ class Bench:
             transport=self.transport,
             pacer=self.pacer,
             gate=Gate(Breaker(120.0), HastyClock(), self.switch),
+            clock=MonotonicClock(),
             budget=self.budget,
             switch=self.switch,
             tally=self.tally,
@@ -112,9 +113,10 @@ class CountingPacer(Pacer):
         self.turns += 1
         return True
 
-    async def turn(self, *, is_retry: bool = False) -> None:
+    async def turn(self, *, is_retry: bool = False) -> bool:
         self.turns += 1
         self.retry_turns += is_retry
+        return True
 
 
 async def test_an_answer_is_the_outcome() -> None:

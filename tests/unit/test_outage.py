@@ -52,6 +52,24 @@ def test_rows_that_had_their_turn_in_sight_wait_too() -> None:
     assert run.sent_between(9.0, 65.0) <= 56.0 / PROBE_S_MAX + 4
 
 
+@kinds
+def test_an_outage_is_probed_at_an_adaptive_rate_too(failure: Failure) -> None:
+    """Which throttles have lowered to one a second by then, with hundreds waiting at the pacer."""
+    service = down(failure, 5.0, 65.0)
+    run = Run(service, rows=4_000, tps=200.0, lanes=200, latency_s=0.5, is_adaptive=True).go()
+    assert run.reason is None
+    assert not run.failed
+    assert run.sent_between(15.0, 65.0) >= 50.0 / PROBE_S_MAX - 1
+    assert run.sent_between(15.0, 65.0) <= 50.0 / PROBE_S_MAX + 4
+
+
+@pytest.mark.parametrize("failure", [REFUSED, SILENT, BROKEN], ids=lambda each: each.code)
+def test_an_outage_is_no_reason_to_go_slower(failure: Failure) -> None:
+    run = Run(down(failure, 5.0, 65.0), rows=4_000, tps=200.0, lanes=200, is_adaptive=True).go()
+    over_s = min(at_s for at_s, _ in run.sent if at_s >= 65.0)
+    assert run.sent_between(over_s + 0.5, over_s + 4.5) >= 0.95 * 4.0 * 200.0
+
+
 def test_an_outage_that_follows_another_loses_no_row_either() -> None:
     """All rows in work have met the first one, which says nothing of them."""
 

@@ -160,8 +160,28 @@ async def test_nobody_waits_any_more_when_the_run_is_to_stop() -> None:
             group.start_soon(callers.take, name)
         await anyio.wait_all_tasks_blocked()
         assert callers.names == ["0"]
-        callers.pacer.let_all_go()
+        callers.pacer.end()
         await anyio.wait_all_tasks_blocked()
         assert sorted(callers.names) == ["0", "1", "retry"]
-        await callers.pacer.turn()
+        assert not await callers.pacer.turn()
     assert callers.clock.now_s() == 100.0
+
+
+async def test_who_is_sent_back_has_taken_no_turn() -> None:
+    callers = Callers(tps=1.0)
+    came = list[bool]()
+
+    async def come() -> None:
+        came.append(await callers.pacer.turn())
+
+    assert callers.pacer.take_if_due()
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(come)
+        await anyio.wait_all_tasks_blocked()
+        callers.pacer.send_back()
+        await anyio.wait_all_tasks_blocked()
+        assert came == [False, False, False]
+        group.start_soon(callers.take, "next")
+        await callers.clock.run()
+    assert callers.left == [("next", pytest.approx(1.0))]
