@@ -111,7 +111,6 @@ class Run:
             transport=self,
             pacer=pacer,
             gate=Gate(Breaker(self.outage_s), clock, switch),
-            clock=clock,
             budget=RetryBudget(self.budget_share),
             switch=switch,
             tally=tally,

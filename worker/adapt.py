@@ -68,7 +68,6 @@ class AdaptiveRate:
         self.tps = min(tps_max, start_tps if known_tps is None else known_tps * _BELOW)
         self.known_tps = known_tps
         self.ambient_share = 0.0
-        self.throttled_share = 0.0  # of the last epoch that was judged
         self._tps_max = tps_max
         self._floor = min(tps_max, FLOOR_TPS)
         self._sent = 0
@@ -159,7 +158,6 @@ class AdaptiveRate:
         if ended < enough and now_s < self._closes_s + _PATIENCE_S:
             return False
         before, share = self.tps, self._throttles / max(1, judged)
-        self.throttled_share = share
         if not self._answers:
             if ended:
                 self._lower(now_s, self.tps / 2 if self._failures else self._floor)

@@ -22,7 +22,7 @@ class Gate:
 
     def __init__(self, breaker: Breaker, clock: Clock, switch: StopSwitch) -> None:
         self._breaker = breaker
-        self._clock = clock
+        self.clock = clock
         self._switch = switch
         self._waiting = deque[asyncio.Future[bool]]()
         self._timer: Timer | None = None
@@ -41,7 +41,7 @@ class Gate:
 
     def note_answer(self, *, latency_s: float) -> None:
         """Tell of an answer; needed only while troubled. Lets everyone go."""
-        now_s = self._clock.now_s()
+        now_s = self.clock.now_s()
         self._answered_s = max(self._answered_s, now_s - latency_s)
         if self._is_logged:
             log.warning("service answers again", seconds=now_s - (self._breaker.since_s or now_s))
@@ -63,11 +63,9 @@ class Gate:
 
         Return whether an outage took it.
         """
-        now_s = self._clock.now_s()
+        now_s = self.clock.now_s()
         self._breaker.has_spoken |= has_results
-        is_taken = self._breaker.note_failure(
-            failure, verdict, row, sent_s=sent_s, now_s=now_s
-        )
+        is_taken = self._breaker.note_failure(failure, verdict, row, sent_s=sent_s, now_s=now_s)
         self.is_troubled = self._breaker.since_s is not None
         self._update()
         return is_taken
@@ -87,7 +85,7 @@ class Gate:
 
         It is not when an attempt is answered that left after the row's, which took `latency_s`.
         """
-        sent_s = self._clock.now_s() - latency_s
+        sent_s = self.clock.now_s() - latency_s
         is_over = False
 
         def give_up() -> None:
@@ -95,7 +93,7 @@ class Gate:
             is_over = True
             self._decide()
 
-        timer = self._clock.call_at(sent_s + latency_s + _DECIDED_S, give_up)
+        timer = self.clock.call_at(sent_s + latency_s + _DECIDED_S, give_up)
         self._undecided += 1
         try:
             while not (self.is_down or is_over or self._answered_s > sent_s):
@@ -111,7 +109,7 @@ class Gate:
 
     def _update(self) -> None:
         """See what the breaker makes of it now."""
-        if not self.is_down and self._breaker.look(self._clock.now_s()):
+        if not self.is_down and self._breaker.look(self.clock.now_s()):
             self.is_down = True
             self._decide()
             for tell in self._told:
@@ -120,7 +118,7 @@ class Gate:
     def _wake(self) -> None:
         """Send a probe if it is due, give up if it is time, and come back."""
         self._timer = None
-        breaker, now_s = self._breaker, self._clock.now_s()
+        breaker, now_s = self._breaker, self.clock.now_s()
         if reason := breaker.reason(now_s):
             self._switch.throw(reason)
             return
@@ -134,7 +132,7 @@ class Gate:
             self._waiting.popleft().set_result(True)
         if self._waiting:
             due_s = min(breaker.probe_s, breaker.over_s)
-            self._timer = self._clock.call_at(due_s, self._wake)
+            self._timer = self.clock.call_at(due_s, self._wake)
 
     def _log_once(self, now_s: float) -> None:
         since_s = self._breaker.since_s

@@ -33,9 +33,11 @@ class Governor:
         self._tally = tally
         self._tps_max = tps_max
         self._adaptive = adaptive
+        self._remembered_tps = adaptive.known_tps if adaptive else None  # by an earlier run
         self._fitted_tps = math.inf
         self._said_tps = adaptive.tps if adaptive else tps_max
         self._said_s = -math.inf
+        self._throttled = self._failed = 0  # attempts, since something was said
         self._now_s = now_s
         self._apply()
 
@@ -49,8 +51,13 @@ class Governor:
 
     @property
     def found_tps(self) -> float | None:
-        """The capacity that throttles have shown; None when there were none."""
-        return None if self._adaptive is None or not self._adaptive.known_tps else self.possible_tps
+        """The capacity that this run's throttles have shown; None when they showed none."""
+        adaptive = self._adaptive
+        if adaptive is None or adaptive.known_tps is None:
+            return None
+        # The ceiling is no capacity: a slow run must not slow down the next one.
+        found_tps = max(adaptive.known_tps, adaptive.tps)
+        return None if found_tps == self._remembered_tps else found_tps
 
     def fit(self, tps: float) -> None:
         """Go no faster than `tps`, which is enough for the deadline."""
@@ -72,6 +79,8 @@ class Governor:
         adaptive = self._adaptive
         if adaptive is None:
             return
+        self._throttled += verdict is Verdict.THROTTLED
+        self._failed += verdict is Verdict.TRANSIENT
         note = {
             Verdict.THROTTLED: adaptive.note_throttle,
             Verdict.TRANSIENT: adaptive.note_failure,
@@ -90,9 +99,14 @@ class Governor:
         elif (
             tps < (1 - _NOTABLE_SHARE) * self._said_tps and now_s >= self._said_s + _LINE_INTERVAL_S
         ):
-            throttled = f"{self._adaptive.throttled_share:.0%}"
-            log.info("rate lowered", tps=f"{self._said_tps:.0f} -> {tps:.0f}", throttled=throttled)
+            log.info(
+                "rate lowered",
+                tps=f"{self._said_tps:.0f} -> {tps:.0f}",
+                throttled=self._throttled,
+                failed=self._failed,
+            )
             self._said_tps, self._said_s = tps, now_s
+            self._throttled = self._failed = 0
 
     def _apply(self) -> None:
         adaptive_tps = self._adaptive.tps if self._adaptive else math.inf

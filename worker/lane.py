@@ -7,7 +7,6 @@ import anyio
 
 from worker.breaker import RowTrouble
 from worker.call.transport import Transport
-from worker.clock import Clock
 from worker.errors import RefusedError
 from worker.gate import Gate
 from worker.govern import Governor
@@ -30,7 +29,6 @@ class Lane:
         transport: Transport,
         pacer: Pacer,
         gate: Gate,
-        clock: Clock,
         budget: RetryBudget,
         switch: StopSwitch,
         tally: Tally,
@@ -43,7 +41,7 @@ class Lane:
         self._pacer = pacer
         self._gate = gate
         self._budget = budget
-        self._clock = clock
+        self._clock = gate.clock  # times are compared with what the gate was told
         self._switch = switch
         switch.on_throw(pacer.end)
         # Each turn that passes unused is one that a probe waits for, a second at the lowest rate.

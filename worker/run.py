@@ -168,12 +168,10 @@ def _lane(
     switch: StopSwitch,
     tally: Tally,
 ) -> Lane:
-    clock = MonotonicClock()
     return Lane(
         transport=transport,
         pacer=pacer,
-        gate=Gate(Breaker(config.stop.outage_s), clock, switch),
-        clock=clock,
+        gate=Gate(Breaker(config.stop.outage_s), MonotonicClock(), switch),
         budget=RetryBudget(config.retry.budget_share),
         switch=switch,
         tally=tally,

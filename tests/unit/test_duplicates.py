@@ -122,7 +122,6 @@ async def run(job: Job, service: Service, *, calls_max: int | None = None) -> Bo
         transport=service,
         pacer=Pacer(Ramp(tps=1e6, start_tps=1e6, ramp_s=0.0), MonotonicClock()),
         gate=Gate(Breaker(120.0), MonotonicClock(), switch),
-        clock=MonotonicClock(),
         budget=RetryBudget(0.0),
         switch=switch,
         tally=tally,

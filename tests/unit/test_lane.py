@@ -74,7 +74,6 @@ class Bench:
             transport=self.transport,
             pacer=self.pacer,
             gate=Gate(Breaker(120.0), HastyClock(), self.switch),
-            clock=MonotonicClock(),
             budget=self.budget,
             switch=self.switch,
             tally=self.tally,

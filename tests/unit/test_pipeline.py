@@ -62,7 +62,6 @@ async def _run(folder: Path, rows: int) -> list[Books]:
         transport=Echo(),
         pacer=Pacer(Ramp.climbing(tps=100_000, ramp_s=0, ramp_from=None), MonotonicClock()),
         gate=Gate(Breaker(120.0), MonotonicClock(), switch),
-        clock=MonotonicClock(),
         budget=RetryBudget(0.2),
         switch=switch,
         tally=tally,
