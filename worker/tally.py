@@ -32,8 +32,8 @@ class Tally:
     exhausted_by: Failure | None = None  # what the last row ended with whose attempts ran out
     # Since the last success:
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # by code and message
-    # Which of the last rows that were called have failed: their numbers among all of these.
-    failed_rows: deque[int] = field(default_factory=deque)
+    # Which of the last rows that were called have failed: their numbers among all of these, codes.
+    failed_rows: deque[tuple[int, str]] = field(default_factory=deque)
     unsent: int = 0  # rows without a call
 
     @property
@@ -64,7 +64,7 @@ class Tally:
                 if code in _REJECTIONS and len(self.rejected) < 2:
                     self.rejected[code, message] += 1
                 if outcome.attempts:
-                    self._note_failed()
+                    self._note_failed(code)
                 else:
                     self.unsent += 1
 
@@ -97,16 +97,15 @@ class Tally:
         share = len(self.failed_rows) / ROWS_TO_SHARE
         if share <= self.error_share_stop:
             return None
-        (code, rows), *_ = self.errors.most_common(1)
+        (code, rows), *_ = Counter(code for _, code in self.failed_rows).most_common(1)
         return (
-            f"{share:.0%} of the last {ROWS_TO_SHARE:,} rows failed; "
-            f"of all that failed, {rows:,} ended with {code}"
+            f"{share:.0%} of the last {ROWS_TO_SHARE:,} rows failed, {rows:,} of them with {code}"
         )
 
-    def _note_failed(self) -> None:
+    def _note_failed(self, code: str) -> None:
         number = self.rows_called
-        self.failed_rows.append(number)
-        while self.failed_rows[0] <= number - ROWS_TO_SHARE:
+        self.failed_rows.append((number, code))
+        while self.failed_rows[0][0] <= number - ROWS_TO_SHARE:
             self.failed_rows.popleft()
 
     def refusal(self, *, at_end: bool = False) -> tuple[str, str] | None:

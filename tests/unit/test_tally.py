@@ -74,9 +74,15 @@ def test_too_many_failed_among_the_last_rows_end_the_run_and_no_fewer() -> None:
     note_rows(tally, 1, BROKEN)
     reason = tally.failing()
     assert reason is not None
-    assert "50% of the last 1,000 rows failed" in reason
-    assert "1,001 ended with InternalFailure" in reason
+    assert "50% of the last 1,000 rows failed, 501 of them with InternalFailure" in reason
     assert len(tally.failed_rows) <= ROWS_TO_SHARE
+
+
+def test_what_they_failed_with_is_not_what_others_did() -> None:
+    tally = Tally(rows_expected=10_000, error_share_stop=0.5)
+    note_rows(tally, 2_000, Failure("InvalidRow", "null"), attempts=0)
+    note_rows(tally, ROWS_TO_SHARE, BROKEN)
+    assert "1,000 of them with InternalFailure" in (tally.failing() or "")
 
 
 def test_rows_that_were_never_sent_are_not_among_the_last() -> None:
