@@ -1,10 +1,10 @@
 """Whether the service is down: one failing row says nothing, all of them in turn do. Pure.
 
 What fails is counted since the last attempt that was answered. The service counts as down when so
-many different rows have failed since then that it cannot be theirs, or when it cannot even be
-connected to. Then a probe at a time is sent, ever more rarely, and the first answer ends it. A row
-that failed before, while others were answered, bears no witness: at the end of a run, those that
-always fail are among themselves.
+many different rows have failed since then that it cannot be theirs, or as many attempts were
+throttled for a while, or when it cannot even be connected to. Then a probe at a time is sent, ever
+more rarely, and the first answer ends it. A row that broke before, while others were answered,
+bears no witness: at the end of a run, those that always fail are among themselves.
 """
 
 import math
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from worker.model import Failure
 from worker.retry import HINT_MAX_S, Verdict
 
-ROWS_TO_OPEN = 10
+FAILURES_TO_OPEN = 10
 # Throttling is an answer, of a service that may serve others of these rows a moment later: the rate
 # is what helps. Only when none of them is served for so long, it is an outage.
 THROTTLED_S_TO_OPEN = 2.0
@@ -35,7 +35,7 @@ class Breaker:
 
     def __init__(self, outage_s: float) -> None:
         self._outage_s = outage_s
-        self._rows = self._broken_rows = 0
+        self._failures = self._broken_rows = 0
         self._ended_s = -math.inf  # the last outage
         self._last: Failure | None = None
         self._probe_after_s = PROBE_S_MIN
@@ -49,7 +49,7 @@ class Breaker:
         if self.is_open:
             self._ended_s = now_s
         self.has_spoken = True
-        self._rows = self._broken_rows = 0
+        self._failures = self._broken_rows = 0
         self._probe_after_s = PROBE_S_MIN
         self.since_s, self.is_open = None, False
 
@@ -67,10 +67,11 @@ class Breaker:
             self.has_spoken = True
         if self.since_s is None:
             self.since_s = now_s
-        if not row.is_counted:
-            row.is_counted = True
-            self._rows += 1
-            self._broken_rows += verdict is Verdict.TRANSIENT
+        # Throttling is never a row's fault, so each time counts: at a low rate rows would else run
+        # out of attempts before so many have failed.
+        self._failures += not row.is_counted or verdict is Verdict.THROTTLED
+        self._broken_rows += not row.is_counted and verdict is Verdict.TRANSIENT
+        row.is_counted = True
         if self.is_open:
             hint_s = min(failure.retry_after_s or 0.0, HINT_MAX_S)
             self.probe_s = max(self.probe_s, now_s + hint_s)
@@ -84,8 +85,8 @@ class Breaker:
         """Return whether the service counts as down now; time alone may decide it."""
         if not self.is_open and self.since_s is not None:
             lasts_s = now_s - self.since_s
-            throttled = self._rows >= ROWS_TO_OPEN and lasts_s >= THROTTLED_S_TO_OPEN
-            if throttled or self._broken_rows >= ROWS_TO_OPEN:
+            throttled = self._failures >= FAILURES_TO_OPEN and lasts_s >= THROTTLED_S_TO_OPEN
+            if throttled or self._broken_rows >= FAILURES_TO_OPEN:
                 self._open(now_s)
         return self.is_open
 

@@ -5,7 +5,7 @@ import pytest
 from worker.breaker import (
     PROBE_S_MAX,
     PROBE_S_MIN,
-    ROWS_TO_OPEN,
+    FAILURES_TO_OPEN,
     THROTTLED_S_TO_OPEN,
     UNREACHED_S_MAX,
     Breaker,
@@ -37,14 +37,14 @@ def rows(count: int) -> list[RowTrouble]:
 
 def test_the_tenth_row_that_breaks_in_turn_opens_it() -> None:
     breaker = Breaker(120.0)
-    taken = fail(breaker, 1.0, *rows(ROWS_TO_OPEN))
-    assert taken == [False] * (ROWS_TO_OPEN - 1) + [True]
+    taken = fail(breaker, 1.0, *rows(FAILURES_TO_OPEN))
+    assert taken == [False] * (FAILURES_TO_OPEN - 1) + [True]
     assert breaker.is_open
 
 
 def test_one_row_that_breaks_ever_again_does_not_nor_do_nine() -> None:
     breaker = Breaker(120.0)
-    for row in rows(ROWS_TO_OPEN - 1):
+    for row in rows(FAILURES_TO_OPEN - 1):
         fail(breaker, 1.0, *[row] * 50)
     assert not breaker.look(1e6)
     assert breaker.reason(1e6) is None
@@ -52,9 +52,9 @@ def test_one_row_that_breaks_ever_again_does_not_nor_do_nine() -> None:
 
 def test_an_answer_between_begins_the_count_anew() -> None:
     breaker = Breaker(120.0)
-    fail(breaker, 1.0, *rows(ROWS_TO_OPEN - 1))
+    fail(breaker, 1.0, *rows(FAILURES_TO_OPEN - 1))
     breaker.note_answer(1.5)
-    fail(breaker, 2.0, *rows(ROWS_TO_OPEN - 1))
+    fail(breaker, 2.0, *rows(FAILURES_TO_OPEN - 1))
     assert not breaker.is_open
 
 
@@ -81,7 +81,7 @@ def test_a_connection_that_cannot_be_made_opens_it_at_once() -> None:
 
 def test_probes_come_after_twice_the_time_each_up_to_a_bound() -> None:
     breaker = Breaker(1e6)
-    fail(breaker, 0.0, *rows(ROWS_TO_OPEN))
+    fail(breaker, 0.0, *rows(FAILURES_TO_OPEN))
     gaps, now_s = [breaker.probe_s], breaker.probe_s
     for _ in range(8):
         breaker.take_probe(now_s)
@@ -91,7 +91,7 @@ def test_probes_come_after_twice_the_time_each_up_to_a_bound() -> None:
     assert gaps == pytest.approx([min(PROBE_S_MAX, each) for each in doubled])
     breaker.note_answer(now_s)
     assert not breaker.is_open
-    fail(breaker, now_s + 1.0, *rows(ROWS_TO_OPEN))
+    fail(breaker, now_s + 1.0, *rows(FAILURES_TO_OPEN))
     assert breaker.probe_s == pytest.approx(now_s + 1.0 + PROBE_S_MIN)
 
 
@@ -100,7 +100,7 @@ def test_the_next_probe_is_as_late_as_the_service_asks(
     hint_s: float | None, waits_s: float
 ) -> None:
     breaker = Breaker(120.0)
-    fail(breaker, 0.0, *rows(ROWS_TO_OPEN))
+    fail(breaker, 0.0, *rows(FAILURES_TO_OPEN))
     hint = Failure("ServiceUnavailable", "later", http_status=503, retry_after_s=hint_s)
     fail(breaker, 0.0, *rows(1), failure=hint)
     assert breaker.probe_s == pytest.approx(waits_s)
@@ -108,7 +108,7 @@ def test_the_next_probe_is_as_late_as_the_service_asks(
 
 def test_what_left_before_an_outage_was_over_belongs_to_it() -> None:
     breaker = Breaker(120.0)
-    fail(breaker, 1.0, *rows(ROWS_TO_OPEN))
+    fail(breaker, 1.0, *rows(FAILURES_TO_OPEN))
     breaker.note_answer(3.0)
     assert fail(breaker, 4.0, *rows(20), took_s=1.5) == [True] * 20
     assert breaker.since_s is None
@@ -130,7 +130,7 @@ def test_it_is_given_up_after_its_time_and_sooner_if_nothing_was_ever_heard(
 ) -> None:
     breaker = Breaker(120.0)
     breaker.has_spoken = has_spoken
-    fail(breaker, 5.0, *rows(ROWS_TO_OPEN), failure=failure)
+    fail(breaker, 5.0, *rows(FAILURES_TO_OPEN), failure=failure)
     assert breaker.reason(5.0 + limit_s - 0.1) is None
     reason = breaker.reason(5.0 + limit_s)
     assert reason is not None

@@ -63,6 +63,16 @@ def test_an_outage_is_probed_at_an_adaptive_rate_too(failure: Failure) -> None:
     assert run.sent_between(15.0, 65.0) <= 50.0 / PROBE_S_MAX + 4
 
 
+@pytest.mark.parametrize("is_adaptive", [False, True])
+@pytest.mark.parametrize("rows", [3, 60])
+def test_throttling_of_all_loses_no_row_at_a_low_rate_either(rows: int, is_adaptive: bool) -> None:
+    """When rows run out of attempts before ten of them have failed."""
+    service = down(THROTTLED, 0.0 if rows == 3 else 3.0, 33.0)
+    run = Run(service, rows=rows, tps=5.0, is_adaptive=is_adaptive).go()
+    assert run.reason is None
+    assert not run.failed
+
+
 @pytest.mark.parametrize("failure", [REFUSED, SILENT, BROKEN], ids=lambda each: each.code)
 def test_an_outage_is_no_reason_to_go_slower(failure: Failure) -> None:
     run = Run(down(failure, 5.0, 65.0), rows=4_000, tps=200.0, lanes=200, is_adaptive=True).go()
