@@ -39,10 +39,13 @@ class Gate:
         """Have `tell` called when the service goes down."""
         self._told.append(tell)
 
-    def note_answer(self, *, latency_s: float) -> None:
-        """Tell of an answer; needed only while troubled. Lets everyone go."""
+    def note_answer(self, sent_s: float) -> None:
+        """Tell of an answer to an attempt that left at `sent_s`; needed only while troubled.
+
+        Lets everyone go.
+        """
         now_s = self.clock.now_s()
-        self._answered_s = max(self._answered_s, now_s - latency_s)
+        self._answered_s = max(self._answered_s, sent_s)
         if self._is_logged:
             log.warning("service answers again", seconds=now_s - (self._breaker.since_s or now_s))
         self._breaker.note_answer(now_s)
@@ -80,12 +83,11 @@ class Gate:
             self._wake()
         return await waiter
 
-    async def is_outage(self, *, latency_s: float) -> bool:
+    async def is_outage(self, sent_s: float) -> bool:
         """Return whether it is the service that failed and not a row, as soon as that is known.
 
-        It is not when an attempt is answered that left after the row's, which took `latency_s`.
+        It is not when an attempt is answered that left after the row's, at `sent_s`.
         """
-        sent_s = self.clock.now_s() - latency_s
         is_over = False
 
         def give_up() -> None:
@@ -93,7 +95,7 @@ class Gate:
             is_over = True
             self._decide()
 
-        timer = self.clock.call_at(sent_s + latency_s + _DECIDED_S, give_up)
+        timer = self.clock.call_at(self.clock.now_s() + _DECIDED_S, give_up)
         self._undecided += 1
         try:
             while not (self.is_down or is_over or self._answered_s > sent_s):

@@ -80,7 +80,7 @@ class Lane:
                 if self._governor is not None:
                     self._governor.note_answer(sent_s, ended_s)
                 if gate.is_troubled:
-                    gate.note_answer(latency_s=ended_s - sent_s)
+                    gate.note_answer(sent_s)
                 return Outcome(result, attempts, throttles, sent_us, latency_ms)
             trouble = trouble or _Trouble()
             trouble.failure, trouble.sent_s = result, sent_s
@@ -149,7 +149,7 @@ class Lane:
             raise refused(row.failure.code, row.failure.message)
         if verdict is Verdict.REJECTED:
             if self._gate.is_troubled:
-                self._gate.note_answer(latency_s=row.latency_s)
+                self._gate.note_answer(row.sent_s)
             return False
         is_taken = self._gate.note_failure(
             row.failure,
@@ -168,7 +168,7 @@ class Lane:
             with self._switch.interruptible():
                 await anyio.sleep(wait_s(row.attempts, row.failure, self._rng))
             return True
-        if await self._gate.is_outage(latency_s=row.latency_s):
+        if await self._gate.is_outage(row.sent_s):
             row.attempts, row.seen.is_counted = 0, False
             return True
         if self._switch.reason is None:

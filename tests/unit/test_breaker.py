@@ -3,9 +3,9 @@
 import pytest
 
 from worker.breaker import (
+    FAILURES_TO_OPEN,
     PROBE_S_MAX,
     PROBE_S_MIN,
-    FAILURES_TO_OPEN,
     THROTTLED_S_TO_OPEN,
     UNREACHED_S_MAX,
     Breaker,

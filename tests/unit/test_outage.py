@@ -7,7 +7,7 @@ import anyio
 import pytest
 from simulated import ANSWER, Behaviour, LoopClock, Run, simulate
 
-from worker.breaker import PROBE_S_MAX, ROWS_TO_OPEN, UNREACHED_S_MAX, Breaker, RowTrouble
+from worker.breaker import FAILURES_TO_OPEN, PROBE_S_MAX, UNREACHED_S_MAX, Breaker, RowTrouble
 from worker.gate import Gate
 from worker.model import Answer, Failure
 from worker.retry import Verdict
@@ -179,19 +179,20 @@ def test_what_left_before_a_row_failed_does_not_acquit_the_service_of_it() -> No
         outages: list[bool] = []
 
         async def fail() -> None:
+            sent_s = clock.now_s()
             await anyio.sleep(0.05)
             gate.note_failure(
-                BROKEN, Verdict.TRANSIENT, RowTrouble(), latency_s=0.05, has_results=True
+                BROKEN, Verdict.TRANSIENT, RowTrouble(), sent_s=sent_s, has_results=True
             )
-            outages.append(await gate.is_outage(latency_s=0.05))
+            outages.append(await gate.is_outage(sent_s))
 
         async with anyio.create_task_group() as group:
             group.start_soon(fail)
             await anyio.sleep(0.06)
-            gate.note_answer(latency_s=0.061)
+            gate.note_answer(-0.001)
             assert outages == []
-            for _ in range(ROWS_TO_OPEN):
+            for _ in range(FAILURES_TO_OPEN):
                 group.start_soon(fail)
         return outages
 
-    assert simulate(main) == [True] * (1 + ROWS_TO_OPEN)
+    assert simulate(main) == [True] * (1 + FAILURES_TO_OPEN)
