@@ -203,8 +203,8 @@ def refused(code: str, message: str) -> RefusedError:
 
 
 _TOO_MANY_FAIL = (
-    "look at what failed in OUTPUT/_errors, or with one row; then run the same command again: it "
-    "carries on after the last committed part. stop.error_share_stop = 1 goes on whatever fails"
+    "try such a row alone; those of finished parts are in _errors/ of the output. Then run the "
+    "same command again: it carries on. stop.error_share_stop = 1 goes on whatever fails"
 )
 _LOG_IN = (
     "the SDK has no other credentials than these: log in again, or correct [target] profile or the "

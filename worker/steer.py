@@ -114,6 +114,7 @@ class DeadlineFit:
                 tps_needed=fitted.tps_needed,
                 tps_possible=possible_tps,
                 rows_missing=fitted.calls_missing,
+                counted="before where, and duplicates too",
                 next="goes as fast as it may; the first rows are done first",
             )
         elif said is None or abs(fitted.tps - said.tps) > _NOTABLE_SHARE * said.tps:
