@@ -45,6 +45,13 @@ class Service:
 
     url: str
     received: list[Received]
+    changed: threading.Condition  # notified of each request
+
+    def wait_for_calls(self, count: int, *, timeout_s: float = 30.0) -> None:
+        """Return when so many requests have been received."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.received) >= count, timeout_s)
+
     stop: Callable[[], None]  # before its time: nobody listens any more, and calls are cut off
 
 
@@ -64,7 +71,7 @@ def serving(script: Script, *, port: int = 0) -> Iterator[Service]:
     """Serve `script` on a loopback port, a free one by default, a thread a connection."""
     received: list[Received] = []
     connections: list[socket.socket] = []
-    lock = threading.Lock()
+    changed = threading.Condition()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -77,9 +84,10 @@ def serving(script: Script, *, port: int = 0) -> Iterator[Service]:
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
             body = json.loads(self.rfile.read(length))
-            with lock:
+            with changed:
                 request = Received(len(received), self.path, dict(self.headers), body)
                 received.append(request)
+                changed.notify_all()
             self._send(script(request))
 
         def _send(self, reply: Reply) -> None:
@@ -114,7 +122,7 @@ def serving(script: Script, *, port: int = 0) -> Iterator[Service]:
         try:
             url = f"http://127.0.0.1:{server.server_address[1]}"
             stop = partial(_stop, server, thread, connections)
-            yield Service(url=url, received=received, stop=stop)
+            yield Service(url=url, received=received, stop=stop, changed=changed)
         finally:
             server.shutdown()
             thread.join()

@@ -35,6 +35,7 @@ def answering_after(delays_s: list[float], *, cut: int = 0) -> Talk:
             number = int(re.findall(r"\d+", asked.body.decode())[0])
             whole = answer_to(asked.body)
             await peer.send(whole[:cut])
+            # When answers come, before and after the time-out, is what is tested.
             await asyncio.sleep(delays_s[number % len(delays_s)])
             await peer.send(whole[cut:])
 

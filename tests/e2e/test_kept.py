@@ -84,8 +84,7 @@ def test_a_kill_costs_seconds_of_calls_whatever_the_size_of_a_part(
             target={"endpoint_url": service.url}, rate={"tps": tps, "in_flight_max": in_flight}
         )
         with started("run", config, folder=tmp_path) as process:
-            while len(service.received) < 4 * tps:
-                time.sleep(0.01)  # until it has kept twice
+            service.wait_for_calls(4 * tps)  # by then it has kept twice
             process.kill()
         first_s = time.monotonic() - first_s
         (reading,) = (json.loads(p.read_text()) for p in output.glob(f"{SPOOL}/*/{STOPWATCH}"))

@@ -146,7 +146,7 @@ def test_a_client_that_is_the_limit_makes_the_result_invalid(
     """Every threshold holds; what was measured is that only one call may be open."""
 
     def slow(request: Received) -> Reply:
-        time.sleep(0.05)
+        time.sleep(0.05)  # slowness is what this service is for
         return echo(request)
 
     write_users(tmp_path, 3)
@@ -176,9 +176,9 @@ def test_a_process_that_stood_still_makes_the_result_invalid(
             target={"endpoint_url": service.url}, loadtest=stages((100, 2), late_share_max=0.2)
         )
         with started("loadtest", config, folder=tmp_path) as process:
-            _wait_for_calls(service, 20)
+            service.wait_for_calls(20)
             os.kill(process.pid, signal.SIGSTOP)
-            time.sleep(1.2)
+            time.sleep(1.2)  # so long it stands still, which is what is tested
             os.kill(process.pid, signal.SIGCONT)
             _, log = process.communicate(timeout=30)
     assert process.returncode == 5, log
@@ -188,13 +188,6 @@ def test_a_process_that_stood_still_makes_the_result_invalid(
     assert total["calls"] + total["missed"] == 200
     # What it missed is not made up for at once: no burst.
     assert total["late"] < 30
-
-
-def _wait_for_calls(service: Service, count: int) -> None:
-    until_s = time.monotonic() + 30
-    while len(service.received) < count:
-        assert time.monotonic() < until_s
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +214,7 @@ def test_what_ends_it_early_leaves_the_result_so_far(
         )
         with started("loadtest", config, folder=tmp_path) as process:
             if number is not None:
-                _wait_for_calls(service, 10)
+                service.wait_for_calls(10)
                 process.send_signal(number)
             summary, log = process.communicate(timeout=30)
         assert process.returncode == 75, log

@@ -109,7 +109,7 @@ async def test_a_slow_answer_holds_no_other_call_back() -> None:
     async def call(body: bytes) -> Answer:
         if body == b"0" and not first.is_set():
             first.set()
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.3)  # the latency that is to be measured
         return OK
 
     async with generator(call) as made:
@@ -122,7 +122,7 @@ async def test_a_slow_answer_holds_no_other_call_back() -> None:
 
 async def test_without_a_free_place_calls_leave_late_and_count_from_when_they_were_due() -> None:
     async def call(_: bytes) -> Answer:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # likewise
         return OK
 
     async with generator(call, in_flight_max=1) as made:
@@ -174,7 +174,7 @@ async def test_a_stop_lets_open_calls_end_and_no_other_leave() -> None:
         while made.waited.total() < 3:  # noqa: ASYNC110 - a count that others raise
             await asyncio.sleep(0.001)
         made.stop()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # it had the time to end, and must not
         assert not running.done()
         gate.set()
         await running

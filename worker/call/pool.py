@@ -148,7 +148,7 @@ class Pool:
             await connect(connection, address, tls=self._tls, host=self._host)
             if self._is_closed or not connection.is_open:
                 raise ConnectionResetError("the connection ended at once")
-        except BaseException:
+        except BaseException:  # a cancellation, too: nothing is hidden, it is raised on
             connection.abort()  # it may have been made, and not yet been told
             self._addresses.leave(address)
             raise

@@ -139,7 +139,7 @@ class _BoundedResponse(aiohttp.ClientResponse):
         if self._body is None:
             try:
                 self._body = await self._read_bounded()
-            except BaseException:
+            except BaseException:  # a cancellation, too: nothing is hidden, it is raised on
                 self.close()
                 raise
         return await super().read()
