@@ -104,8 +104,13 @@ class Connection(asyncio.Protocol):
         return self.is_open and not self._socket.poll(0)
 
     def fail(self, code: str, message: str) -> None:
-        """End the open request with a failure, and the connection with it."""
+        """End the open request with a failure, and the connection with it.
+
+        What it holds is free at once, before other connections are found to hold too much.
+        """
         self._finish(Failure(code=code, message=message))
+        self._body = []
+        self._let_go()
         self.abort()
 
     def abort(self) -> None:
