@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.call.answers import service_failure
-from worker.call.words import MESSAGE_CHARS_MAX, hinted_s, said
+from worker.call.words import CODE_CHARS_MAX, MESSAGE_CHARS_MAX, hinted_s, said, said_id
 from worker.printable import printable
 
 TOKEN = "IQoJb3JpZ2luX2VjE" + "Az09+/" * 60 + "=="
@@ -65,6 +65,12 @@ def test_what_is_shown_is_one_printable_line_of_bounded_length(text: str) -> Non
     assert len(shown) <= MESSAGE_CHARS_MAX
     shown.encode()
     assert printable(text).isprintable()
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(st.text() | st.from_regex(r"[0-9a-fA-F-]{1,140}", fullmatch=True) | st.uuids().map(str))
+def test_an_id_is_shown_as_any_other_word(text: str) -> None:
+    assert said_id(text) == said(text, chars_max=CODE_CHARS_MAX)
 
 
 def test_every_word_of_a_failure_is_made_fit() -> None:

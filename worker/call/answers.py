@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from worker.call.words import CODE_CHARS_MAX, hinted_s, said
+from worker.call.words import CODE_CHARS_MAX, hinted_s, said, said_id
 from worker.model import Answer, Failure
 
 BODY_BYTES_MAX = 16 << 20  # 50 items with ten long metadata values are some 10 MiB
@@ -27,7 +27,7 @@ def answer_of(
 ) -> Answer | Failure:
     """Return the answer in the body of an HTTP 2xx, or why it is none."""
     if request_id is not None:
-        request_id = said(request_id, chars_max=CODE_CHARS_MAX)
+        request_id = said_id(request_id)
     if encoding:
         try:
             body = _decoded(body, encoding)
@@ -59,7 +59,7 @@ def service_failure(response: Any) -> Failure:
     error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
     status, request_id = metadata.get("HTTPStatusCode"), metadata.get("RequestId")
     if request_id is not None:
-        request_id = said(str(request_id), chars_max=CODE_CHARS_MAX)
+        request_id = said_id(str(request_id))
     if status is not None and status < 400:
         message = f"the endpoint redirects (HTTP {status}); it is not Personalize"
         return Failure(INVALID_ANSWER, message, status, request_id)

@@ -25,6 +25,7 @@ _SECRETS = (
     re.compile(r"\b[0-9a-fA-F]{64}\b"),  # signatures, and hashes that are signed
     re.compile(r"(?<=://)[^/@\s'\"]+(?=@)"),  # whom a URL is for
 )
+_PLAIN_ID = re.compile(r"[0-9a-f-]{1,48}")  # as AWS makes them (UUIDs): too short for a signature
 _TOKEN = re.compile(r"[\w+/=|~-]{100,}")  # or a long path, so it is hidden in others' words only
 
 
@@ -33,6 +34,11 @@ def said(text: str, *, chars_max: int = MESSAGE_CHARS_MAX) -> str:
     text = _TOKEN.sub(HIDDEN, without_secrets(text[: 16 * chars_max]))
     text = printable(text).strip()
     return text if len(text) <= chars_max else text[: chars_max - 3] + "..."
+
+
+def said_id(text: str) -> str:
+    """Return a request's ID, with which every answer comes, as `said` does."""
+    return text if _PLAIN_ID.fullmatch(text) else said(text, chars_max=CODE_CHARS_MAX)
 
 
 def without_secrets(text: str) -> str:
