@@ -77,6 +77,7 @@ async def _feed(
     switch: StopSwitch,
 ) -> None:
     """Read ahead, as far as there is room. Batches without open rows need no lane."""
+    chunk_rows = needless = 0
     async with todo, done:
         with closing(batches), switch.interruptible():
             while True:
@@ -85,6 +86,11 @@ async def _feed(
                 if batch is None:
                     return
                 room.enter(batch)
+                chunk_rows += len(batch.requests)
+                needless += len(batch.requests) - batch.open_rows
+                if batch.last:
+                    tally.expect(batch.chunk, rows=chunk_rows, needless=needless)
+                    chunk_rows = needless = 0
                 for outcome in batch.outcomes:
                     if outcome is not None:
                         tally.note(outcome)

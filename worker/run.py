@@ -9,6 +9,7 @@ import anyio
 from anyio import to_thread
 
 from worker import log
+from worker.ahead import look_ahead
 from worker.breaker import Breaker
 from worker.call.access import Access
 from worker.call.choose import open_transport
@@ -113,6 +114,9 @@ async def _work(
             tps = await provisioned_tps(access, config.target)
     if tps is None:
         raise switch.error()
+    paced_to = config.stop.deadline if config.rate.tps is None else None
+    if paced_to is not None or job.where is not None:
+        await look_ahead(job, todo, tally, store, switch)
     log.info(
         "start",
         operation=config.target.operation.value,
@@ -121,10 +125,6 @@ async def _work(
         parts=len(todo),
         tps=tps,
     )
-
-    def committed(chunk: Chunk, books: Books) -> None:
-        tally.rows_expected += books.rows_read - chunk.rows  # `where` selects fewer
-        log.debug("committed", part=chunk.part_name, rows=books.rows_read, results=books.results)
 
     async with AsyncExitStack() as stack:
         with switch.interruptible():
@@ -146,18 +146,22 @@ async def _work(
         lane = _lane(config, transport, pacer, governor, switch, tally)
         group = await stack.enter_async_context(anyio.create_task_group())
         group.start_soon(watch_deadline, config.stop.deadline, switch)
-        if config.stop.deadline is not None and config.rate.tps is None:
-            fit = DeadlineFit(governor, tally, ramp, deadline=config.stop.deadline)
+        if paced_to is not None:
+            fit = DeadlineFit(governor, tally, ramp, deadline=paced_to)
             fit.plan()
             group.start_soon(fit.run)
         group.start_soon(view.run, tally)
         await run_chunks(
-            job, todo, lane=lane, tally=tally, switch=switch, store=store, on_commit=committed
+            job, todo, lane=lane, tally=tally, switch=switch, store=store, on_commit=_log_commit
         )
         group.cancel_scope.cancel()
     if missing := chunks_by_state(store, todo)[1]:
         switch.throw(f"{missing[0].part_name} was committed, but is not there any more")
         raise switch.error()
+
+
+def _log_commit(chunk: Chunk, books: Books) -> None:
+    log.debug("committed", part=chunk.part_name, rows=books.rows_read, results=books.results)
 
 
 def _lane(

@@ -135,6 +135,13 @@ class Spool:
             os.close(file)
         return found
 
+    def count(self) -> int:
+        """Return how many answers it holds; those of damaged blocks do not count."""
+        if not self._blocks:
+            return 0
+        with self._path.open("rb", buffering=0) as file:
+            return sum(len(block.lines(file.fileno())) for block in self._blocks)
+
     def _overlapping(self, first: int, count: int) -> Iterator[_Block]:
         begin = bisect_left(self._last_rows, first)
         end = bisect_left(self._blocks, first + count, key=lambda block: block.first_row)

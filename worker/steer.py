@@ -93,8 +93,7 @@ class DeadlineFit:
         """Set the lowest rate that does what is left, retries included, in time."""
         tally, possible_tps = self._tally, self._governor.possible_tps
         first_attempts = max(1, tally.calls - tally.retries)
-        rows = max(0, tally.rows_expected - tally.rows_done)
-        calls = rows * (1 + tally.retries / first_attempts)
+        calls = tally.rows_to_call * (1 + tally.retries / first_attempts)
         fitted = fit(
             round(calls),
             self._ramp.below(possible_tps),
@@ -114,10 +113,13 @@ class DeadlineFit:
                 tps_needed=fitted.tps_needed,
                 tps_possible=possible_tps,
                 rows_missing=fitted.calls_missing,
-                counted="before where, and duplicates too",
                 next="goes as fast as it may; the first rows are done first",
             )
-        elif said is None or abs(fitted.tps - said.tps) > _NOTABLE_SHARE * said.tps:
+        elif (
+            said is None
+            or said.calls_missing > fitted.calls_missing == 0
+            or abs(fitted.tps - said.tps) > _NOTABLE_SHARE * said.tps
+        ):
             log.info("paced to fit the deadline", tps=fitted.tps, of_tps=possible_tps)
         else:
             return

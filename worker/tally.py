@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from worker.model import Answer, Failure, Outcome
+from worker.model import Answer, Chunk, Failure, Outcome
 from worker.retry import UNSPOKEN_CODES
 
 # So many rows must end alike, with no success between, before the run is judged and not the rows:
@@ -18,7 +18,8 @@ ROWS_TO_SHARE = 1000
 class Tally:
     """Mutated by the lanes, in one event loop; read by anyone."""
 
-    rows_expected: int
+    rows_expected: int  # of all chunks to do, before `where` until `expect` knows better
+    needless: int = 0  # of these, rows that need no call by this invocation, as far as is known
     results_before: int = 0  # of earlier invocations of this run
     error_share_stop: float = 1.0  # of the last rows; above it, it is no use to go on
     results: int = 0
@@ -35,11 +36,17 @@ class Tally:
     # Which of the last rows that were called have failed: their numbers among all of these, codes.
     failed_rows: deque[tuple[int, str]] = field(default_factory=deque)
     unsent: int = 0  # rows without a call
+    expected: dict[int, tuple[int, int]] = field(default_factory=dict)  # by chunk, where known
 
     @property
     def rows_done(self) -> int:
         """Rows with an outcome."""
         return self.results + self.errors.total()
+
+    @property
+    def rows_to_call(self) -> int:
+        """Rows that still need a first attempt, as far as is known."""
+        return max(0, self.rows_expected - self.needless - (self.calls - self.retries))
 
     @property
     def has_results(self) -> bool:
@@ -50,6 +57,13 @@ class Tally:
     def rows_called(self) -> int:
         """Rows with an outcome of their own call."""
         return self.rows_done - self.unsent - self.duplicates
+
+    def expect(self, chunk: Chunk, *, rows: int, needless: int) -> None:
+        """Note what a chunk comes to, better known than before: rows, and those without a call."""
+        rows_before, needless_before = self.expected.get(chunk.index, (chunk.rows, 0))
+        self.rows_expected += rows - rows_before
+        self.needless += needless - needless_before
+        self.expected[chunk.index] = rows, needless
 
     def note(self, outcome: Outcome) -> None:
         """Count a row's end."""

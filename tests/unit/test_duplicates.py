@@ -117,7 +117,7 @@ async def run(job: Job, service: Service, *, calls_max: int | None = None) -> Bo
     store = LocalStore(Path(job.config.output.path))
     chunks = job.source.chunks
     todo = [chunk for chunk in chunks if not store.path(chunk.part_name).exists()]
-    tally, switch = Tally(rows_expected=job.source.rows), StopSwitch()
+    tally, switch = Tally(rows_expected=sum(chunk.rows for chunk in todo)), StopSwitch()
     lane = Lane(
         transport=service,
         pacer=Pacer(Ramp(tps=1e6, start_tps=1e6, ramp_s=0.0), MonotonicClock()),
@@ -136,7 +136,8 @@ async def run(job: Job, service: Service, *, calls_max: int | None = None) -> Bo
         )  # fmt: skip
     books = add_up(store, [chunk for chunk in chunks if store.path(chunk.part_name).exists()])
     if switch.reason is None:
-        assert tally.rows_done == sum(chunk.rows for chunk in todo)
+        assert tally.rows_done == tally.rows_expected == sum(chunk.rows for chunk in todo)
+        assert tally.rows_expected - tally.needless == tally.calls  # known when all is read
         if todo == [*chunks]:
             assert tally.duplicates == books.duplicates
     return books

@@ -204,6 +204,23 @@ def test_rows_that_turn_out_not_to_be_there_lower_the_rate() -> None:
     assert night.plan_at(0, rows_done=0) == pytest.approx(10)
 
 
+def test_rows_that_need_no_call_are_not_paced_for() -> None:
+    night = Night(rows=19_000)
+    night.bench.tally.needless = 9_500
+    assert night.plan_at(0, rows_done=0) == pytest.approx(10)
+    assert night.plan_at(475, rows_done=4_750) == pytest.approx(10)
+
+
+def test_a_deadline_that_turns_out_to_be_met_is_said_too(caplog: pytest.LogCaptureFixture) -> None:
+    night = Night(rows=101_000)
+    with caplog.at_level(logging.INFO, logger="worker"):
+        night.plan_at(0, rows_done=0)
+        night.bench.tally.needless = 7_500
+        assert night.plan_at(0, rows_done=0) == pytest.approx(98.4, rel=1e-3)
+        night.plan_at(5, rows_done=492)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
 def test_a_deadline_out_of_reach_is_said_at_once_and_gone_for_at_the_ceiling(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.model import Answer, Failure, Outcome
+from worker.model import Answer, Chunk, Failure, Outcome, Piece
 from worker.tally import REJECTIONS_TO_JUDGE, ROWS_TO_SHARE, Tally
 
 ANSWER = Answer(body=b"{}", request_id="r")
@@ -57,6 +57,18 @@ def test_a_few_rows_tell_of_an_outage_if_none_reached_the_service(
     assert tally.unreached() is None
     tally.note_exhausted(Failure("TimedOut", "no answer", http_status=status))
     assert bool(tally.unreached()) is down
+
+
+def test_what_a_chunk_comes_to_is_known_ever_better() -> None:
+    chunks = [Chunk(n, (Piece("a", n, 0, 100),)) for n in range(2)]
+    tally = Tally(rows_expected=200)
+    tally.expect(chunks[0], rows=60, needless=10)
+    assert (tally.rows_expected, tally.rows_to_call) == (160, 150)
+    tally.expect(chunks[1], rows=0, needless=0)
+    tally.expect(chunks[0], rows=60, needless=12)
+    assert (tally.rows_expected, tally.rows_to_call) == (60, 48)
+    tally.calls, tally.retries = 50, 10
+    assert tally.rows_to_call == 8
 
 
 def note_rows(tally: Tally, rows: int, result: Answer | Failure, *, attempts: int = 1) -> None:

@@ -55,7 +55,7 @@ RANKS = (
     {"steer"},
     {"call.pool", "call.prepare", "keep", "lane", "write", "job", "progress", "emulated"}
     | {"duplicates"},
-    {"call.sdk", "call.wire", "drain", "folder", "reach", "advice"}
+    {"call.sdk", "call.wire", "drain", "folder", "reach", "advice", "ahead"}
     | {"loadtest.measure", "loadtest.users"},
     {"call.choose", "call.provisioned", "pipeline", "report.source"}
     | {"loadtest.attempts", "loadtest.generator", "loadtest.result", "loadtest.verdict"}
