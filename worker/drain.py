@@ -1,6 +1,6 @@
 """Writes done batches in order, and commits a chunk after its last one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from anyio import to_thread
@@ -37,6 +37,8 @@ class Drain:
         room: Room,
         keeper: Keeper,
         on_commit: OnCommit,
+        *,
+        chunks: Sequence[Chunk],
     ) -> None:
         self._job = job
         self._store = store
@@ -45,6 +47,7 @@ class Drain:
         self._room = room
         self._keeper = keeper
         self._on_commit = on_commit
+        self._chunks = chunks
         self._writer: PartWriter | None = None
         self._repeater: Repeater | None = None
         self._left_bytes = 0  # since memory was given back
@@ -89,7 +92,7 @@ class Drain:
                 self._tally.note_duplicate(outcome)
         if not batch.last:
             return
-        self._judge_small_run()
+        self._judge_run(batch.chunk)
         writer, stopwatch = self._writer, self._keeper.stopwatch
         writer.books.seconds = stopwatch.read()
         await to_thread.run_sync(
@@ -105,12 +108,12 @@ class Drain:
             repeater.repeat(batch)
         writer.add(batch)
 
-    def _judge_small_run(self) -> None:
-        """Judge a run of a single chunk by all its rows, however few, before it is committed."""
+    def _judge_run(self, chunk: Chunk) -> None:
+        """Judge a run without any result by all its rows, however few, before a part of it is."""
         tally = self._tally
-        if len(self._job.source.chunks) > 1 or tally.results:
+        if tally.has_results:
             return
-        if refusal := tally.refusal(at_end=True):
+        if chunk == self._chunks[-1] and (refusal := tally.refusal(at_end=True)):
             raise refused(*refusal)
         if reason := tally.unreached():
             self._switch.throw(reason)

@@ -48,7 +48,7 @@ async def run_chunks(
     done_in, done_out = anyio.create_memory_object_stream[Batch](math.inf)
     parts_done = len(job.source.chunks) - len(chunks)
     keeper = Keeper(store, job.run_id, room, parts_done=parts_done)
-    drain = Drain(job, store, tally, switch, room, keeper, on_commit)
+    drain = Drain(job, store, tally, switch, room, keeper, on_commit, chunks=chunks)
     try:
         # A drain that fails leaves its stream open: lanes may be done before they are cancelled.
         async with done_out, todo_out, anyio.create_task_group() as group:

@@ -97,7 +97,7 @@ class Tally:
     def unreached(self) -> str | None:
         """Return why a run that ends without any result says nothing of its rows, or None."""
         last = self.exhausted_by
-        if last is None or last.http_status is not None:
+        if last is None or last.http_status is not None or self.rejected:
             return None
         return f"the service does not answer; the last row ended with {last.code}: {last.message}"
 

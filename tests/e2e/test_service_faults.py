@@ -165,6 +165,31 @@ def test_a_wrong_recipe_that_rejects_every_row_ends_the_run(
     assert not (tmp_path / "out" / "_SUCCESS").exists()
 
 
+def test_a_few_users_in_many_parts_that_are_all_rejected_end_the_run_too(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    """A hundred rejections never come together: identical requests of a part are sent once."""
+    write_parquet(tmp_path / "users.parquet", {"USER_ID": user_ids(3) * 50})
+    reply = error("InvalidInputException", 400, "The recipe does not support this operation")
+    result, asked = _run(command, write_config, lambda _: reply, output={"rows_per_part": 30})
+    assert_advice(result, 4, "InvalidInputException", "does not support", "recipe")
+    assert asked == dict.fromkeys(user_ids(3), 5)
+    assert not (tmp_path / "out" / "_SUCCESS").exists()
+
+
+def test_a_few_rows_in_parts_that_reach_nobody_stop_the_run_before_any_is_failed(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 6)
+    silent = {"output": {"rows_per_part": 2}, "retry": {"attempts_max": 1}}
+    result, _ = _run(command, write_config, lambda _: Reply(drop=True), **silent)
+    assert_advice(result, 75, "does not answer", "ConnectionLost", "run the same command again")
+    assert not (tmp_path / "out" / "_errors").exists()
+    result, _ = _run(command, write_config, echo, **silent)
+    assert result.returncode == 0, result.stderr
+    assert values(results(tmp_path / "out"), "USER_ID") == user_ids(6)
+
+
 def test_the_emulator_refuses_a_campaign_of_another_kind(
     tmp_path: Path, command: RunCommand, write_config: WriteConfig, emulator_url: str
 ) -> None:

@@ -59,6 +59,13 @@ def test_a_few_rows_tell_of_an_outage_if_none_reached_the_service(
     assert bool(tally.unreached()) is down
 
 
+def test_a_service_that_has_rejected_a_row_was_reached() -> None:
+    tally = Tally(rows_expected=2)
+    note_rows(tally, 1, REJECTED)
+    tally.note_exhausted(Failure("TimedOut", "no answer"))
+    assert tally.unreached() is None
+
+
 def test_what_a_chunk_comes_to_is_known_ever_better() -> None:
     chunks = [Chunk(n, (Piece("a", n, 0, 100),)) for n in range(2)]
     tally = Tally(rows_expected=200)
