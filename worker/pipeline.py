@@ -104,7 +104,8 @@ def _batches(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[
     """Yield the chunks' rows as batches; a chunk without rows yields one that is empty."""
     sequence = 0
     for chunk in chunks:
-        spool = Spool(store.spool_path(job.run_id, chunk.part_name))
+        with store.errors_as_advice():
+            spool = Spool(store.spool_path(job.run_id, chunk.part_name))
         asked = FirstRows(chunk.rows) if job.config.input.deduplicate else None
         first_row = 0
         batches = job.read(chunk)
@@ -113,8 +114,10 @@ def _batches(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[
             following = next(batches, None)
             if rows is None:
                 rows = job.no_rows()
+            with store.errors_as_advice():
+                kept = spool.rows(first_row, rows.num_rows)
             batch = _batch(
-                job, chunk, spool, rows, sequence, first_row=first_row, last=following is None
+                job, chunk, kept, rows, sequence, first_row=first_row, last=following is None
             )
             if asked is not None:
                 asked.strike_out_duplicates(batch)
@@ -129,7 +132,7 @@ def _batches(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[
 def _batch(
     job: Job,
     chunk: Chunk,
-    spool: Spool,
+    kept: dict[int, Outcome],
     rows: pa.RecordBatch,
     sequence: int,
     *,
@@ -140,7 +143,7 @@ def _batch(
     built = job.builder.build(rows)
     requests = [b"" if isinstance(each, Failure) else each for each in built]
     outcomes = [_unsent(each) if isinstance(each, Failure) else None for each in built]
-    for row, outcome in spool.rows(first_row, len(requests)).items():
+    for row, outcome in kept.items():
         outcomes[row - first_row] = outcome
     return Batch(
         chunk=chunk,

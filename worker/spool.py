@@ -14,6 +14,7 @@ from array import array
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -103,9 +104,8 @@ class Spool:
     def __init__(self, path: Path) -> None:
         self._path = path
         blocks: list[_Block] = []
-        if path.exists():
-            with path.open("rb", buffering=0) as file:
-                blocks.extend(_blocks(file.fileno()))
+        with suppress(FileNotFoundError), path.open("rb", buffering=0) as file:
+            blocks.extend(_blocks(file.fileno()))
         self.end = blocks[-1].end if blocks else 0  # of all that was written whole
         self._blocks = sorted(blocks, key=lambda block: block.first_row)
         self._last_rows = [*accumulate((block.last_row for block in self._blocks), max)]
@@ -115,12 +115,15 @@ class Spool:
         """Return the rows from `first` on that are answered, by position.
 
         Memory: their bodies, and the entries of a few blocks. Asked for in order, or nearly, every
-        block is read once.
+        block is read once. Of a file that is damaged or removed since, what is lost is left out.
         """
         found: dict[int, Outcome] = {}
         if not self._blocks:
             return found
-        file = os.open(self._path, os.O_RDONLY)
+        try:
+            file = os.open(self._path, os.O_RDONLY)
+        except FileNotFoundError:
+            return found
         try:
             for block in self._overlapping(first, count):
                 entries = self._entries(file, block)
@@ -168,25 +171,35 @@ class SpoolIndex:
         self._path = path
         self._rows_max = rows_max  # rows from here on cannot be asked for
         self._seen_bytes = 0
-        self._places = array("Q")  # of each row: offset and bytes of its entry, offset of its body
+        # Of each row: offset of its entry, bytes and CRC-32 of that, offset of its body.
+        self._places = array("Q")
 
     def outcomes(self, rows: Iterable[int]) -> dict[int, Outcome]:
         """Return the outcomes of `rows`, each of which was answered and appended.
 
-        Raises OSError when the disk has lost one.
+        Raises OSError when the disk has lost one: the next start then asks for it again.
         """
         found = {}
         with self._path.open("rb", buffering=0) as raw:
             file = raw.fileno()
             self._look_at_what_is_new(file)
             for row in rows:
-                entry_offset, entry_bytes, body_offset = self._places[3 * row : 3 * row + 3]
-                entry = orjson.loads(os.pread(file, entry_bytes, entry_offset))
-                outcome = _outcome(file, body_offset, entry)
+                outcome = self._outcome(file, row)
                 if outcome is None:
-                    raise OSError(errno.EIO, f"{self._path.name} is not what was written")
+                    kept = f"what is kept for {self._path.name}"
+                    raise OSError(errno.EIO, f"{kept} was damaged after it was written")
                 found[row] = outcome
         return found
+
+    def _outcome(self, file: int, row: int) -> Outcome | None:
+        place = self._places[3 * row : 3 * row + 3]
+        if not any(place):  # its block is not there any more
+            return None
+        entry_offset, entry_key, body_offset = place
+        text = os.pread(file, entry_key >> 32, entry_offset)
+        if zlib.crc32(text) != entry_key & 0xFFFFFFFF:
+            return None
+        return _outcome(file, body_offset, orjson.loads(text))
 
     def _look_at_what_is_new(self, file: int) -> None:
         for block in _blocks(file, self._seen_bytes):
@@ -196,7 +209,8 @@ class SpoolIndex:
                 if row < self._rows_max:
                     if (missing := row + 1 - len(self._places) // 3) > 0:
                         self._places.frombytes(bytes(3 * self._places.itemsize * missing))
-                    place = array("Q", (entry_offset, len(line), body_offset))
+                    entry_key = len(line) << 32 | zlib.crc32(line)
+                    place = array("Q", (entry_offset, entry_key, body_offset))
                     self._places[3 * row : 3 * row + 3] = place
                 entry_offset += len(line) + 1
                 body_offset += body_bytes

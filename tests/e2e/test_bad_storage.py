@@ -4,7 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,13 +21,20 @@ from helpers import (
     PARTS_OF_TEN,
     Gate,
     WriteConfig,
+    asked_for,
     assert_advice,
     echo,
+    results,
     started,
     user_ids,
+    values,
+    wait_for_kept_rows,
+    write_parquet,
     write_users,
 )
 from scripted import Received, Reply, serving
+
+from worker.store import SPOOL
 
 USERS = user_ids(45)
 # Root may write where nobody may, unless it has given that power away for good.
@@ -190,6 +198,43 @@ def test_a_run_whose_folder_is_another_runs_by_now_leaves_it_alone(
     assert committed(tmp_path / "out") == before
     assert_summary_adds_up(tmp_path / "out")
     assert_only_final_names(tmp_path / "out")
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "cut": lambda path: os.truncate(path, 100),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "removed": Path.unlink,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_kept_answers_that_are_damaged_in_mid_run_stop_it_and_are_asked_for_again(
+    damage: Callable[[Path], object],
+    tmp_path: Path,
+    command: RunCommand,
+    write_config: WriteConfig,
+) -> None:
+    """A duplicate's answer is read again when that of the first such row was written long ago."""
+    users, output = user_ids(1_100), tmp_path / "out"
+    rows = {"USER_ID": [*users, users[0]], "N": range(1_101)}
+    write_parquet(tmp_path / "users.parquet", rows)
+    calls = Counter[str]()
+
+    def script(request: Received) -> Reply:
+        calls[asked_for(request)] += 1
+        if calls[users[-1]] == 1 and asked_for(request) == users[-1]:
+            wait_for_kept_rows(output, "part-00000.parquet", 1_000)
+            [spool] = output.glob(f"{SPOOL}/*/part-00000.parquet")
+            damage(spool)
+        return echo(request)
+
+    with serving(script) as service:
+        config = write_config(target={"endpoint_url": service.url}, retry={"timeout_s": 60})
+        result = command("run", config)
+        assert_advice(result, 75, "stopped before the end", str(output), "run again")
+        assert command("run", config).returncode == 0
+    assert values(results(output), "USER_ID") == rows["USER_ID"]
+    assert set(calls) == set(users)
 
 
 # The kernel's own word: of a file that may not grow, everywhere; of a disk without space, where a

@@ -3,11 +3,12 @@
 import errno
 import os
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from worker.model import Answer, Outcome
@@ -196,14 +197,42 @@ def test_a_row_that_was_answered_twice_has_its_later_answer(tmp_path: Path) -> N
     assert SpoolIndex(tmp_path / "part", rows_max=2).outcomes([0, 1]) == {0: later, 1: ONE}
 
 
-def test_a_single_answer_that_the_disk_has_lost_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_indexed", [True, False])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_single_answer_that_the_disk_has_lost_is_an_error_and_no_other(
+    tmp_path: Path, data: st.DataObject, *, is_indexed: bool
+) -> None:
+    path, rows = tmp_path / "part", {0: ONE, 1: TWO}
+    path.unlink(missing_ok=True)
+    write(path, [[*rows.items()]])
+    index = SpoolIndex(path, rows_max=2)
+    if is_indexed:
+        assert index.outcomes([0, 1]) == rows
+    content = path.read_bytes()
+    begin, end = sorted(data.draw(st.tuples(*[st.integers(0, len(content))] * 2)))
+    damage = data.draw(st.sampled_from([bytes(end - begin), content[:1] * (end - begin), b""]))
+    path.write_bytes(content[:begin] + damage + content[end:])
+    for row, outcome in rows.items():
+        with suppress(OSError):
+            assert index.outcomes([row]) == {row: outcome}
+    path.write_bytes(content[:begin])
+    if begin < len(content):
+        with pytest.raises(OSError, match="damaged after it was written"):
+            index.outcomes([1])
+
+
+def test_what_vanishes_or_is_damaged_while_it_is_read_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "part"
-    write(path, [[(0, ONE)]])
-    index = SpoolIndex(path, rows_max=1)
-    assert index.outcomes([0]) == {0: ONE}
-    path.write_bytes(path.read_bytes().replace(b'{"itemList": []}', bytes(16)))
-    with pytest.raises(OSError, match="not what was written"):
-        index.outcomes([0])
+    write(path, [[(0, ONE), (1, TWO)]])
+    spool, cut = Spool(path), Spool(path)
+    assert spool.rows(0, 1) == {0: ONE}
+    os.truncate(path, path.stat().st_size - 1)
+    assert spool.rows(0, 2) == {0: ONE}
+    os.truncate(path, HEAD_BYTES + 2)
+    assert spool.rows(0, 2) == cut.rows(0, 2) == {}
+    path.unlink()
+    assert spool.rows(0, 2) == {}
 
 
 def test_there_is_nothing_in_a_spool_that_was_never_written(tmp_path: Path) -> None:
