@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
@@ -14,6 +15,7 @@ from worker.lane import refused
 from worker.model import Batch, Chunk
 from worker.part import Books
 from worker.room import Room
+from worker.spool import Spool
 from worker.stop import StopSwitch
 from worker.store import LocalStore
 from worker.tally import Tally
@@ -50,11 +52,13 @@ class Drain:
         self._chunks = chunks
         self._writer: PartWriter | None = None
         self._repeater: Repeater | None = None
+        self._spool: Spool | None = None  # of what is kept, once a batch has some of it
         self._left_bytes = 0  # since memory was given back
 
     async def run(self, done: MemoryObjectReceiveStream[Batch]) -> None:
         """Drain until every lane has ended; discard a part that is then incomplete."""
         waiting: dict[int, Batch] = {}
+        left: list[Batch] = []
         expected = 0
         try:
             async with done:
@@ -63,10 +67,17 @@ class Drain:
                     while (following := waiting.pop(expected, None)) is not None:
                         # What is given free must be kept already: the room bounds both.
                         await self._keeper.flush()
-                        await self._write(following)
+                        await self._room.wait_to_write()
+                        if self._switch.reason is None:
+                            await self._write(following)
+                        else:  # in vain if its part does not become whole
+                            left.append(following)
                         expected += 1
                         self._room.leave(following)
                         await self._tidy(following.held_bytes)
+            whole = max((index + 1 for index, batch in enumerate(left) if batch.last), default=0)
+            for batch in left[:whole]:
+                await self._write(batch)
         finally:
             if self._writer is not None:
                 self._writer.discard()
@@ -83,9 +94,7 @@ class Drain:
         # outlive the run. A commit that has begun is finished.
         if self._writer is None or self._repeater is None:
             self._writer = self._open(batch.chunk)
-            self._repeater = Repeater(
-                self._store.spool_path(self._job.run_id, batch.chunk.part_name)
-            )
+            self._repeater = Repeater(self._spool_path(batch.chunk))
         await to_thread.run_sync(self._add, self._writer, self._repeater, batch)
         for row in batch.duplicates:
             if (outcome := batch.outcomes[row]) is not None:
@@ -98,13 +107,16 @@ class Drain:
         await to_thread.run_sync(
             writer.commit, partial(self._job.read, batch.chunk, all_columns=True)
         )
-        self._writer = self._repeater = None
+        self._writer = self._repeater = self._spool = None
         stopwatch.next_part(writer.books.seconds)
         await self._keeper.forget(batch.chunk)
         self._on_commit(batch.chunk, writer.books)
 
     def _add(self, writer: PartWriter, repeater: Repeater, batch: Batch) -> None:
         with self._store.errors_as_advice():
+            if 1 in batch.kept:
+                self._spool = self._spool or Spool(self._spool_path(batch.chunk))
+                self._spool.recall(batch)
             repeater.repeat(batch)
         writer.add(batch)
 
@@ -118,6 +130,9 @@ class Drain:
         if reason := tally.unreached():
             self._switch.throw(reason)
             raise self._switch.error()
+
+    def _spool_path(self, chunk: Chunk) -> Path:
+        return self._store.spool_path(self._job.run_id, chunk.part_name)
 
     def _open(self, chunk: Chunk) -> PartWriter:
         return PartWriter(

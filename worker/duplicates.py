@@ -47,7 +47,8 @@ class FirstRows:
             if not request:
                 continue
             first = self.find(request, batch.first_row + row)
-            if first != batch.first_row + row and batch.outcomes[row] is None:
+            is_open = batch.outcomes[row] is None and not (batch.kept and batch.kept[row])
+            if first != batch.first_row + row and is_open:
                 batch.duplicates[row] = first
                 batch.requests[row] = b""
                 batch.open_rows -= 1

@@ -80,8 +80,8 @@ def answer_bytes(outcome: Outcome) -> int:
 class Batch:
     """Consecutive rows of one chunk on their way through the pipeline.
 
-    `requests[i]` is the JSON body of row i; empty for a row that is not sent: it cannot be, or is a
-    duplicate.
+    `requests[i]` is the JSON body of row i; empty for a row that is not sent: it cannot be, is a
+    duplicate, or is kept.
     """
 
     chunk: Chunk
@@ -90,8 +90,10 @@ class Batch:
     last: bool  # the chunk's last batch
     rows: pa.RecordBatch  # the ID and `keep` columns, and those that requests are made from
     requests: list[bytes]
-    outcomes: list[Outcome | None]  # None: not done yet
+    outcomes: list[Outcome | None]  # None: not done yet, or kept
     open_rows: int  # calls' outcomes still missing; the batch is done at 0
     held_bytes: int  # memory that ends when the batch is written: rows, requests, answers
     # Rows whose outcome is another's, by position: the row of the chunk that it is.
     duplicates: dict[int, int] = field(default_factory=dict)
+    # By row, 1: answered by an earlier invocation; read from the spool when the batch is written.
+    kept: bytes | bytearray = b""

@@ -22,6 +22,7 @@ from worker.stop import StopSwitch
 from worker.store import LocalStore
 from worker.tally import Tally
 
+_ROW_BYTES = 16  # its places in two lists
 # So many batches wait for a slow row before the reader is held back.
 _OPEN_BATCHES = 8
 
@@ -79,7 +80,7 @@ async def _feed(
     """Read ahead, as far as there is room. Batches without open rows need no lane."""
     chunk_rows = needless = 0
     async with todo, done:
-        with closing(batches), switch.interruptible():
+        with closing(batches), switch.interruptible(), room.being_read_for():
             while True:
                 await room.wait_to_read()
                 batch = await to_thread.run_sync(next, batches, None)
@@ -91,6 +92,7 @@ async def _feed(
                 if batch.last:
                     tally.expect(batch.chunk, rows=chunk_rows, needless=needless)
                     chunk_rows = needless = 0
+                tally.note_kept(batch.kept.count(1))
                 for outcome in batch.outcomes:
                     if outcome is not None:
                         tally.note(outcome)
@@ -115,12 +117,16 @@ def _batches(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[
             if rows is None:
                 rows = job.no_rows()
             with store.errors_as_advice():
-                kept = spool.rows(first_row, rows.num_rows)
+                kept = spool.mask(first_row, rows.num_rows)
             batch = _batch(
                 job, chunk, kept, rows, sequence, first_row=first_row, last=following is None
             )
             if asked is not None:
                 asked.strike_out_duplicates(batch)
+            for row, is_kept in enumerate(kept):
+                if is_kept:  # but for its duplicates, its request was not needed
+                    batch.held_bytes -= len(batch.requests[row])
+                    batch.requests[row] = b""
             yield batch
             sequence += 1
             first_row += rows.num_rows
@@ -132,7 +138,7 @@ def _batches(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[
 def _batch(
     job: Job,
     chunk: Chunk,
-    kept: dict[int, Outcome],
+    kept: bytearray,
     rows: pa.RecordBatch,
     sequence: int,
     *,
@@ -143,8 +149,6 @@ def _batch(
     built = job.builder.build(rows)
     requests = [b"" if isinstance(each, Failure) else each for each in built]
     outcomes = [_unsent(each) if isinstance(each, Failure) else None for each in built]
-    for row, outcome in kept.items():
-        outcomes[row - first_row] = outcome
     return Batch(
         chunk=chunk,
         sequence=sequence,
@@ -153,10 +157,9 @@ def _batch(
         rows=rows,
         requests=requests,
         outcomes=outcomes,
-        open_rows=outcomes.count(None),
-        held_bytes=rows.nbytes
-        + sum(map(len, requests))
-        + sum(answer_bytes(outcome) for outcome in outcomes if outcome is not None),
+        open_rows=outcomes.count(None) - kept.count(1),
+        held_bytes=rows.nbytes + sum(map(len, requests)) + _ROW_BYTES * len(requests),
+        kept=kept,
     )
 
 

@@ -1,5 +1,8 @@
 """How much may be in memory between reading and writing: in rows, and in bytes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import anyio
 
 from worker.model import Batch
@@ -10,7 +13,8 @@ HELD_BYTES_MAX = 32 << 20
 class Room:
     """Bounds what is read but not written yet, in rows and in bytes.
 
-    The oldest batch is let through in any case: all others wait for it.
+    The oldest batch is let through in any case: all others wait for it. Kept rows count in bytes
+    only: what is behind them is called while they are still being written.
     """
 
     def __init__(self, rows_max: int) -> None:
@@ -19,11 +23,13 @@ class Room:
         self._bytes = 0
         self._batches_left = 0
         self._is_open = True
+        self._is_passing = False  # the reader has met nothing but kept rows of late
         self._changed = anyio.Event()
 
     async def wait_to_read(self) -> None:
         """Return when another batch may be read."""
         while self._rows and (self._rows >= self._rows_max or self._bytes >= HELD_BYTES_MAX):
+            self._end_passing()
             await self._wait()
 
     def may_call(self, batch: Batch) -> bool:
@@ -48,8 +54,29 @@ class Room:
 
     def enter(self, batch: Batch) -> None:
         """Count a batch that was read. One without rows counts as one."""
-        self._rows += max(1, len(batch.requests))
+        self._rows += _rows(batch)
         self._bytes += batch.held_bytes
+        self._is_passing = batch.open_rows == 0 and 1 in batch.kept
+        if not self._is_passing:
+            self._changed.set()
+
+    async def wait_to_write(self) -> None:
+        """Return when the reader is not on its way past kept rows to the first call: that first."""
+        while self._is_passing:
+            await self._wait()
+
+    @contextmanager
+    def being_read_for(self) -> Iterator[None]:
+        """Wrap the reader's life."""
+        try:
+            yield
+        finally:
+            self._end_passing()
+
+    def _end_passing(self) -> None:
+        if self._is_passing:
+            self._is_passing = False
+            self._changed.set()
 
     def hold(self, batch: Batch, answer_bytes: int) -> None:
         """Count an answer."""
@@ -58,7 +85,7 @@ class Room:
 
     def leave(self, batch: Batch) -> None:
         """Count a batch that was written; batches leave in their order."""
-        self._rows -= max(1, len(batch.requests))
+        self._rows -= _rows(batch)
         self._bytes -= batch.held_bytes
         self._batches_left += 1
         self._changed.set()
@@ -67,3 +94,7 @@ class Room:
         if self._changed.is_set():
             self._changed = anyio.Event()
         await self._changed.wait()
+
+
+def _rows(batch: Batch) -> int:
+    return max(1, len(batch.requests) - batch.kept.count(1))

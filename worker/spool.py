@@ -21,7 +21,7 @@ from pathlib import Path
 
 import orjson
 
-from worker.model import Answer, Outcome
+from worker.model import Answer, Batch, Outcome
 
 # Of a block: magic, bytes of its entries, bytes of its bodies, its lowest and highest row, CRC-32
 # of its entries; then the CRC-32 of all these.
@@ -114,29 +114,50 @@ class Spool:
     def rows(self, first: int, count: int) -> dict[int, Outcome]:
         """Return the rows from `first` on that are answered, by position.
 
-        Memory: their bodies, and the entries of a few blocks. Asked for in order, or nearly, every
-        block is read once. Of a file that is damaged or removed since, what is lost is left out.
+        Memory: their bodies, and the entries of a few blocks. Asked for in order, or nearly, the
+        entries of every block are read once. What is damaged or removed since is left out.
         """
-        found: dict[int, Outcome] = {}
+        return {entry[0]: _outcome(entry, bytes(body)) for entry, body in self._sound(first, count)}
+
+    def mask(self, first: int, count: int) -> bytearray:
+        """Return `count` bytes: 1 for each row from `first` on that `rows` would return, else 0."""
+        mask = bytearray(count)
+        for entry, _ in self._sound(first, count):
+            mask[entry[0] - first] = 1
+        return mask
+
+    def recall(self, batch: Batch) -> None:
+        """Give the batch's kept rows their outcomes. Raises OSError when the disk has lost one."""
+        rows = self.rows(batch.first_row, len(batch.kept))
+        for row, is_kept in enumerate(batch.kept):
+            if is_kept:
+                outcome = rows.get(batch.first_row + row)
+                batch.outcomes[row] = _unless_lost(outcome, self._path)
+
+    def _sound(self, first: int, count: int) -> Iterator[tuple[_Entry, memoryview]]:
+        """Yield the rows that are as they were written: their entries and bodies."""
         if not self._blocks:
-            return found
+            return
         try:
             file = os.open(self._path, os.O_RDONLY)
         except FileNotFoundError:
-            return found
+            return
         try:
             for block in self._overlapping(first, count):
                 entries = self._entries(file, block)
-                lowest, highest = (
-                    max(first, block.first_row),
-                    min(first + count - 1, block.last_row),
-                )
-                for row in range(lowest, highest + 1):
-                    if row in entries and (outcome := _outcome(file, *entries[row])):
-                        found[row] = outcome
+                lowest = max(first, block.first_row)
+                highest = min(first + count - 1, block.last_row)
+                wanted = range(lowest, highest + 1)
+                places = [entries[row] for row in wanted if row in entries]
+                begin = min((offset for offset, _ in places), default=0)
+                end = max((offset + entry[1] for offset, entry in places), default=0)
+                bodies = memoryview(os.pread(file, end - begin, begin))
+                for offset, entry in places:
+                    body = bodies[offset - begin : offset - begin + entry[1]]
+                    if zlib.crc32(body) == entry[2]:
+                        yield entry, body
         finally:
             os.close(file)
-        return found
 
     def count(self) -> int:
         """Return how many answers it holds; those of damaged blocks do not count."""
@@ -184,11 +205,7 @@ class SpoolIndex:
             file = raw.fileno()
             self._look_at_what_is_new(file)
             for row in rows:
-                outcome = self._outcome(file, row)
-                if outcome is None:
-                    kept = f"what is kept for {self._path.name}"
-                    raise OSError(errno.EIO, f"{kept} was damaged after it was written")
-                found[row] = outcome
+                found[row] = _unless_lost(self._outcome(file, row), self._path)
         return found
 
     def _outcome(self, file: int, row: int) -> Outcome | None:
@@ -199,7 +216,9 @@ class SpoolIndex:
         text = os.pread(file, entry_key >> 32, entry_offset)
         if zlib.crc32(text) != entry_key & 0xFFFFFFFF:
             return None
-        return _outcome(file, body_offset, orjson.loads(text))
+        entry = orjson.loads(text)
+        body = os.pread(file, entry[1], body_offset)
+        return _outcome(entry, body) if zlib.crc32(body) == entry[2] else None
 
     def _look_at_what_is_new(self, file: int) -> None:
         for block in _blocks(file, self._seen_bytes):
@@ -237,12 +256,16 @@ def _entry(row: int, outcome: Outcome, body: bytes) -> _Entry:
     return row, len(body), crc, attempts, throttles, sent_us, latency_ms, request_id
 
 
-def _outcome(file: int, offset: int, entry: _Entry) -> Outcome | None:
-    """Return what was kept; None when its body is not what was written any more."""
-    _, body_bytes, crc, attempts, throttles, sent_us, latency_ms, request_id = entry
-    body = os.pread(file, body_bytes, offset)
-    if zlib.crc32(body) != crc:
-        return None
+def _unless_lost(outcome: Outcome | None, path: Path) -> Outcome:
+    if outcome is None:
+        lost = f"what is kept for {path.name} was damaged after it was written"
+        raise OSError(errno.EIO, lost)
+    return outcome
+
+
+def _outcome(entry: _Entry, body: bytes) -> Outcome:
+    """Return what was kept."""
+    _, _, _, attempts, throttles, sent_us, latency_ms, request_id = entry
     return Outcome(Answer(body, request_id), attempts, throttles, sent_us, latency_ms)
 
 

@@ -82,6 +82,10 @@ class Tally:
                 else:
                     self.unsent += 1
 
+    def note_kept(self, rows: int) -> None:
+        """Count rows that were answered before this invocation."""
+        self.results += rows
+
     def note_duplicate(self, outcome: Outcome) -> None:
         """Count a row that took over another's outcome: of the service it says nothing new."""
         self.duplicates += 1

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import pyarrow as pa
+import pytest
 
 from worker.model import Batch, Chunk
 from worker.room import HELD_BYTES_MAX, Room
@@ -82,3 +83,48 @@ async def test_a_batch_that_leaves_takes_all_its_bytes_with_it() -> None:
     later = batch(200)
     room.enter(later)
     assert room.may_call(later)
+
+
+def kept_batch(sequence: int, *, held_bytes: int = 0) -> Batch:
+    kept = batch(sequence, held_bytes=held_bytes)
+    kept.kept, kept.open_rows = b"\1" * len(kept.requests), 0
+    return kept
+
+
+@pytest.mark.parametrize("by", ["an open row", "too many bytes", "the end"])
+async def test_kept_rows_are_written_after_the_first_call_can_be_made(by: str) -> None:
+    room, waiter, seen = Room(rows_max=1_000), Waiter(), list[bool]()
+    await room.wait_to_write()
+
+    async def see() -> None:
+        await anyio.wait_all_tasks_blocked()
+        seen.append(waiter.went_on)
+
+    async with anyio.create_task_group() as group:
+        with room.being_read_for():
+            room.enter(kept_batch(0))
+            group.start_soon(waiter.run, room.wait_to_write)
+            await see()
+            if by == "an open row":
+                room.enter(batch(1))
+            elif by == "too many bytes":
+                room.enter(kept_batch(1, held_bytes=HELD_BYTES_MAX))
+                group.start_soon(room.wait_to_read)
+            await see()
+        await see()
+        group.cancel_scope.cancel()
+    assert seen == [False, by != "the end", True]
+
+
+async def test_kept_rows_do_not_hold_the_reader_back_by_their_number() -> None:
+    room = Room(rows_max=20)
+    batches = [kept_batch(sequence) for sequence in range(15)]
+    for each in batches:
+        await room.wait_to_read()
+        room.enter(each)
+    room.enter(batch(15, rows=5))
+    assert room.may_call(batches[-1])
+    for each in batches:
+        room.leave(each)
+    with anyio.fail_after(1):
+        await room.wait_to_read()

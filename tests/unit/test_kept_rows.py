@@ -1,0 +1,160 @@
+"""Rows that an earlier start kept: passed by on the way to the first call, written behind it."""
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import campaign_arn
+
+from worker import drain, pipeline
+from worker.breaker import Breaker
+from worker.clock import MonotonicClock
+from worker.config import Config
+from worker.errors import OutputError, leaves
+from worker.gate import Gate
+from worker.job import Job, open_job
+from worker.lane import Lane
+from worker.model import Answer, Batch, Failure, Outcome
+from worker.pace import Pacer, Ramp
+from worker.retry import RetryBudget
+from worker.spool import Spool, SpoolWriter
+from worker.stop import StopSwitch
+from worker.store import LocalStore
+from worker.tally import Tally
+from worker.write import PartWriter
+
+ROWS_PER_PART = 20
+BODY = b'{"itemList":[],"recommendationId":"%s"}'
+
+
+class Bench:
+    """Twenty rows a part, four a batch; of each part some are kept. Room for twelve others."""
+
+    def __init__(self, folder: Path, kept: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pipeline, "_OPEN_BATCHES", 3)
+        rows = len(kept) * ROWS_PER_PART
+        pq.write_table(pa.table({"ID": [f"u{n}" for n in range(rows)]}), folder / "in.parquet")
+        self.job = _open(folder)
+        self.store, self.switch = LocalStore(folder / "out"), StopSwitch()
+        self.tally = Tally(rows_expected=rows)
+        self.called = threading.Event()
+        self.on_call: Callable[[], None] = self.called.set
+        self.paths = [
+            self.store.spool_path(self.job.run_id, chunk.part_name)
+            for chunk in self.job.source.chunks
+        ]
+        for path, count in zip(self.paths, kept, strict=True):
+            writer = SpoolWriter(path)
+            for row in range(count):
+                writer.append([(row, Outcome(Answer(BODY % b"kept", "q"), 1, 0, 5, 0.5))])
+            writer.close()
+
+    async def call(self, _: bytes) -> Answer:
+        self.on_call()
+        return Answer(BODY % b"new", "q")
+
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
+        del since_s
+        return failure
+
+    async def run(self) -> None:
+        lane = Lane(
+            transport=self,
+            pacer=Pacer(Ramp(tps=1e6, start_tps=1e6, ramp_s=0.0), MonotonicClock()),
+            gate=Gate(Breaker(120.0), MonotonicClock(), self.switch),
+            budget=RetryBudget(0.0),
+            switch=self.switch,
+            tally=self.tally,
+            attempts_max=1,
+            calls_max=None,
+            rng=random.Random(1),
+        )
+        with self.store.writing(), anyio.fail_after(20):
+            await pipeline.run_chunks(
+                self.job, self.job.source.chunks, lane=lane, tally=self.tally, switch=self.switch,
+                store=self.store, on_commit=lambda *_: None,
+            )  # fmt: skip
+
+    def ids(self, part: int) -> list[str]:
+        """Return the recommendationIds of a part."""
+        table = pq.read_table(self.store.path(f"part-{part:05d}.parquet"))
+        return [str(each) for each in table["recommendation_id"].to_pylist()]
+
+
+def _open(folder: Path) -> Job:
+    config = Config.model_validate(
+        {
+            "target": {"operation": "GetRecommendations", "campaign_arn": campaign_arn("c")},
+            "input": {"path": str(folder / "in.parquet"), "columns": {"user_id": "ID"}},
+            "output": {"path": str(folder / "out"), "rows_per_part": ROWS_PER_PART},
+            "rate": {"in_flight_max": 3},
+        }
+    )
+    return replace(open_job(config), batch_rows=4)
+
+
+async def test_what_is_behind_them_is_called_while_they_are_still_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, [19], monkeypatch)
+
+    def add(writer: PartWriter, batch: Batch) -> None:
+        assert bench.called.wait(10)
+        real(writer, batch)
+
+    real = PartWriter.add
+    monkeypatch.setattr(PartWriter, "add", add)
+    await bench.run()
+    assert bench.ids(0) == ["kept"] * 19 + ["new"]
+    assert (bench.tally.calls, bench.tally.results) == (1, 20)
+
+
+async def test_a_stop_commits_parts_that_are_whole_and_writes_nothing_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, [20, 10], monkeypatch)
+    written: list[int] = []
+
+    def stop() -> None:
+        bench.switch.throw("SIGTERM")
+        bench.called.set()
+
+    def add(writer: PartWriter, batch: Batch) -> None:
+        assert bench.called.wait(10)
+        written.append(batch.chunk.index)
+        real(writer, batch)
+
+    real, bench.on_call = PartWriter.add, stop
+    monkeypatch.setattr(PartWriter, "add", add)
+    await bench.run()
+    assert written == [0] * 5
+    assert bench.ids(0) == ["kept"] * 20
+    assert not bench.store.path("part-00001.parquet").exists()
+    monkeypatch.undo()
+    bench.switch, bench.on_call = StopSwitch(), lambda: None
+    bench.tally = Tally(rows_expected=40)
+    await bench.run()
+    assert bench.ids(1) == ["kept"] * 10 + ["new"] * 10
+
+
+async def test_one_that_is_lost_before_it_is_written_stops_the_run_with_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, [19], monkeypatch)
+
+    def damage(path: Path) -> Spool:
+        path.write_bytes(path.read_bytes().replace(b"kept", b"lost"))
+        return Spool(path)
+
+    monkeypatch.setattr(drain, "Spool", damage)
+    with pytest.raises(BaseExceptionGroup) as raised:
+        await bench.run()
+    [error] = leaves(raised.value)
+    assert isinstance(error, OutputError)
+    assert "was damaged after it was written" in error.what
