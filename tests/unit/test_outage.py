@@ -158,6 +158,19 @@ def test_an_endpoint_that_cannot_be_connected_to_is_no_rows_fault_however_few_th
     assert not run.failed
 
 
+@pytest.mark.parametrize("failure", [SILENT, BROKEN], ids=lambda each: each.code)
+@pytest.mark.parametrize("lanes", [1, 4, 9])
+@pytest.mark.parametrize("attempts_max", [1, 6])
+def test_with_few_rows_in_work_an_outage_takes_fewer_than_ten_of_them(
+    failure: Failure, lanes: int, attempts_max: int
+) -> None:
+    """Each might be a row that always fails: the tenth in turn tells that it is none of them."""
+    service = down(failure, 5.0, 65.0)
+    run = Run(service, rows=200, tps=10.0, lanes=lanes, attempts_max=attempts_max).go()
+    assert run.reason is None
+    assert len(run.failed) < FAILURES_TO_OPEN
+
+
 @pytest.mark.parametrize("share", [0.02, 0.1])
 def test_rows_that_wait_to_be_tried_again_leave_the_lanes_to_others(share: float) -> None:
     """At 2 % of failures in passing, 2,500 calls a second need no more lanes than without."""
