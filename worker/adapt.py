@@ -119,6 +119,12 @@ class AdaptiveRate:
             self._failures += 1
         return not self._is_open and self._decide(now_s)
 
+    def begin_anew(self, now_s: float) -> None:
+        """Go on at this rate after an outage: what left before says nothing of the capacity."""
+        self._lower(now_s, self.tps)
+        self._early = 0
+        self._open(now_s)
+
     def _open(self, now_s: float, *, attempts: int = 1, is_experiment: bool = False) -> None:
         """Begin an epoch of so many attempts at least; earlier ones do not count any more."""
         self._is_measured, self._is_experiment = attempts > 1, is_experiment

@@ -88,6 +88,11 @@ class Governor:
         if note(sent_s, now_s):
             self._adapt()
 
+    def note_outage_over(self) -> None:
+        """Judge the rate by what leaves from now on."""
+        if self._adaptive is not None:
+            self._adaptive.begin_anew(self._now_s())
+
     def _adapt(self) -> None:
         """Take over the adaptive rate; say so when it is notably lower than it was."""
         self._apply()

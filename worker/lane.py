@@ -51,6 +51,8 @@ class Lane:
         self._calls_max = calls_max
         self._rng = rng
         self._governor = governor
+        if governor is not None:
+            gate.on_up(governor.note_outage_over)
 
     async def settle(self, request: bytes) -> Outcome | None:
         """Return how the row of `request` ends; None when the run is stopped before it does.
@@ -77,7 +79,7 @@ class Lane:
             latency_ms = (ended_s - sent_s) * 1e3
             attempts += 1
             if isinstance(result, Answer):
-                if self._governor is not None:
+                if self._governor is not None and not gate.is_down:
                     self._governor.note_answer(sent_s, ended_s)
                 if gate.is_troubled:
                     gate.note_answer(sent_s)

@@ -166,6 +166,19 @@ def test_throttles_of_one_round_trip_are_one_decision() -> None:
     assert rate.tps > 90
 
 
+def test_what_left_before_an_outage_was_over_says_nothing() -> None:
+    rate = adaptive(known_tps=100.0)
+    for number in range(30):
+        rate.note_sent(number / 100)
+    rate.begin_anew(10.0)
+    assert not any(rate.note_throttle(number / 100, 10.1) for number in range(30))
+    assert (rate.tps, rate.known_tps) == (98.0, 100.0)
+    for number in range(20):
+        rate.note_sent(10.0 + number / 98)
+        rate.note_answer(10.0 + number / 98, 10.0 + number / 98)
+    assert rate.tps > 98.0
+
+
 def test_noting_an_attempt_takes_less_than_a_microsecond() -> None:
     """Generous: a third of it, measured alone."""
     rate = adaptive(100_000.0)
