@@ -11,6 +11,7 @@ from worker.clock import Clock, Timer
 from worker.model import Failure
 from worker.retry import Verdict
 from worker.stop import StopSwitch
+from worker.tally import Outage
 
 # By then the breaker has decided; timers may be a millisecond early.
 _DECIDED_S = THROTTLED_S_TO_OPEN + 0.1
@@ -35,6 +36,14 @@ class Gate:
         self._told: list[Callable[[], None]] = []
         self._told_up: list[Callable[[], None]] = []
         switch.on_throw(self._release)
+
+    @property
+    def outage(self) -> Outage | None:
+        """What is known of the outage, while there is one."""
+        breaker = self._breaker
+        if not self.is_down or breaker.since_s is None:
+            return None
+        return Outage(since_s=breaker.since_s, stops_s=breaker.over_s, last_code=breaker.last_code)
 
     def on_down(self, tell: Callable[[], None]) -> None:
         """Have `tell` called when the service goes down."""
