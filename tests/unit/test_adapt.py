@@ -16,6 +16,7 @@ LATENCIES: list[dict[str, float]] = [
     {"latency_s": 0.002},
     {"latency_s": 0.1, "spread": 0.8},
     {"throttled_latency_s": 0.03},
+    {"latency_s": 0.1, "throttled_latency_s": 0.1},
     {"burst_s": 0.03},
     {"burst_s": 1.0},
 ]
@@ -52,12 +53,15 @@ def test_steps_of_the_capacity_are_followed(kind: dict[str, float], tps_max: flo
             assert history.throttled_share(begin_s + 3, begin_s + 30) < 0.02
 
 
+@pytest.mark.parametrize("tps_max", [500.0, 2500.0])
 @pytest.mark.parametrize("seed", range(1, 5))
-def test_late_throttles_cost_a_little_more(seed: int) -> None:
-    """A tenth of a second late: so long the rate is too high each time that this is found out."""
-    late = {"latency_s": 0.1, "throttled_latency_s": 0.1}
-    history = run(up_and_down, 90, tps_max=2500.0, seed=seed, **late)
-    assert history.throttled_share(63, 90) < 0.04
+def test_throttles_that_come_later_than_answers_count(seed: int, tps_max: float) -> None:
+    """By then the rate has grown on these; so long it is too high."""
+    late = {"latency_s": 0.03, "throttled_latency_s": 0.1}
+    history = run(up_and_down, 90, tps_max=tps_max, seed=seed, **late)
+    for begin_s in (0, 30, 60):
+        assert history.served_per_s(begin_s, begin_s + 30) >= 0.95 * up_and_down(begin_s)
+        assert history.throttled_share(begin_s + 3, begin_s + 30) < 0.04
 
 
 @pytest.mark.parametrize("seed", range(5))

