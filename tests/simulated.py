@@ -17,6 +17,7 @@ from worker.govern import Governor
 from worker.lane import Lane
 from worker.model import Answer, Failure, Outcome
 from worker.pace import Pacer, Ramp
+from worker.progress import LineView
 from worker.retry import RetryBudget
 from worker.stop import StopSwitch
 from worker.tally import Tally
@@ -79,6 +80,7 @@ class Run:
     outage_s: float = 120.0
     seed: int = 1
     is_adaptive: bool = False
+    is_watched: bool = False  # progress is logged
 
     sent: list[tuple[float, int]] = field(default_factory=list)  # when each attempt left, its row
     outcomes: dict[int, Outcome] = field(default_factory=dict)
@@ -128,9 +130,13 @@ class Run:
                 self.outcomes[row] = outcome
                 tally.note(outcome)
 
-        async with anyio.create_task_group() as group:
-            for _ in range(self.lanes):
-                group.start_soon(work)
+        async with anyio.create_task_group() as watching:
+            if self.is_watched:
+                watching.start_soon(LineView(per_1000_usd=None, now_s=clock.now_s).run, tally)
+            async with anyio.create_task_group() as group:
+                for _ in range(self.lanes):
+                    group.start_soon(work)
+            watching.cancel_scope.cancel()
         self.ended_s, self.reason = clock.now_s(), switch.reason
 
     def go(self) -> "Run":

@@ -8,8 +8,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Protocol
 
-from worker.adapt import AdaptiveRate
 from worker.pace import Ramp, Schedule
 
 SERVED, THROTTLED, FAILED = "served", "throttled", "failed"
@@ -75,8 +75,27 @@ class History:
         return [rate for begin_s, rate in self.rates if begin_s <= at_s][-1]
 
 
+class Rate(Protocol):
+    """What sets the rate: an AdaptiveRate, or what is around one."""
+
+    @property
+    def tps(self) -> float:
+        """Attempts per second."""
+        ...
+
+    def note_sent(self, now_s: float) -> None:
+        """See AdaptiveRate, here and below."""
+        ...
+
+    def note_answer(self, sent_s: float, now_s: float) -> bool: ...
+
+    def note_throttle(self, sent_s: float, now_s: float) -> bool: ...
+
+    def note_failure(self, sent_s: float, now_s: float) -> bool: ...
+
+
 def simulate(
-    rate: AdaptiveRate,
+    rate: Rate,
     service: Service,
     *,
     seconds: float,

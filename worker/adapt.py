@@ -2,8 +2,10 @@
 
 Pure: the caller brings the time, in seconds of one clock, and says what became of each attempt.
 
-Decisions are made once an epoch, from attempts that were sent after the last decision. What is
-known of the capacity is what was delivered, never what was sent:
+Decisions are made once an epoch, from attempts that were sent after the last decision. A throttle
+may come later than others' answers, on which the rate has grown: it counts if its attempt was sent
+after the rate was last lowered. What is known of the capacity is what was delivered, never what was
+sent:
 
 - Slow start: the rate doubles each epoch until something is throttled, or the ceiling is reached.
 - At the known capacity it begins a little below and climbs, slowly first, ever faster while
@@ -71,6 +73,7 @@ class AdaptiveRate:
         self._tps_max = tps_max
         self._floor = min(tps_max, FLOOR_TPS)
         self._sent = 0
+        self._heeded_s = now_s  # what was throttled of what left before is taken into account
         self._excess = 0.0  # throttles beyond what is tolerated, of late
         # Since the rate was lowered:
         self._lowered_s, self._lowered_sent, self._throttled = now_s, 0, 0
@@ -99,9 +102,9 @@ class AdaptiveRate:
 
     def note_throttle(self, sent_s: float, now_s: float) -> bool:
         """Count an attempt that was throttled; return whether the rate is another one now."""
-        if sent_s < self._opened_s:
+        if sent_s < self._heeded_s:
             return False
-        if self._is_open or sent_s <= self._closes_s:
+        if sent_s >= self._opened_s and (self._is_open or sent_s <= self._closes_s):
             self._throttles += 1
         self._throttled += 1
         self._early_throttled += 1
@@ -119,11 +122,19 @@ class AdaptiveRate:
             self._failures += 1
         return not self._is_open and self._decide(now_s)
 
+    def begin_anew(self, now_s: float) -> None:
+        """Go on at this rate after an outage: what left before says nothing of the capacity."""
+        self._lower(now_s, self.tps)
+        self._early = 0
+        self._open(now_s)
+
     def _open(self, now_s: float, *, attempts: int = 1, is_experiment: bool = False) -> None:
         """Begin an epoch of so many attempts at least; earlier ones do not count any more."""
         self._is_measured, self._is_experiment = attempts > 1, is_experiment
         is_slow_start = self.known_tps is None and attempts == 1
         self._opened_s, self._opened_sent = now_s, self._sent
+        if self._is_measured:
+            self._heeded_s = now_s
         self._closes_s = now_s + (SLOW_START_EPOCH_S if is_slow_start else EPOCH_S)
         self._closes_sent = self._sent + attempts
         self._is_open = True
@@ -214,6 +225,7 @@ class AdaptiveRate:
         self.tps = max(self._floor, min(self.tps, tps))
         self._climbed = self._excess = 0.0
         self._lowered_s, self._lowered_sent, self._throttled = now_s, self._sent, 0
+        self._heeded_s = now_s
 
     def _grow(self, now_s: float, sent: int) -> None:
         allowed = self.tps * (self._closes_s - self._opened_s)

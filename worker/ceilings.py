@@ -13,9 +13,11 @@ from pathlib import Path
 import orjson
 
 from worker import log
+from worker.values import is_on_loopback
 
 ENTRIES_MAX = 1000
 AGE_S_MAX = 7 * 86_400
+LOOPBACK_AGE_S_MAX = 3_600  # an emulator is another one tomorrow, on another port
 _FILE_BYTES_MAX = 1 << 20
 
 _Ceilings = dict[str, tuple[float, float]]  # by target: attempts per second, and when (Unix time)
@@ -55,17 +57,22 @@ def _read() -> _Ceilings:
     try:
         with _path().open("rb") as file:
             found = orjson.loads(file.read(_FILE_BYTES_MAX))
-        oldest = time.time() - AGE_S_MAX
+        now_s = time.time()
         return {
             str(key): (float(tps), float(when_s))
             for key, (tps, when_s) in found.items()
-            if 0 < tps < float("inf") and when_s > oldest
+            if 0 < tps < float("inf") and when_s > now_s - _age_s_max(key)
         }
     except FileNotFoundError:
         return {}
     except (OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         log.debug("ceilings not read", reason=error)
         return {}
+
+
+def _age_s_max(key: str) -> float:
+    endpoint_url = key.rpartition(" ")[2]
+    return LOOPBACK_AGE_S_MAX if is_on_loopback(endpoint_url) else AGE_S_MAX
 
 
 def _write(content: bytes) -> None:

@@ -11,6 +11,7 @@ from worker.clock import Clock, Timer
 from worker.model import Failure
 from worker.retry import Verdict
 from worker.stop import StopSwitch
+from worker.tally import Outage
 
 # By then the breaker has decided; timers may be a millisecond early.
 _DECIDED_S = THROTTLED_S_TO_OPEN + 0.1
@@ -33,11 +34,24 @@ class Gate:
         self.is_troubled = False  # an attempt has failed since the last answer
         self.is_down = False
         self._told: list[Callable[[], None]] = []
+        self._told_up: list[Callable[[], None]] = []
         switch.on_throw(self._release)
+
+    @property
+    def outage(self) -> Outage | None:
+        """What is known of the outage, while there is one."""
+        breaker = self._breaker
+        if not self.is_down or breaker.since_s is None:
+            return None
+        return Outage(since_s=breaker.since_s, stops_s=breaker.over_s, last_code=breaker.last_code)
 
     def on_down(self, tell: Callable[[], None]) -> None:
         """Have `tell` called when the service goes down."""
         self._told.append(tell)
+
+    def on_up(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called when it answers again, before anyone is let go."""
+        self._told_up.append(tell)
 
     def note_answer(self, sent_s: float) -> None:
         """Tell of an answer to an attempt that left at `sent_s`; needed only while troubled.
@@ -50,7 +64,10 @@ class Gate:
             log.warning("service answers again", seconds=now_s - (self._breaker.since_s or now_s))
         self._breaker.note_answer(now_s)
         self.is_troubled = self._undecided > 0
-        self.is_down = self._is_logged = False
+        was_down, self.is_down, self._is_logged = self.is_down, False, False
+        if was_down:
+            for tell in self._told_up:
+                tell()
         self._release()
 
     def note_failure(

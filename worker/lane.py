@@ -46,11 +46,14 @@ class Lane:
         switch.on_throw(pacer.end)
         # Each turn that passes unused is one that a probe waits for, a second at the lowest rate.
         gate.on_down(pacer.send_back)
+        gate.on_up(self._note_outage_over)
         self._tally = tally
         self._attempts_max = attempts_max
         self._calls_max = calls_max
         self._rng = rng
         self._governor = governor
+        if governor is not None:
+            gate.on_up(governor.note_outage_over)
 
     async def settle(self, request: bytes) -> Outcome | None:
         """Return how the row of `request` ends; None when the run is stopped before it does.
@@ -77,7 +80,7 @@ class Lane:
             latency_ms = (ended_s - sent_s) * 1e3
             attempts += 1
             if isinstance(result, Answer):
-                if self._governor is not None:
+                if self._governor is not None and not gate.is_down:
                     self._governor.note_answer(sent_s, ended_s)
                 if gate.is_troubled:
                     gate.note_answer(sent_s)
@@ -95,6 +98,19 @@ class Lane:
                 return Outcome(trouble.failure, attempts, throttles, sent_us, latency_ms)
             attempts = min(attempts, _ATTEMPTS_TOLD_MAX - 1)
         return None
+
+    def _note_failure(self, row: "_Trouble", verdict: Verdict) -> bool:
+        """Tell the gate; return whether an outage took the attempt."""
+        has_results = self._tally.results > 0
+        is_taken = self._gate.note_failure(
+            row.failure, verdict, row.seen, sent_s=row.sent_s, has_results=has_results
+        )
+        self._tally.outage = self._gate.outage
+        return is_taken
+
+    def _note_outage_over(self) -> None:
+        self._tally.outage = None
+        self._tally.resumed = self._clock.now_s(), self._tally.rows_done
 
     def judge_run(self) -> None:
         """See, after a row that failed, whether the run is to go on.
@@ -151,13 +167,7 @@ class Lane:
             if self._gate.is_troubled:
                 self._gate.note_answer(row.sent_s)
             return False
-        is_taken = self._gate.note_failure(
-            row.failure,
-            verdict,
-            row.seen,
-            sent_s=row.sent_s,
-            has_results=self._tally.results > 0,
-        )
+        is_taken = self._note_failure(row, verdict)
         if self._switch.reason:
             return False
         if is_taken:

@@ -9,11 +9,12 @@ import anyio
 from worker import log
 from worker.show import duration
 from worker.summary import cost_usd
-from worker.tally import Tally
+from worker.tally import Outage, Tally
 
 LINE_INTERVAL_S = 10.0
 LIVE_INTERVAL_S = 0.25
 _RATE_WINDOW_S = 10.0
+_SETTLED_S = 3.0  # by then a rate that climbs has come near to what it will be
 
 
 class RateMeter:
@@ -30,11 +31,32 @@ class RateMeter:
         then_s, before = self._seen[0]
         return (calls - before) / (now_s - then_s) if now_s > then_s else 0.0
 
+    def forget(self, until_s: float, calls: int) -> None:
+        """Measure from `until_s` on, by when there were so many in total."""
+        if self.since_s < until_s:
+            later = [each for each in self._seen if each[0] > until_s]
+            self._seen = [(until_s, calls), *later]
 
-def eta_s(tally: Tally, rows_per_s: float) -> float | None:
-    """Return the seconds left at this rate; None while nothing moves."""
-    left = tally.rows_expected - tally.rows_done
-    return max(0.0, left / rows_per_s) if rows_per_s > 0 else None
+    @property
+    def since_s(self) -> float:
+        """When what is measured begins."""
+        return self._seen[0][0]
+
+
+class Eta:
+    """The time that is left, told from the rows of the last ten seconds, outages left out."""
+
+    def __init__(self, now_s: float) -> None:
+        self._rows = RateMeter(now_s)
+
+    def left_s(self, tally: Tally, now_s: float) -> float | None:
+        """Return the seconds left; None while the service is down or too little has moved."""
+        if tally.resumed is not None:
+            self._rows.forget(*tally.resumed)
+        rows_per_s = self._rows.rate(now_s, tally.rows_done)
+        if tally.outage or rows_per_s <= 0 or now_s < self._rows.since_s + _SETTLED_S:
+            return None
+        return max(0.0, (tally.rows_expected - tally.rows_done) / rows_per_s)
 
 
 class View(Protocol):
@@ -56,21 +78,22 @@ class LineView:
 
     async def run(self, tally: Tally) -> None:
         """See View.run."""
-        calls, rows = RateMeter(self._now_s()), RateMeter(self._now_s())
+        calls, eta = RateMeter(self._now_s()), Eta(self._now_s())
         while True:
             await anyio.sleep(LINE_INTERVAL_S)
             now_s = self._now_s()
-            rows_per_s = rows.rate(now_s, tally.rows_done)
+            left_s, outage = eta.left_s(tally, now_s), tally.outage
             log.info(
                 "progress",
                 rows=f"{tally.rows_done}/{tally.rows_expected}",
+                **(_outage_fields(outage, now_s) if outage else {}),
                 calls_per_s=calls.rate(now_s, tally.calls),
-                **({} if tally.target_tps is None else {"target_per_s": tally.target_tps}),
+                **_target_field(tally),
                 in_flight=tally.in_flight,
                 failed=tally.errors.total(),
                 throttled=tally.throttles,
                 duplicates=tally.duplicates,
-                eta=_shown_eta(eta_s(tally, rows_per_s)),
+                **({} if outage else {"eta": _shown_eta(left_s)}),
                 **_cost_field(tally.calls, self._per_1000_usd),
             )
 
@@ -87,47 +110,55 @@ class LiveView:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        calls, rows = RateMeter(time.monotonic()), RateMeter(time.monotonic())
+        calls, eta = RateMeter(time.monotonic()), Eta(time.monotonic())
         progress = Progress(
             BarColumn(bar_width=None),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} rows"),
-            TextColumn("[cyan]{task.fields[rate]:,.0f}{task.fields[target]}/s"),
-            TextColumn("{task.fields[in_flight]} in flight"),
-            TextColumn("{task.fields[trouble]}"),
-            TextColumn("ETA {task.fields[eta]}{task.fields[cost]}"),
+            TextColumn("{task.fields[state]}"),
             console=Console(stderr=True),
             auto_refresh=False,
             transient=True,
         )
-        bar = progress.add_task(
-            "",
-            total=tally.rows_expected,
-            rate=0.0,
-            target="",
-            in_flight=0,
-            trouble="",
-            eta="?",
-            cost="",
-        )
+        bar = progress.add_task("", total=tally.rows_expected, state="")
         with progress:
             while True:
                 now_s = time.monotonic()
-                rate = calls.rate(now_s, tally.calls)
-                rows_per_s = rows.rate(now_s, tally.rows_done)
+                rate, left_s = calls.rate(now_s, tally.calls), eta.left_s(tally, now_s)
                 cost = _cost_field(tally.calls, self._per_1000_usd).get("cost_usd")
+                state = state_of(tally, calls_per_s=rate, left_s=left_s, now_s=now_s)
                 progress.update(
                     bar,
                     completed=tally.rows_done,
                     total=tally.rows_expected,
-                    rate=rate,
-                    target="" if tally.target_tps is None else f" of {tally.target_tps:,.0f}",
-                    in_flight=tally.in_flight,
-                    trouble=_trouble(tally),
-                    eta=_shown_eta(eta_s(tally, rows_per_s)),
-                    cost=f", ${cost:,.2f} so far (estimate)" if cost is not None else "",
+                    state=state + ("" if cost is None else f", ${cost:,.2f} so far (estimate)"),
                 )
                 progress.refresh()
                 await anyio.sleep(LIVE_INTERVAL_S)
+
+
+def state_of(tally: Tally, *, calls_per_s: float, left_s: float | None, now_s: float) -> str:
+    """Return what the live view shows beside the bar, with rich's markup."""
+    if outage := tally.outage:  # all that matters then, and it has to fit in
+        down_s, stops_s = now_s - outage.since_s, max(0.0, outage.stops_s - now_s)
+        code = outage.last_code.replace("[", r"\[")
+        return f"[red]service down for {down_s:,.0f} s ({code}), stops in {stops_s:,.0f} s[/]"
+    target = "" if tally.target_tps is None else f" of {tally.target_tps:,.0f}"
+    rate, in_flight = f"[cyan]{calls_per_s:,.0f}{target}/s[/]", f"{tally.in_flight} in flight"
+    return f"{rate} {in_flight} {_trouble(tally)} ETA {_shown_eta(left_s)}"
+
+
+def _outage_fields(outage: Outage, now_s: float) -> dict[str, str | float]:
+    return {
+        "service": "down",
+        "down_s": now_s - outage.since_s,
+        "stops_in_s": max(0.0, outage.stops_s - now_s),
+        "last": outage.last_code,
+    }
+
+
+def _target_field(tally: Tally) -> dict[str, float]:
+    is_told = tally.target_tps is not None and not tally.outage  # probes are not paced by it
+    return {"target_per_s": tally.target_tps or 0.0} if is_told else {}
 
 
 def _trouble(tally: Tally) -> str:

@@ -1,11 +1,13 @@
 """An event loop for a command that makes calls: signals watched, the emulator around it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
+from worker import log
 from worker.call.access import Access, target_access
 from worker.call.speedups import loop_factory
 from worker.config import Target
@@ -28,6 +30,7 @@ def run_with_access(
     """
 
     async def inside() -> _Result:
+        asyncio.get_running_loop().set_exception_handler(_tell)
         switch = StopSwitch()
         async with anyio.create_task_group() as group:
             group.start_soon(watch_signals, switch)
@@ -42,3 +45,15 @@ def run_with_access(
         return result
 
     return anyio.run(inside, backend_options={"loop_factory": loop_factory()})
+
+
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what no one waits for, but make little of connections.
+
+    Whoever gives one up while uvloop makes it leaves a future behind, with how that ended.
+    """
+    error, is_task = context.get("exception"), isinstance(context.get("future"), asyncio.Task)
+    if isinstance(error, OSError) and "future" in context and not is_task:
+        log.debug("a connection that was given up ended", reason=error)
+    else:
+        loop.default_exception_handler(context)

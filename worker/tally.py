@@ -14,6 +14,15 @@ _REJECTIONS = frozenset({"InvalidInputException", "InvalidAnswer"}) | UNSPOKEN_C
 ROWS_TO_SHARE = 1000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """The service is down. Times are the monotonic clock's."""
+
+    since_s: float
+    stops_s: float  # when it lasts too long
+    last_code: str  # what the last attempt ended with
+
+
 @dataclass(slots=True)
 class Tally:
     """Mutated by the lanes, in one event loop; read by anyone."""
@@ -30,6 +39,10 @@ class Tally:
     throttles: int = 0
     in_flight: int = 0
     target_tps: float | None = None  # the rate gone for, while it is below the ceiling
+    outage: Outage | None = None
+    resumed: tuple[float, int] | None = (
+        None  # when the last one was over, and the rows done by then
+    )
     exhausted_by: Failure | None = None  # what the last row ended with whose attempts ran out
     # Since the last success:
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # by code and message

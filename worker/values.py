@@ -1,5 +1,6 @@
 """What values of the config may look like, each checked against the service's limits."""
 
+import ipaddress
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -41,6 +42,15 @@ def check_endpoint_url(url: str) -> str:
     if parts.username is not None or parts.query or parts.fragment or " " in url:
         raise ValueError("must have no user, query, fragment or space")
     return url
+
+
+def is_on_loopback(url: str) -> bool:
+    """Return whether the host of `url` is this machine: an emulator's, as a rule."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 Compression = Literal["zstd", "snappy", "gzip", "lz4", "none"]

@@ -75,6 +75,23 @@ def test_a_stranger_is_not_called(
 
 
 @pytest.mark.parametrize("transport", ["wire", "sdk"])
+def test_however_many_connections_it_refuses_there_is_one_message(
+    transport: str, tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 1_000)
+    requests: list[bytes] = []
+    with stranger(requests) as url:
+        config = write_config(
+            target={"endpoint_url": url, "transport": transport},
+            rate={"tps": 50_000, "in_flight_max": 256, "adaptive": False},
+        )
+        result = command("run", config, env=KEYS)
+    assert_advice(result, 4, "certificate is not trusted")
+    assert [line.split()[1] for line in result.stderr.splitlines()[:-2]] == ["info"]  # start
+    assert not requests
+
+
+@pytest.mark.parametrize("transport", ["wire", "sdk"])
 @pytest.mark.parametrize(
     "line", ["ca_bundle = false", "ca_bundle = False", "verify = false", "verify_ssl = false"]
 )

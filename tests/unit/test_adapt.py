@@ -16,6 +16,7 @@ LATENCIES: list[dict[str, float]] = [
     {"latency_s": 0.002},
     {"latency_s": 0.1, "spread": 0.8},
     {"throttled_latency_s": 0.03},
+    {"latency_s": 0.1, "throttled_latency_s": 0.1},
     {"burst_s": 0.03},
     {"burst_s": 1.0},
 ]
@@ -52,12 +53,15 @@ def test_steps_of_the_capacity_are_followed(kind: dict[str, float], tps_max: flo
             assert history.throttled_share(begin_s + 3, begin_s + 30) < 0.02
 
 
+@pytest.mark.parametrize("tps_max", [500.0, 2500.0])
 @pytest.mark.parametrize("seed", range(1, 5))
-def test_late_throttles_cost_a_little_more(seed: int) -> None:
-    """A tenth of a second late: so long the rate is too high each time that this is found out."""
-    late = {"latency_s": 0.1, "throttled_latency_s": 0.1}
-    history = run(up_and_down, 90, tps_max=2500.0, seed=seed, **late)
-    assert history.throttled_share(63, 90) < 0.04
+def test_throttles_that_come_later_than_answers_count(seed: int, tps_max: float) -> None:
+    """By then the rate has grown on these; so long it is too high."""
+    late = {"latency_s": 0.03, "throttled_latency_s": 0.1}
+    history = run(up_and_down, 90, tps_max=tps_max, seed=seed, **late)
+    for begin_s in (0, 30, 60):
+        assert history.served_per_s(begin_s, begin_s + 30) >= 0.95 * up_and_down(begin_s)
+        assert history.throttled_share(begin_s + 3, begin_s + 30) < 0.04
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -164,6 +168,19 @@ def test_throttles_of_one_round_trip_are_one_decision() -> None:
     changes = [rate.note_throttle(0.2 + number / 1000, 0.7) for number in range(20)]
     assert changes.count(True) == 1
     assert rate.tps > 90
+
+
+def test_what_left_before_an_outage_was_over_says_nothing() -> None:
+    rate = adaptive(known_tps=100.0)
+    for number in range(30):
+        rate.note_sent(number / 100)
+    rate.begin_anew(10.0)
+    assert not any(rate.note_throttle(number / 100, 10.1) for number in range(30))
+    assert (rate.tps, rate.known_tps) == (98.0, 100.0)
+    for number in range(20):
+        rate.note_sent(10.0 + number / 98)
+        rate.note_answer(10.0 + number / 98, 10.0 + number / 98)
+    assert rate.tps > 98.0
 
 
 def test_noting_an_attempt_takes_less_than_a_microsecond() -> None:

@@ -10,6 +10,7 @@ import pytest
 from worker.ceilings import (
     AGE_S_MAX,
     ENTRIES_MAX,
+    LOOPBACK_AGE_S_MAX,
     ceiling_key,
     remember_tps,
     remembered_tps,
@@ -43,6 +44,25 @@ def test_what_is_old_is_forgotten(file: Path) -> None:
     assert (remembered_tps(KEY), remembered_tps("recent")) == (None, 60.0)
     remember_tps("new", 1.0)
     assert orjson.loads(file.read_bytes()).keys() == {"recent", "new"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "10.0.0.1", "emulator"])
+def test_what_was_found_on_this_machine_is_forgotten_after_an_hour(file: Path, host: str) -> None:
+    """Each emulator of a test has a port of its own."""
+    file.parent.mkdir(parents=True)
+    now_s, arn = time.time(), "arn:aws:personalize:us-east-1:000000000000:campaign/c"
+    old, recent = (
+        ceiling_key(arn, "us-east-1", f"http://{host}:{port}") for port in (40001, 40002)
+    )
+    entries = {
+        old: [50.0, now_s - LOOPBACK_AGE_S_MAX - 1],
+        recent: [60.0, now_s - LOOPBACK_AGE_S_MAX + 60],
+    }
+    file.write_bytes(orjson.dumps(entries))
+    is_away = host in ("10.0.0.1", "emulator")
+    assert (remembered_tps(old), remembered_tps(recent)) == (50.0 if is_away else None, 60.0)
+    remember_tps(KEY, 1.0)
+    assert (old in orjson.loads(file.read_bytes())) == is_away
 
 
 def test_the_oldest_go_when_there_are_too_many(file: Path) -> None:

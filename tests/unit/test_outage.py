@@ -3,6 +3,8 @@
 Time is simulated, so minutes cost nothing, and each run goes the same way every time.
 """
 
+import logging
+
 import anyio
 import pytest
 from simulated import ANSWER, Behaviour, LoopClock, Run, simulate
@@ -78,6 +80,24 @@ def test_an_outage_is_no_reason_to_go_slower(failure: Failure) -> None:
     run = Run(down(failure, 5.0, 65.0), rows=4_000, tps=200.0, lanes=200, is_adaptive=True).go()
     over_s = min(at_s for at_s, _ in run.sent if at_s >= 65.0)
     assert run.sent_between(over_s + 0.5, over_s + 4.5) >= 0.95 * 4.0 * 200.0
+
+
+@pytest.mark.parametrize(
+    ("tps", "lanes", "latency_s"), [(5, 20, 0.05), (50, 200, 0.05), (50, 16, 2)]
+)
+def test_what_was_throttled_in_an_outage_lowers_no_rate_after_it(
+    tps: float, lanes: int, latency_s: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An epoch that began before it and ends with the first answers is not judged."""
+    service = down(THROTTLED, 5.0, 30.0)
+    run = Run(service, rows=int(40 * tps), tps=tps, lanes=lanes, latency_s=latency_s)
+    run.is_adaptive = True
+    with caplog.at_level(logging.INFO, logger="worker"):
+        run.go()
+    said = [record.message for record in caplog.records]
+    assert said[-2:] == ["service down", "service answers again"]
+    over_s = min(at_s for at_s, _ in run.sent if at_s >= 30.0)
+    assert run.sent_between(over_s + 4.0, over_s + 10.0) >= 0.95 * 6.0 * min(tps, lanes / latency_s)
 
 
 def test_an_outage_that_follows_another_loses_no_row_either() -> None:

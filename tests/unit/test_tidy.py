@@ -41,11 +41,11 @@ RANKS = (
         "loadtest",
         "loadtest.thresholds",
     },
-    {"pace", "adapt", "ceilings", "footer", "where", "store", "stop", "files", "values", "model"}
+    {"pace", "adapt", "footer", "where", "store", "stop", "files", "values", "model"}
     | {"call.sigv4", "call.words"}
     | {"report.bins", "report.hashes", "report.html", "report.failures", "report.config_table"}
     | {"report.percentiles"},
-    {"loadtest.settings"},
+    {"loadtest.settings", "ceilings"},
     {"config", "report.buckets", "report.counts", "report.lists", "report.timeline"},
     {"loadtest.schedule", "loadtest.search", "loadtest.histogram"},
     {"rules", "fit", "retry", "build", "shape", "read", "part", "schema", "room", "quality"},

@@ -1,14 +1,12 @@
 """How the service is reached, and as whom, as far as this program's config says it."""
 
-import ipaddress
 import os
 import ssl
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from worker.config import Target
 from worker.errors import ConfigError
-from worker.values import check_endpoint_url
+from worker.values import check_endpoint_url, is_on_loopback
 
 # What a machine without credentials signs with on loopback: an emulator takes any key.
 EMULATOR_KEY = "emulator"
@@ -27,11 +25,7 @@ class Access:
     @property
     def is_loopback(self) -> bool:
         """Whether the endpoint is on this machine: an emulator's."""
-        host = urlsplit(self.endpoint_url or "").hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
+        return is_on_loopback(self.endpoint_url or "")
 
 
 def target_access(target: Target) -> Access:

@@ -1,0 +1,50 @@
+"""What the event loop of a command says of what no one waits for."""
+
+import asyncio
+import gc
+import logging
+import ssl
+
+import pytest
+
+from worker.call.access import Access
+from worker.config import Target
+from worker.reach import run_with_access
+from worker.stop import StopSwitch
+
+TARGET = Target.model_validate(
+    {
+        "operation": "GetRecommendations",
+        "campaign_arn": "arn:aws:personalize:us-east-1:000000000000:campaign/c",
+    }
+)
+
+
+async def _fail(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "in_task", "level"),
+    [
+        (ssl.SSLCertVerificationError(1, "not trusted"), False, "DEBUG"),
+        (ConnectionResetError(104, "reset"), False, "DEBUG"),
+        (RuntimeError("a bug"), False, "ERROR"),
+        (OSError("a bug"), True, "ERROR"),
+    ],
+)
+def test_a_connection_that_was_given_up_is_not_worth_a_message_but_a_bug_is(
+    error: Exception, level: str, caplog: pytest.LogCaptureFixture, *, in_task: bool
+) -> None:
+    async def main(_: Access, __: StopSwitch) -> None:
+        loop = asyncio.get_running_loop()
+        if in_task:
+            loop.create_task(_fail(error))  # noqa: RUF006 - it is to be forgotten
+        else:
+            loop.create_future().set_exception(error)
+        await asyncio.sleep(0)
+        gc.collect()
+
+    with caplog.at_level(logging.DEBUG, logger="worker"):
+        run_with_access(main, TARGET, emulator=None, settings=())
+    assert [record.levelname for record in caplog.records] == [level]
