@@ -58,7 +58,13 @@ RANKS = (
     {"call.sdk", "call.wire", "drain", "folder", "reach", "advice"}
     | {"loadtest.measure", "loadtest.users"},
     {"call.choose", "call.provisioned", "pipeline", "report.source"}
-    | {"loadtest.attempts", "loadtest.generator", "loadtest.result", "loadtest.verdict"}
+    | {
+        "loadtest.attempts",
+        "loadtest.timeline",
+        "loadtest.generator",
+        "loadtest.result",
+        "loadtest.verdict",
+    }
     | {"loadtest.text"},
     {"loadtest.folder", "loadtest.observer"},
     {"loadtest.session", "loadtest.view", "report.load_source", "report.load_points"},

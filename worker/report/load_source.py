@@ -1,4 +1,4 @@
-"""A load test's folder as its readers see it: its result, and its timeline if that is whole."""
+"""A load test's folder as its readers see it: its result, and its timeline so far."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 
 from worker.errors import ConflictError
-from worker.loadtest.folder import RESULT_NAME, TIMELINE_NAME
+from worker.loadtest.folder import RESULT_NAME
 from worker.loadtest.measure import Interval
 from worker.loadtest.result import FORMAT
+from worker.loadtest.timeline import TIMELINE_NAME
 from worker.store import LocalStore
 
 _DAMAGES = (ValueError, KeyError, TypeError)
@@ -23,7 +24,7 @@ class LoadFiles:
 
     where: str  # the folder
     result: Mapping[str, Any]  # `_loadtest.json`
-    intervals: list[Interval]  # none: no timeline, or one that was cut off
+    intervals: list[Interval]  # all of it, or those before it was killed, or before now
 
     @property
     def has_ended(self) -> bool:
@@ -59,9 +60,12 @@ def open_load_test(store: LocalStore) -> LoadFiles:
 
 
 def _intervals(store: LocalStore) -> list[Interval]:
+    """Return the timeline; a line without its end was torn by a kill, or is just being written."""
+    *lines, _ = (store.read(TIMELINE_NAME) or b"").split(b"\n")
     try:
-        content = orjson.loads(store.read(TIMELINE_NAME) or b"")
-        columns = [content["columns"][name] for name in Interval._fields]
-        return [Interval(*values) for values in zip(*columns, strict=True)]
+        return [Interval(**orjson.loads(line)) for line in lines]
     except _DAMAGES:
-        return []
+        raise ConflictError(
+            f"{store.path(TIMELINE_NAME)} is damaged",
+            hint="remove it: the report is then made without a timeline",
+        ) from None
