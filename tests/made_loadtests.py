@@ -115,7 +115,7 @@ def _intervals(rates: Sequence[tuple[float, float]], trouble_share: float) -> li
     for stage, (tps, seconds) in enumerate(rates):
         for _ in range(round(seconds)):
             at_s = len(made) + 1.0
-            troubles = round(tps * trouble_share) if at_s > length / 2 else 0
+            troubles = round(tps * min(trouble_share, 0.5)) if at_s > length / 2 else 0
             errors = Counter(CODES[dice.randrange(len(CODES))] for _ in range(troubles))
             wave = 1 + 0.4 * math.sin(at_s * 12 / length) + dice.random() / 5
             made.append(

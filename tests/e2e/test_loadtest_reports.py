@@ -106,8 +106,17 @@ def test_a_report_that_cannot_be_written_fails_no_test(
     assert "warning no report" in log
 
 
-@pytest.mark.parametrize("content", ["", '{"format": 9, "state": "finished"}'])
-def test_a_damaged_result_is_advice(content: str, tmp_path: Path, command: RunCommand) -> None:
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "_loadtest.json is damaged: it is not JSON"),
+        ('{"format": 9, "state": "finished"}', "_loadtest.json has format 9"),
+        ('{"format": 1, "state": 7}', "_loadtest.json is damaged: state: Input should be"),
+    ],
+)
+def test_a_damaged_result_is_advice(
+    content: str, says: str, tmp_path: Path, command: RunCommand
+) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "_loadtest.json").write_text(content)
-    assert_advice(command("report", "out"), 6, "_loadtest.json is damaged")
+    assert_advice(command("report", "out"), 2, says)

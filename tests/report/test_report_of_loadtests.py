@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from made_loadtests import CODES, make_loadtest
 from pages import HOSTILE, Reader, charts_of
 
-from worker.errors import ConflictError
+from worker.errors import InputError
 from worker.loadtest.measure import Interval
 from worker.loadtest.search import Found
 from worker.report.load_points import points
@@ -176,7 +176,7 @@ def test_a_result_that_cannot_be_read_is_advice(
     if content is None:
         content = json.dumps({**json.loads(path.read_text()), "format": 9})
     path.write_text(content)
-    with pytest.raises(ConflictError, match=what):
+    with pytest.raises(InputError, match=what):
         make_report(made)
 
 

@@ -66,7 +66,7 @@ RANKS = (
         "loadtest.verdict",
     }
     | {"loadtest.text"},
-    {"loadtest.folder", "loadtest.observer"},
+    {"loadtest.folder", "loadtest.observer", "report.load_check"},
     {"loadtest.session", "loadtest.view", "report.load_source", "report.load_points"},
     {"report.load_results", "report.load_time"},
     {"report.load_page"},
@@ -89,7 +89,7 @@ PURE = {
     "report.format", "report.hashes", "report.html", "report.lists", "report.markup",
     "report.numbers", "report.page", "report.run_page", "report.run_quality", "report.run_time",
     "report.timeline", "report.config_table", "report.percentiles", "report.load_page",
-    "report.load_points", "report.load_results", "report.load_time",
+    "report.load_check", "report.load_points", "report.load_results", "report.load_time",
     "loadtest.result", "loadtest.schedule", "loadtest.search", "loadtest.text",
     "loadtest.thresholds", "loadtest.verdict",
 }  # fmt: skip

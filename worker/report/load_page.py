@@ -124,7 +124,7 @@ def _figures_so_far(intervals: Sequence[Interval]) -> Iterator[Figure]:
     errors = sum(each.errors for each in intervals)
     calls = throttles + errors + sum(each.successes for each in intervals)
     seconds = intervals[-1].at_s
-    note = f"in {duration(seconds)}, {number(calls / seconds)}/s"
+    note = f"in {duration(seconds)}, {number(calls / (seconds or 1))}/s"
     yield Figure(label="Calls so far", value=count(calls), note=note)
     for label, some in (("Throttled", throttles), ("Failed otherwise", errors)):
         tone: Tone = "warning" if some else "plain"
