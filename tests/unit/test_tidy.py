@@ -44,6 +44,7 @@ RANKS = (
     {"pace", "adapt", "ceilings", "footer", "where", "store", "stop", "files", "values", "model"}
     | {"call.sigv4", "call.words"}
     | {"report.bins", "report.hashes", "report.html", "report.failures", "report.config_table"}
+    | {"report.rank_biased"}
     | {"report.percentiles"},
     {"loadtest.settings"},
     {"config", "report.buckets", "report.counts", "report.lists", "report.timeline"},
@@ -87,9 +88,10 @@ PURE = {
     "adapt", "breaker", "build", "decode", "each", "layout", "limits", "plan", "printable", "retry",
     "rules", "shape", "show", "where", "quality", "report.bins", "report.counts", "report.diff",
     "report.format", "report.hashes", "report.html", "report.lists", "report.markup",
-    "report.numbers", "report.page", "report.run_page", "report.run_quality", "report.run_time",
-    "report.timeline", "report.config_table", "report.percentiles", "report.load_page",
-    "report.load_check", "report.load_points", "report.load_results", "report.load_time",
+    "report.numbers", "report.page", "report.rank_biased", "report.run_page",
+    "report.run_quality", "report.run_time", "report.timeline", "report.config_table",
+    "report.percentiles", "report.load_page", "report.load_check", "report.load_points",
+    "report.load_results", "report.load_time",
     "loadtest.result", "loadtest.schedule", "loadtest.search", "loadtest.text",
     "loadtest.thresholds", "loadtest.verdict",
 }  # fmt: skip
