@@ -1,9 +1,13 @@
 """A made run's files -> its numbers, its pages."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_runs import Failed, Row, make_run
 from pages import HOSTILE, Reader
 
@@ -14,6 +18,7 @@ from worker.report.make import make_report
 from worker.report.markup import Markup, tag
 from worker.report.measure import examples, measure
 from worker.report.numbers import quality_numbers
+from worker.report.origins import OTHERS, WORDS_MAX, Origins
 
 LAYOUTS = pytest.mark.parametrize("layout", ["nested", "exploded"])
 POPULAR = ("p1", "p2", "p3")
@@ -46,6 +51,50 @@ def test_quality_is_what_the_rows_say_in_either_layout(layout: str, tmp_path: Pa
     assert (example.rows, example.who, example.entries, example.has_more) == (
         20, "ghost0", ("p1", "p2"), True,
     )  # fmt: skip
+
+
+@LAYOUTS
+def test_promotions_and_reasons_are_counted_where_there_are_any(
+    layout: str, tmp_path: Path
+) -> None:
+    promoted, explored = ["Promoted item"], ["Exploration"]
+    rows = [
+        *(Row(f"own{n}", ["a", "b", "c"]) for n in range(3)),  # a row group without any
+        Row("u1", ["a", "b", "c", "d"], None, promotions=[None, "spring", None, "spring"],
+            reasons=[None, promoted, explored, [*promoted, *explored]]),
+        Row("u2", ["a", "b"], None, promotions=["<summer>", None], reasons=[[], None]),
+        Row("u3"),
+    ]  # fmt: skip
+    files = make_run(tmp_path, [rows[:4], rows[4:]], layout=layout)
+    found = measure(files).total.origins
+    assert found.promotions == {"spring": 2, "<summer>": 1}
+    assert found.reasons == {"Promoted item": 2, "Exploration": 2}
+    assert found.with_reason == 3
+    page = make_report(files.store).read_text()
+    for label, count, share in (
+        ("promotion spring", 2, "13.3 %"), ("promotion &lt;summer&gt;", 1, "6.67 %"),
+        ("reason: Exploration", 2, "13.3 %"), ("without a reason", 12, "80.0 %"),
+    ):  # fmt: skip
+        assert f'<td>{label}</td><td class="number">{count}</td>' in page
+        assert share in page
+
+
+def test_a_run_without_promotions_and_reasons_says_nothing_of_them(tmp_path: Path) -> None:
+    page = make_report(make_run(tmp_path, mixed()).store).read_text()
+    assert "Promotions and reasons" not in page
+
+
+@given(st.lists(st.text(max_size=2), max_size=400), st.integers(0, 400))
+def test_words_without_end_are_counted_within_bounds(words: list[str], cut: int) -> None:
+    whole = Origins()
+    for part in (words[:cut], words[cut:]):
+        some = Origins()
+        some.add_entries(pa.array(part, pa.string()), None)
+        whole.add(some)
+    assert whole.promotions.total() == len(words)
+    assert len(whole.promotions) <= WORDS_MAX
+    if len(set(words) | {OTHERS}) <= WORDS_MAX:
+        assert whole.promotions == Counter(words)
 
 
 def test_rows_ask_for_what_their_column_says_if_the_output_has_it(tmp_path: Path) -> None:

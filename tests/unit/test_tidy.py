@@ -47,7 +47,8 @@ RANKS = (
     | {"report.rank_biased"}
     | {"report.percentiles"},
     {"loadtest.settings"},
-    {"config", "report.buckets", "report.counts", "report.lists", "report.timeline"},
+    {"config", "report.buckets", "report.counts", "report.lists", "report.timeline"}
+    | {"report.origins"},
     {"loadtest.schedule", "loadtest.search", "loadtest.histogram"},
     {"rules", "fit", "retry", "build", "shape", "read", "part", "schema", "room", "quality"},
     {"each", "load", "call", "call.transport", "call.access", "call.answers", "summary"}
@@ -88,7 +89,7 @@ PURE = {
     "adapt", "breaker", "build", "decode", "each", "layout", "limits", "plan", "printable", "retry",
     "rules", "shape", "show", "where", "quality", "report.bins", "report.counts", "report.diff",
     "report.format", "report.hashes", "report.html", "report.lists", "report.markup",
-    "report.numbers", "report.page", "report.rank_biased", "report.run_page",
+    "report.numbers", "report.origins", "report.page", "report.rank_biased", "report.run_page",
     "report.run_quality", "report.run_time", "report.timeline", "report.config_table",
     "report.percentiles", "report.load_page", "report.load_check", "report.load_points",
     "report.load_results", "report.load_time",
