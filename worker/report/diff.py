@@ -112,7 +112,7 @@ def _alike(numbers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "rank change",
         "none in common"
         if change is None
-        else f"{number(change)} places, of entries in both lists",
+        else f"{number(change)} places up or down, of entries in both lists",
     )
 
 
@@ -144,7 +144,7 @@ def diff_page(numbers: Mapping[str, Any], old: str, new: str, now: datetime) -> 
         tone="plain" if rows["both"] else "warning",
         verdict=same[0].upper() + same[1:],
         reasons=[f"{label}: {text}".capitalize() for label, text in _rows(numbers)],
-        figures=[Figure(label=label, value=text.split(",")[0]) for label, text in _alike(numbers)],
+        figures=[_figure(label, text) for label, text in _alike(numbers)],
         sections=[
             Section(title="How alike", parts=_alike_parts(numbers)),
             Section(title="Items in and out", parts=list(_changes(numbers["items"]))),
@@ -152,6 +152,11 @@ def diff_page(numbers: Mapping[str, Any], old: str, new: str, now: datetime) -> 
         ],
         footer=f"Written by personalize-worker {__version__} at {when(now)} from both runs' files.",
     )
+
+
+def _figure(label: str, text: str) -> Figure:
+    value, places, _ = text.partition(" places")
+    return Figure(label=label, value=value, note=places.strip())
 
 
 def _alike_parts(numbers: Mapping[str, Any]) -> list[Chart | Table]:
