@@ -3,11 +3,11 @@
 import copy
 import json
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from damage import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_loadtests import make_loadtest
@@ -18,10 +18,6 @@ from worker.report.make import make_report
 from worker.store import LocalStore
 
 RESULT, TIMELINE = "_loadtest.json", "_loadtest_timeline.jsonl"
-JUNK: list[Any] = [
-    None, True, -1, 0, 7, 1e300, float("nan"), float("inf"), "", "7", "x", [], [1], ["x"], [None],
-    {}, {"x": "y"}, [{}],
-]  # fmt: skip
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -39,16 +35,6 @@ def write(folder: Path, files: dict[str, Any]) -> LocalStore:
     return LocalStore(folder)
 
 
-def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield where everything in a value is, but for the config and the value itself."""
-    pairs = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in pairs:
-        if (*at, key) != (RESULT, "config"):
-            yield (*at, key)
-            if isinstance(inner, dict | list):
-                yield from places(inner, (*at, key))
-
-
 def made(state: str, *, is_search: bool = False) -> dict[str, Any]:
     search = {"tps_max": 200, "p99_ms_max": 200} if is_search else None
     found = Found(held_tps=60, at_once_tps=40, failed_tps=80) if is_search else None
@@ -59,22 +45,13 @@ def made(state: str, *, is_search: bool = False) -> dict[str, Any]:
 
 
 MADE = [made("finished"), made("running"), made("finished", is_search=True)]
-PLACES = [[at for at in places(files) if len(at) > 1] for files in MADE]
 
 
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_whatever_a_file_holds_is_a_page_or_advice(data: st.DataObject) -> None:
     number = data.draw(st.integers(0, len(MADE) - 1))
-    *above, key = data.draw(st.sampled_from(PLACES[number]))
-    files = copy.deepcopy(MADE[number])
-    inside = files
-    for step in above:
-        inside = inside[step]
-    if data.draw(st.booleans()):
-        inside[key] = data.draw(st.sampled_from(JUNK))
-    else:
-        del inside[key]
+    (name, *steps), files = damaged(data, MADE[number])
     with tempfile.TemporaryDirectory() as folder:
         store, page, what = write(Path(folder), files), "", ""
         try:
@@ -85,8 +62,7 @@ def test_whatever_a_file_holds_is_a_page_or_advice(data: st.DataObject) -> None:
         charts = page.split('id="charts">')[1].split("</script>")[0]
         json.loads(charts, parse_constant=pytest.fail)
     else:
-        assert what.startswith(f"{folder}/{above[0]} ")
-        steps = (*above[1:], key)
+        assert what.startswith(f"{folder}/{name} ")
         named = [f"line {step + 1}" if isinstance(step, int) else step for step in steps]
         assert "is not JSON" in what or any(step in what for step in named)
 

@@ -44,7 +44,7 @@ RANKS = (
     {"pace", "adapt", "ceilings", "footer", "where", "store", "stop", "files", "values", "model"}
     | {"call.sigv4", "call.words"}
     | {"report.bins", "report.hashes", "report.html", "report.failures", "report.config_table"}
-    | {"report.rank_biased"}
+    | {"report.rank_biased", "report.checked"}
     | {"report.percentiles"},
     {"loadtest.settings"},
     {"config", "report.buckets", "report.counts", "report.lists", "report.timeline"}
@@ -60,14 +60,8 @@ RANKS = (
     {"call.sdk", "call.wire", "drain", "folder", "reach", "advice"}
     | {"loadtest.measure", "loadtest.users"},
     {"call.choose", "call.provisioned", "pipeline", "report.source"}
-    | {
-        "loadtest.attempts",
-        "loadtest.timeline",
-        "loadtest.generator",
-        "loadtest.result",
-        "loadtest.verdict",
-    }
-    | {"loadtest.text"},
+    | {"loadtest.attempts", "loadtest.generator", "loadtest.result", "loadtest.verdict"}
+    | {"loadtest.text", "loadtest.timeline"},
     {"loadtest.folder", "loadtest.observer", "report.load_check"},
     {"loadtest.session", "loadtest.view", "report.load_source", "report.load_points"},
     {"report.load_results", "report.load_time"},
@@ -89,12 +83,12 @@ PURE = {
     "adapt", "breaker", "build", "decode", "each", "layout", "limits", "plan", "printable", "retry",
     "rules", "shape", "show", "where", "quality", "report.bins", "report.counts", "report.diff",
     "report.format", "report.hashes", "report.html", "report.lists", "report.markup",
-    "report.numbers", "report.origins", "report.page", "report.rank_biased", "report.run_page",
-    "report.run_quality", "report.run_time", "report.timeline", "report.config_table",
-    "report.percentiles", "report.load_page", "report.load_check", "report.load_points",
-    "report.load_results", "report.load_time",
+    "report.numbers", "report.page", "report.run_page", "report.run_quality", "report.run_time",
+    "report.timeline", "report.config_table", "report.percentiles", "report.load_page",
+    "report.load_points", "report.load_results", "report.load_time",
     "loadtest.result", "loadtest.schedule", "loadtest.search", "loadtest.text",
     "loadtest.thresholds", "loadtest.verdict",
+    "report.checked", "report.load_check", "report.origins", "report.rank_biased",
 }  # fmt: skip
 IMPURE_IMPORTS = re.compile(r"(anyio|asyncio|aioboto3|socket|subprocess|time)(\.|$)")
 
