@@ -12,9 +12,10 @@ from conftest import campaign_arn
 
 from worker.config import Config
 from worker.loadtest.measure import Attempt, Interval, Kinds, Measures, Meter
-from worker.loadtest.result import beginning, ended, search_result, timeline_content
+from worker.loadtest.result import beginning, ended, search_result
 from worker.loadtest.search import Found
 from worker.loadtest.thresholds import parse_threshold
+from worker.loadtest.timeline import line_of
 from worker.loadtest.verdict import judged, verdict
 from worker.model import Failure
 from worker.store import LocalStore
@@ -38,7 +39,7 @@ def make_loadtest(
     """Write a load test of stages (tps, seconds), or a search whose steps these are.
 
     `trouble_share` of the calls of the second half are throttled, and as many fail. `state` is
-    what it came to; "running" has no result yet.
+    what it came to; "running" has a timeline, but no result yet.
     """
     folder.mkdir(parents=True, exist_ok=True)
     store = LocalStore(folder)
@@ -69,11 +70,11 @@ def make_loadtest(
             ),
             search=search_result(found, measures[-1], per_1000_usd=0.0556) if found else None,
             per_1000_usd=0.0556,
-            files={"timeline": "_loadtest_timeline.json"},
+            files={"timeline": "_loadtest_timeline.jsonl"},
         )
     store.path("_loadtest.json").write_text(json.dumps(result))
-    content = timeline_content(list(_intervals(rates, trouble_share)))
-    store.path("_loadtest_timeline.json").write_text(json.dumps(content))
+    lines = map(line_of, _intervals(rates, trouble_share))
+    store.path("_loadtest_timeline.jsonl").write_bytes(b"".join(lines))
     return store
 
 
@@ -114,7 +115,7 @@ def _intervals(rates: Sequence[tuple[float, float]], trouble_share: float) -> li
     for stage, (tps, seconds) in enumerate(rates):
         for _ in range(round(seconds)):
             at_s = len(made) + 1.0
-            troubles = round(tps * trouble_share) if at_s > length / 2 else 0
+            troubles = round(tps * min(trouble_share, 0.5)) if at_s > length / 2 else 0
             errors = Counter(CODES[dice.randrange(len(CODES))] for _ in range(troubles))
             wave = 1 + 0.4 * math.sin(at_s * 12 / length) + dice.random() / 5
             made.append(

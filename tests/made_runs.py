@@ -29,6 +29,8 @@ class Row(NamedTuple):
     at_s: float = 0.0
     latency_ms: float = 10.0
     attempts: int = 1
+    promotions: Sequence[str | None] | None = None
+    reasons: Sequence[Sequence[str] | None] | None = None
 
 
 class Failed(NamedTuple):
@@ -108,7 +110,12 @@ def _results(rows: Sequence[Row], config: Config) -> pa.Table:
     entry_id = shape.type.names[0]
     lists = [
         [
-            {entry_id: item, "score": None if row.scores is None else row.scores[place]}
+            {
+                entry_id: item,
+                "score": row.scores and row.scores[place],
+                "promotion_name": row.promotions and row.promotions[place],
+                "reason": row.reasons and row.reasons[place],
+            }
             for place, item in enumerate(row.items)
         ]
         for row in rows

@@ -81,8 +81,9 @@ def _check_histograms(total: dict[str, Any]) -> None:
 
 
 def _check_timeline(folder: Path, total: dict[str, Any]) -> None:
-    columns = json.loads((folder / "out" / "_loadtest_timeline.json").read_text())["columns"]
-    assert len({len(column) for column in columns.values()}) == 1
+    lines = (folder / "out" / "_loadtest_timeline.jsonl").read_text().splitlines()
+    intervals = [json.loads(line) for line in lines]
+    columns = {name: [each[name] for each in intervals] for name in intervals[0]}
     assert sum(columns["sent"]) == total["calls"]
     assert sum(columns["successes"]) == total["successes"]
     assert sum(columns["throttles"]) == total["throttles"]

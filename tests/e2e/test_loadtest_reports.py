@@ -1,16 +1,26 @@
 """The report of a load test, by the real command."""
 
+import json
 import re
-import threading
+import time
 from pathlib import Path
 
 import pytest
 from conftest import RunCommand
 from helpers import EVENT_TIMEOUT_S, WriteConfig, assert_advice, echo, started, write_users
-from scripted import Received, Reply, serving
+from pages import charts_of
+from scripted import Received, Reply, error, serving
 
 ANY_CLIENT = {"late_share_max": 1.0}
 WHEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC from")
+
+
+def wait_for_lines(path: Path, count: int) -> None:
+    """Return when a file has so many lines."""
+    deadline_s = time.monotonic() + EVENT_TIMEOUT_S
+    while not path.exists() or path.read_bytes().count(b"\n") < count:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
 
 
 def page_of(folder: Path) -> str:
@@ -39,32 +49,40 @@ def test_a_test_leaves_a_report_and_report_makes_the_same_again(
     assert page_of(tmp_path) == first
 
 
-def test_a_running_or_killed_test_has_a_report_that_says_so(
+def test_a_killed_test_has_a_report_of_what_it_did(
     tmp_path: Path, command: RunCommand, write_config: WriteConfig
 ) -> None:
     write_users(tmp_path, 3)
-    called = threading.Event()
+    timeline = tmp_path / "out" / "_loadtest_timeline.jsonl"
+    troubles = {1: error("ThrottlingException", 400), 2: error("InternalFailure", 500)}
 
-    def note(request: Received) -> Reply:
-        called.set()
-        return echo(request)
+    def answer(request: Received) -> Reply:
+        return troubles.get(request.number % 10) or echo(request)
 
-    with serving(note) as service:
+    with serving(answer) as service:
         config = write_config(
             target={"endpoint_url": service.url},
-            loadtest={**ANY_CLIENT, "stages": [{"tps": 20, "seconds": 600}]},
+            loadtest={**ANY_CLIENT, "stages": [{"tps": 40, "seconds": 600}]},
         )
         with started("loadtest", config, folder=tmp_path) as process:
-            assert called.wait(EVENT_TIMEOUT_S)
+            wait_for_lines(timeline, 1)
             assert command("report", "out").returncode == 0
             running = page_of(tmp_path)
+            wait_for_lines(timeline, 2)
             process.kill()
             process.communicate(timeout=EVENT_TIMEOUT_S)
-    (tmp_path / "out" / "_loadtest_timeline.json").write_text('{"format": 1, "columns": {"at')
+    intervals = [json.loads(line) for line in timeline.read_text().splitlines()]
+    with timeline.open("a") as file:
+        file.write('{"at_s": 9.0, "seconds": 1.')  # as a kill in the middle of a write leaves it
     assert command("report", "out").returncode == 0
-    for page in (running, page_of(tmp_path)):
-        assert "Not finished" in page
-        assert "still running, or was killed" in page
+    killed = page_of(tmp_path)
+    for page in (running, killed):
+        for text in ("Not finished", "There is no verdict", "of 10m00s", "running, or was killed",
+                     "Latency over time", "Throttles and errors", "InternalFailure"):  # fmt: skip
+            assert text in page
+    assert sum(each["throttles"] for each in intervals) > 0
+    x = charts_of(killed)["Latency from due, over time"]["data"][0]
+    assert (x[0], x[-1]) == (0, intervals[-1]["at_s"])
 
 
 def test_a_report_that_cannot_be_written_fails_no_test(
@@ -88,8 +106,17 @@ def test_a_report_that_cannot_be_written_fails_no_test(
     assert "warning no report" in log
 
 
-@pytest.mark.parametrize("content", ["", '{"format": 9, "state": "finished"}'])
-def test_a_damaged_result_is_advice(content: str, tmp_path: Path, command: RunCommand) -> None:
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "_loadtest.json is damaged: it is not JSON"),
+        ('{"format": 9, "state": "finished"}', "_loadtest.json has format 9"),
+        ('{"format": 1, "state": 7}', "_loadtest.json is damaged: state: Input should be"),
+    ],
+)
+def test_a_damaged_result_is_advice(
+    content: str, says: str, tmp_path: Path, command: RunCommand
+) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "_loadtest.json").write_text(content)
-    assert_advice(command("report", "out"), 6, "_loadtest.json is damaged")
+    assert_advice(command("report", "out"), 2, says)

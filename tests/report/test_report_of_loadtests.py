@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_loadtests import CODES, make_loadtest
-from pages import HOSTILE, Reader
+from pages import HOSTILE, Reader, charts_of
 
-from worker.errors import ConflictError
+from worker.errors import InputError
 from worker.loadtest.measure import Interval
 from worker.loadtest.search import Found
 from worker.report.load_points import points
@@ -23,6 +23,7 @@ from worker.store import LocalStore
 
 BYTES_MAX = 2_000_000
 SECONDS_MAX = 30
+TIMELINE = "_loadtest_timeline.jsonl"
 SEARCH = {"tps_max": 200, "p99_ms_max": 200}
 FOUND = Found(held_tps=60, at_once_tps=40, failed_tps=80)
 
@@ -39,14 +40,6 @@ def rows_of(page: str, caption: str) -> list[list[str]]:
     return [[html.unescape(cell) for cell in re.findall("<td[^>]*>(.*?)</td>", r)] for r in rows]
 
 
-def charts_of(page: str) -> dict[str, dict[str, Any]]:
-    """Return each chart's data by its label."""
-    found = re.search('<script type="application/json" id="charts">(.*?)</script>', page)
-    assert found
-    labels = re.findall('role="img" aria-label="(.*?)"', page)
-    return dict(zip(labels, json.loads(found[1]), strict=True))
-
-
 @pytest.mark.parametrize(
     ("made", "tone", "says"),
     [
@@ -58,7 +51,7 @@ def charts_of(page: str) -> dict[str, dict[str, Any]]:
         ),
         ({"invalid": ["the test: 9% late"]}, "warning", ["Not valid", "the test: 9% late."]),
         ({"state": "stopped"}, "warning", ["Stopped before the end", "SIGTERM."]),
-        ({"state": "running"}, "warning", ["Not finished", "its timeline so far"]),
+        ({"state": "running"}, "warning", ["Not finished", "no verdict", "15.0s of 15.0s"]),
     ],
 )  # fmt: skip
 def test_the_verdict_comes_first_with_its_reasons(
@@ -89,7 +82,8 @@ def test_a_page_has_every_number_of_the_test(tmp_path: Path) -> None:
 
 def test_charts_hold_the_timeline(tmp_path: Path) -> None:
     made = make_loadtest(tmp_path, [(40, 5), (200, 10)], trouble_share=0.1)
-    columns = json.loads(made.path("_loadtest_timeline.json").read_text())["columns"]
+    lines = [json.loads(line) for line in made.path(TIMELINE).read_text().splitlines()]
+    columns = {name: [line[name] for line in lines] for name in lines[0]}
     charts = charts_of(page_of(made))
     x, sent, _, asked_for = charts["Calls per second that were asked for and made, over time"][
         "data"
@@ -140,20 +134,34 @@ def test_a_search_that_held_nothing_has_a_page(tmp_path: Path) -> None:
     assert "Of the successful calls of the whole test." in page
 
 
-@pytest.mark.parametrize(
-    "left", [None, b"", b'{"format": 1, "columns": {"at_s": [1.0', b'{"columns": {"at_s": [1]}}']
-)
-def test_a_killed_test_with_half_a_timeline_is_not_finished(
-    left: bytes | None, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("left", [None, b"", b'{"at_s": 1.0, "sec'])
+def test_a_test_that_was_killed_at_once_has_no_timeline(left: bytes | None, tmp_path: Path) -> None:
     made = make_loadtest(tmp_path, state="running")
-    made.path("_loadtest_timeline.json").unlink()
+    made.path(TIMELINE).unlink()
     if left is not None:
-        made.path("_loadtest_timeline.json").write_bytes(left)
+        made.path(TIMELINE).write_bytes(left)
     page = page_of(made)
     for text in ("Not finished", "still running, or was killed", "It has no timeline", "Config of"):
         assert text in page
     assert "data-chart" not in page
+
+
+def test_a_killed_test_is_shown_up_to_its_last_whole_line(tmp_path: Path) -> None:
+    made = make_loadtest(tmp_path, [(40, 5), (200, 10)], state="running", trouble_share=0.1)
+    lines = made.path(TIMELINE).read_bytes().splitlines(keepends=True)
+    made.path(TIMELINE).write_bytes(b"".join(lines[:12]) + lines[12][:-1])
+    page = page_of(made)
+    assert "It has got as far as 12.0s of 15.0s" in page
+    charts = charts_of(page)
+    for label in (
+        "Latency from due, over time",
+        "Throttled and failed calls per second, over time",
+    ):
+        assert charts[label]["data"][0][-1] == 12.0
+    throttles, calls = 5 * 20, 5 * 40 + 7 * 200
+    figures = Reader(page.split('<section class="verdict')[0] + page).text
+    for text in (f"{calls:,}", f"{throttles} calls", "Throttled", "Failed otherwise"):
+        assert text in figures
 
 
 @pytest.mark.parametrize(
@@ -168,14 +176,14 @@ def test_a_result_that_cannot_be_read_is_advice(
     if content is None:
         content = json.dumps({**json.loads(path.read_text()), "format": 9})
     path.write_text(content)
-    with pytest.raises(ConflictError, match=what):
+    with pytest.raises(InputError, match=what):
         make_report(made)
 
 
 def test_nothing_in_the_files_becomes_markup(tmp_path: Path) -> None:
     made = make_loadtest(tmp_path, trouble_share=0.1)
     tame = Reader(page_of(made))
-    for name in ("_loadtest.json", "_loadtest_timeline.json"):
+    for name in ("_loadtest.json", TIMELINE):
         text = made.path(name).read_text()
         for old in (*CODES, "users.parquet"):
             text = text.replace(f'"{old}"', json.dumps(f"{HOSTILE}{old}"))

@@ -1,28 +1,24 @@
-"""A made run's files -> its numbers, its pages; two runs -> their difference."""
+"""A made run's files -> its numbers, its pages."""
 
-import json
-import re
-from collections import defaultdict
-from datetime import UTC, datetime
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_runs import Failed, Row, make_run
 from pages import HOSTILE, Reader
 
 from worker.config import Quality
-from worker.errors import ConfigError, ConflictError, QualityError
+from worker.errors import ConflictError, QualityError
 from worker.quality import judge, raise_breaches
-from worker.report.compare import DEPTHS, compare
-from worker.report.diff import diff_numbers, diff_page, show_diff
-from worker.report.html import render
 from worker.report.make import make_report
 from worker.report.markup import Markup, tag
 from worker.report.measure import examples, measure
 from worker.report.numbers import quality_numbers
+from worker.report.origins import OTHERS, WORDS_MAX, Origins
 
 LAYOUTS = pytest.mark.parametrize("layout", ["nested", "exploded"])
 POPULAR = ("p1", "p2", "p3")
@@ -55,6 +51,50 @@ def test_quality_is_what_the_rows_say_in_either_layout(layout: str, tmp_path: Pa
     assert (example.rows, example.who, example.entries, example.has_more) == (
         20, "ghost0", ("p1", "p2"), True,
     )  # fmt: skip
+
+
+@LAYOUTS
+def test_promotions_and_reasons_are_counted_where_there_are_any(
+    layout: str, tmp_path: Path
+) -> None:
+    promoted, explored = ["Promoted item"], ["Exploration"]
+    rows = [
+        *(Row(f"own{n}", ["a", "b", "c"]) for n in range(3)),  # a row group without any
+        Row("u1", ["a", "b", "c", "d"], None, promotions=[None, "spring", None, "spring"],
+            reasons=[None, promoted, explored, [*promoted, *explored]]),
+        Row("u2", ["a", "b"], None, promotions=["<summer>", None], reasons=[[], None]),
+        Row("u3"),
+    ]  # fmt: skip
+    files = make_run(tmp_path, [rows[:4], rows[4:]], layout=layout)
+    found = measure(files).total.origins
+    assert found.promotions == {"spring": 2, "<summer>": 1}
+    assert found.reasons == {"Promoted item": 2, "Exploration": 2}
+    assert found.with_reason == 3
+    page = make_report(files.store).read_text()
+    for label, count, share in (
+        ("promotion spring", 2, "13.3 %"), ("promotion &lt;summer&gt;", 1, "6.67 %"),
+        ("reason: Exploration", 2, "13.3 %"), ("without a reason", 12, "80.0 %"),
+    ):  # fmt: skip
+        assert f'<td>{label}</td><td class="number">{count}</td>' in page
+        assert share in page
+
+
+def test_a_run_without_promotions_and_reasons_says_nothing_of_them(tmp_path: Path) -> None:
+    page = make_report(make_run(tmp_path, mixed()).store).read_text()
+    assert "Promotions and reasons" not in page
+
+
+@given(st.lists(st.text(max_size=2), max_size=400), st.integers(0, 400))
+def test_words_without_end_are_counted_within_bounds(words: list[str], cut: int) -> None:
+    whole = Origins()
+    for part in (words[:cut], words[cut:]):
+        some = Origins()
+        some.add_entries(pa.array(part, pa.string()), None)
+        whole.add(some)
+    assert whole.promotions.total() == len(words)
+    assert len(whole.promotions) <= WORDS_MAX
+    if len(set(words) | {OTHERS}) <= WORDS_MAX:
+        assert whole.promotions == Counter(words)
 
 
 def test_rows_ask_for_what_their_column_says_if_the_output_has_it(tmp_path: Path) -> None:
@@ -170,97 +210,3 @@ def test_a_damaged_part_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "part-00001.parquet").write_bytes(b"PAR1")
     with pytest.raises(ConflictError, match="part-00001"):
         make_report(files.store)
-
-
-def oracle(old: list[Row], new: list[Row]) -> dict[str, Any]:
-    """Compare two runs the plain way."""
-    waiting = defaultdict[str | None, list[Row]](list)
-    for row in old:
-        waiting[row.user].append(row)
-    pairs = [(waiting[row.user].pop(0), row) for row in new if waiting[row.user]]
-    lists = [(list(a.items), list(b.items)) for a, b in pairs if a.items or b.items]
-    moves = []
-    for a, b in lists:
-        if common := set(a) & set(b):
-            moves.append(sum(abs(a.index(i) - b.index(i)) for i in common) / len(common))
-
-    def mean(values: list[float]) -> Any:
-        return pytest.approx(sum(values) / len(values)) if values else None
-
-    return {
-        "both": len(pairs),
-        "compared": len(lists),
-        "overlap": {
-            str(k): mean(
-                [len(set(a[:k]) & set(b[:k])) / min(k, max(len(a), len(b))) for a, b in lists]
-            )
-            for k in DEPTHS
-        },
-        "jaccard": mean([len(set(a) & set(b)) / len(set(a) | set(b)) for a, b in lists]),
-        "same_list_share": mean([float(a == b) for a, b in lists]),
-        "same_first_share": mean([float(a[:1] == b[:1]) for a, b in lists]),
-        "rank_change_mean": mean(moves),
-        "became": sum(bool(a.items) and not b.items for a, b in pairs),
-        "no_longer": sum(not a.items and bool(b.items) for a, b in pairs),
-    }
-
-
-some_rows = st.lists(
-    st.tuples(
-        st.sampled_from(["u1", "u2", "u3", "u4", None]),
-        st.lists(st.sampled_from([f"i{n}" for n in range(12)]), unique=True, max_size=12),
-    ).map(lambda row: Row(*row)),
-    max_size=8,
-)
-
-
-@settings(max_examples=30, deadline=None)
-@given(some_rows, some_rows, st.sampled_from(["nested", "exploded"]), st.sampled_from([5, 1000]))
-def test_a_difference_is_what_a_plain_comparison_finds(
-    tmp_path_factory: pytest.TempPathFactory, old: list[Row], new: list[Row], layout: str, room: int
-) -> None:
-    folder = tmp_path_factory.mktemp("runs")
-    runs = make_run(folder / "a", [old[:3], old[3:]]), make_run(folder / "b", [new], layout=layout)
-    found = diff_numbers(compare(*runs, entries_per_bucket=room))
-    expected = oracle(old, new)
-    assert found["rows"] == {
-        "old": len(old), "new": len(new), "both": expected["both"],
-        "only_old": len(old) - expected["both"], "only_new": len(new) - expected["both"],
-        "compared": expected["compared"],
-    }  # fmt: skip
-    for name in ("overlap", "jaccard", "same_list_share", "same_first_share", "rank_change_mean"):
-        assert found[name] == expected[name], name
-    assert sum(found["overlap_10_in_tenths"]) == expected["compared"]
-    for name in ("became", "no_longer"):
-        assert found["empty"][name] == expected[name]
-    before, after = (
-        {i: sum(i in r.items for r in rows) for i in {i for r in rows for i in r.items}}
-        for rows in (old, new)
-    )
-    gains = {e["id"]: e["change"] for e in found["items"]["gains"]}
-    assert gains == {i: n - before.get(i, 0) for i, n in after.items() if n > before.get(i, 0)}
-    assert (found["items"]["only_new"], found["items"]["only_old"]) == (
-        len(after.keys() - before),
-        len(before.keys() - after),
-    )
-
-
-def test_a_difference_tells_who_became_fallback(tmp_path: Path) -> None:
-    own = [Row(f"u{n}", [f"i{n}", "x", "y"]) for n in range(15)]
-    ghosts = [Row(f"u{n}", POPULAR) for n in range(5, 15)]
-    runs = make_run(tmp_path / "a", [own]), make_run(tmp_path / "b", [own[:5] + ghosts])
-    numbers = diff_numbers(compare(*runs))
-    assert numbers["fallback"] == {"old": 0, "new": 10, "became": 10, "no_longer": 0}
-    back = diff_numbers(compare(*reversed(runs)))
-    assert back["fallback"] == {"old": 10, "new": 0, "became": 0, "no_longer": 10}
-    assert "10 rows became so" in show_diff(numbers)
-    page = Reader(render(diff_page(numbers, "a", "b", datetime.now(UTC))))
-    assert "p1" in page.text
-    json.dumps(numbers)
-
-
-def test_runs_of_other_kinds_do_not_compare(tmp_path: Path) -> None:
-    actions = {"operation": "GetActionRecommendations"}
-    runs = make_run(tmp_path / "a", []), make_run(tmp_path / "b", [], target=actions)
-    with pytest.raises(ConfigError, match=re.escape("items by user_id, the new one of actions")):
-        compare(*runs)

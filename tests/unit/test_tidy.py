@@ -44,9 +44,11 @@ RANKS = (
     {"pace", "adapt", "footer", "where", "store", "stop", "files", "values", "model"}
     | {"call.sigv4", "call.words"}
     | {"report.bins", "report.hashes", "report.html", "report.failures", "report.config_table"}
+    | {"report.rank_biased", "report.checked"}
     | {"report.percentiles"},
     {"loadtest.settings", "ceilings"},
-    {"config", "report.buckets", "report.counts", "report.lists", "report.timeline"},
+    {"config", "report.buckets", "report.counts", "report.lists", "report.timeline"}
+    | {"report.origins"},
     {"loadtest.schedule", "loadtest.search", "loadtest.histogram"},
     {"rules", "fit", "retry", "build", "shape", "read", "part", "schema", "room", "quality"},
     {"each", "load", "call", "call.transport", "call.access", "call.answers", "summary"}
@@ -59,8 +61,8 @@ RANKS = (
     | {"loadtest.measure", "loadtest.users"},
     {"call.choose", "call.provisioned", "pipeline", "report.source"}
     | {"loadtest.attempts", "loadtest.generator", "loadtest.result", "loadtest.verdict"}
-    | {"loadtest.text"},
-    {"loadtest.folder", "loadtest.observer"},
+    | {"loadtest.text", "loadtest.timeline"},
+    {"loadtest.folder", "loadtest.observer", "report.load_check"},
     {"loadtest.session", "loadtest.view", "report.load_source", "report.load_points"},
     {"report.load_results", "report.load_time"},
     {"report.load_page"},
@@ -86,6 +88,7 @@ PURE = {
     "report.load_points", "report.load_results", "report.load_time",
     "loadtest.result", "loadtest.schedule", "loadtest.search", "loadtest.text",
     "loadtest.thresholds", "loadtest.verdict",
+    "report.checked", "report.load_check", "report.origins", "report.rank_biased",
 }  # fmt: skip
 IMPURE_IMPORTS = re.compile(r"(anyio|asyncio|aioboto3|socket|subprocess|time)(\.|$)")
 

@@ -11,10 +11,10 @@ import orjson
 from worker.errors import ConflictError
 from worker.folder import RUN_NAME
 from worker.loadtest.attempts import ATTEMPTS_NAME
+from worker.loadtest.timeline import TIMELINE_NAME
 from worker.store import LocalStore
 
 RESULT_NAME: Final = "_loadtest.json"
-TIMELINE_NAME: Final = "_loadtest_timeline.json"
 REPORT_NAME: Final = "_report.html"
 _OWN_NAMES: Final = (RESULT_NAME, TIMELINE_NAME, ATTEMPTS_NAME, REPORT_NAME)
 

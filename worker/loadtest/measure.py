@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -226,13 +226,3 @@ def wilson(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
     middle = share + spread / 2
     half = z * math.sqrt(share * (1 - share) / of + spread / of / 4)
     return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
-
-
-def timeline(intervals: Iterable[Interval]) -> dict[str, list[Any]]:
-    """Return the intervals by column."""
-    rows = list(intervals)
-    return {name: [_short(getattr(row, name)) for row in rows] for name in Interval._fields}
-
-
-def _short(value: Any) -> Any:
-    return round(value, 3) if isinstance(value, float) else value

@@ -12,6 +12,7 @@ from worker.lane import refused
 from worker.loadtest.attempts import AttemptsFile
 from worker.loadtest.generator import Generator
 from worker.loadtest.measure import Attempt, Interval, Kinds, Measures, Meter, counted
+from worker.loadtest.timeline import TimelineFile
 
 INTERVAL_S = 1.0
 _REJECTIONS = frozenset({"InvalidInputException", "InvalidAnswer"})
@@ -44,12 +45,13 @@ class Observer:
         generator: Generator,
         kinds: Kinds,
         *,
+        timeline: TimelineFile,
         attempts_file: AttemptsFile | None,
     ) -> None:
         self.meter = Meter(kinds)
-        self.intervals: list[Interval] = []
         self.status = Status()
         self._generator = generator
+        self._timeline = timeline
         self._file = attempts_file
         self._one_at_a_time = anyio.Lock()
         self._at_s = generator.elapsed_s
@@ -106,8 +108,8 @@ class Observer:
                 **quantiles,
             )
             self._before = total
-            self.intervals.append(interval)
             self.status.last, self.status.total = interval, total
+            await to_thread.run_sync(self._timeline.add, interval)
             check_service(total)
 
     def _take(self, attempts: list[Attempt]) -> dict[str, float | None]:

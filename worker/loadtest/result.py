@@ -12,9 +12,7 @@ from worker.config import Config
 from worker.loadtest.measure import (
     LATENCIES,
     QUANTILES,
-    Interval,
     Measures,
-    timeline,
     together,
     wilson,
 )
@@ -102,11 +100,6 @@ def ended(
         ],
         "files": files,
     }
-
-
-def timeline_content(intervals: Sequence[Interval]) -> dict[str, Any]:
-    """Return the content of `_loadtest_timeline.json`: columns of one value per interval."""
-    return {"format": FORMAT, "columns": timeline(intervals)}
 
 
 def search_result(

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import anyio
-import orjson
 from anyio import to_thread
 
 from worker import log
@@ -18,12 +17,13 @@ from worker.errors import ConfigError
 from worker.job import Job
 from worker.loadtest import result as results
 from worker.loadtest.attempts import ATTEMPTS_NAME, AttemptsFile
-from worker.loadtest.folder import REPORT_NAME, TIMELINE_NAME, claim, write_result
+from worker.loadtest.folder import REPORT_NAME, claim, write_result
 from worker.loadtest.generator import Generator
 from worker.loadtest.measure import Kinds
 from worker.loadtest.observer import Observer, check_service
 from worker.loadtest.session import Session
 from worker.loadtest.settings import Loadtest
+from worker.loadtest.timeline import TIMELINE_NAME, TimelineFile
 from worker.loadtest.users import Users, cycled, sampled
 from worker.loadtest.view import LoadView
 from worker.report.load_make import load_report
@@ -63,6 +63,8 @@ async def loadtest(
     with store.writing():
         claim(store, began, overwrite=overwrite)
         async with AsyncExitStack() as stack:
+            timeline = TimelineFile(store)
+            stack.callback(timeline.close)
             transport = await stack.enter_async_context(
                 open_transport(
                     access,
@@ -73,9 +75,7 @@ async def loadtest(
                 )
             )
             group = await stack.enter_async_context(anyio.create_task_group())
-            users = Users(
-                sampled(job, seed=settings.seed) if settings.order == "sample" else cycled(job)
-            )
+            users = _users(settings, job)
             group.start_soon(users.run)
             with switch.interruptible():
                 await users.ready()
@@ -93,7 +93,7 @@ async def loadtest(
             )
             stack.push_async_callback(generator.close)
             file = _attempts_file(settings, store, kinds, begun_s=time.time() - generator.elapsed_s)
-            observer = Observer(generator, kinds, attempts_file=file)
+            observer = Observer(generator, kinds, timeline=timeline, attempts_file=file)
             session = Session(settings, generator, observer, switch)
             group.start_soon(watch_deadline, config.stop.deadline, switch)
             group.start_soon(observer.run, session.abort_if_broken)
@@ -104,6 +104,11 @@ async def loadtest(
         if session.stopped is None:
             check_service(observer.status.total, at_end=True)
         return await to_thread.run_sync(_conclude, store, began, session, observer, file, job)
+
+
+def _users(settings: Loadtest, job: Job) -> Users:
+    is_sample = settings.order == "sample"
+    return Users(sampled(job, seed=settings.seed) if is_sample else cycled(job))
 
 
 # Of the first calls: the handshakes of all of them at once would make them late.
@@ -138,7 +143,6 @@ def _conclude(
     if file is not None:
         file.commit()
         files["attempts"] = ATTEMPTS_NAME
-    store.write(TIMELINE_NAME, orjson.dumps(results.timeline_content(observer.intervals)))
     per_1000_usd = job.config.price.per_1000_usd
     result = results.ended(
         began,

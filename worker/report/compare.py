@@ -21,6 +21,7 @@ from worker.report.counts import EntryCounts
 from worker.report.hashes import U64, hash_lists, mix
 from worker.report.lists import SharedLists
 from worker.report.parallel import in_order
+from worker.report.rank_biased import rank_biased
 from worker.report.rows import read_rows
 from worker.report.source import RunFiles
 from worker.rules import LISTS_ALIKE_BY_CHANCE
@@ -51,6 +52,7 @@ class Comparison:
     compared: int = 0
     overlap_sums: dict[int, float] = field(default_factory=lambda: dict.fromkeys(DEPTHS, 0.0))
     tenths: list[int] = field(default_factory=lambda: [0] * 11)  # rows by overlap@10, rounded
+    rank_biased_sum: float = 0.0
     jaccard_sum: float = 0.0
     same_list: int = 0
     same_first: int = 0
@@ -228,6 +230,8 @@ def _compare_lists(found: Comparison, old: _Lists, new: _Lists) -> None:
     union = pc.subtract(pc.add(old.lengths, new.lengths), common)
     jaccard = pc.divide(common.cast(pa.float64()), union.cast(pa.float64())).filter(is_compared)
     found.jaccard_sum += total(jaccard)
+    shortest = pc.min_element_wise(old.lengths, new.lengths)
+    found.rank_biased_sum += total(rank_biased(depth, new.row, new.sums, shortest, longest))
     found.same_first += total(pc.equal(depth, 0))
     has_common = pc.greater(common, 0)
     changes = new.sums(pc.abs(pc.subtract(old_place, new_place))).filter(has_common)

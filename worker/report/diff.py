@@ -10,6 +10,7 @@ from worker import __version__
 from worker.report.compare import DEPTHS, Comparison, Side, came_and_went, changes
 from worker.report.format import count, number, share, when
 from worker.report.page import Chart, Figure, Page, Section, Series, Table
+from worker.report.rank_biased import P
 from worker.report.run_quality import FALLBACK
 from worker.show import table
 
@@ -18,9 +19,13 @@ _CHANGES_IN_TEXT = 5
 _MEANING = (
     "Rows are paired by their IDs; where an ID comes several times, in their order. Overlap@k is "
     "how many of the first k entries the two lists have in common, of k or of the longer list, if "
-    "that is shorter. Jaccard is the entries in common, of all different entries of the two whole "
-    "lists. The rank change is that of entries in both lists, unsigned. All are means over the "
-    "rows in both runs, without those whose lists are both empty."
+    "that is shorter. The rank-biased overlap (RBO of Webber, Moffat and Zobel, 2010, with p = "
+    f"{P:g}, extrapolated) counts the first places most, and their order: it is 100 % for the same "
+    "list, 0 % for lists that share nothing, and the first ten places make 86 % of it. Jaccard is "
+    "the entries in common, of all different entries of the two whole lists. The rank change is by "
+    "how many places an entry that is in both lists went up or down. All are means over the rows "
+    "in both runs, without those whose lists are both empty; the rank change, without those that "
+    "have nothing in common."
 )
 
 
@@ -43,6 +48,7 @@ def diff_numbers(found: Comparison) -> dict[str, Any]:
         },
         "overlap": {str(depth): found.overlap(depth) for depth in DEPTHS},
         "overlap_10_in_tenths": found.tenths,
+        "rank_biased_overlap": mean(found.rank_biased_sum, found.compared),
         "jaccard": mean(found.jaccard_sum, found.compared),
         "same_list_share": mean(found.same_list, found.compared),
         "same_first_share": mean(found.same_first, found.compared),
@@ -97,13 +103,16 @@ def _rows(numbers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _alike(numbers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for depth, value in numbers["overlap"].items():
         yield f"overlap@{depth}", _share(value)
+    yield "rank-biased", _share(numbers["rank_biased_overlap"])
     yield "Jaccard", _share(numbers["jaccard"])
     yield "same list", _share(numbers["same_list_share"])
     yield "same first", _share(numbers["same_first_share"])
     change = numbers["rank_change_mean"]
     yield (
         "rank change",
-        "none in common" if change is None else f"{number(change)} places, on average",
+        "none in common"
+        if change is None
+        else f"{number(change)} places up or down, of entries in both lists",
     )
 
 
@@ -135,7 +144,7 @@ def diff_page(numbers: Mapping[str, Any], old: str, new: str, now: datetime) -> 
         tone="plain" if rows["both"] else "warning",
         verdict=same[0].upper() + same[1:],
         reasons=[f"{label}: {text}".capitalize() for label, text in _rows(numbers)],
-        figures=[Figure(label=label, value=text.split(",")[0]) for label, text in _alike(numbers)],
+        figures=[_figure(label, text) for label, text in _alike(numbers)],
         sections=[
             Section(title="How alike", parts=_alike_parts(numbers)),
             Section(title="Items in and out", parts=list(_changes(numbers["items"]))),
@@ -143,6 +152,11 @@ def diff_page(numbers: Mapping[str, Any], old: str, new: str, now: datetime) -> 
         ],
         footer=f"Written by personalize-worker {__version__} at {when(now)} from both runs' files.",
     )
+
+
+def _figure(label: str, text: str) -> Figure:
+    value, places, _ = text.partition(" places")
+    return Figure(label=label, value=value, note=places.strip())
 
 
 def _alike_parts(numbers: Mapping[str, Any]) -> list[Chart | Table]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from worker import __version__
+from worker.loadtest.measure import Interval
 from worker.loadtest.text import HINTS
 from worker.report import load_results, load_time
 from worker.report.config_table import config_section
@@ -42,12 +43,7 @@ def load_page(files: LoadFiles, now: datetime) -> Page:
 
 def _verdict(files: LoadFiles) -> tuple[Tone, str, list[str]]:
     if not files.has_ended:
-        there = "What is below is its timeline so far" if files.intervals else "It has no timeline"
-        text = (
-            f"The test is still running, or was killed before it could write its result. {there}. "
-            "A killed one is begun anew by the same command."
-        )
-        return "warning", "Not finished", [text]
+        return "warning", "Not finished", list(_unfinished(files))
     outcome = files.result["verdict"]["outcome"]
     tone, verdict = _OUTCOMES[outcome]
     reasons = [f"{reason}." for reason in files.result["verdict"]["reasons"]]
@@ -63,6 +59,18 @@ def _verdict(files: LoadFiles) -> tuple[Tone, str, list[str]]:
     return tone, verdict, reasons
 
 
+def _unfinished(files: LoadFiles) -> Iterator[str]:
+    yield "There is no verdict: the test is still running, or was killed, or an error ended it."
+    if files.intervals:
+        stages = files.result["loadtest"]["stages"]
+        of = f" of {duration(sum(stage['seconds'] for stage in stages))}" if stages else ""
+        got = duration(files.intervals[-1].at_s)
+        yield f"It has got as far as {got}{of}; what is below is of that time."
+    else:
+        yield "It has no timeline: its first second was not over."
+    yield "A test that did not end is begun anew by the same command."
+
+
 def _sections(files: LoadFiles) -> Iterator[Section]:
     if files.has_ended:
         yield from load_results.sections(files.result)
@@ -74,6 +82,7 @@ def _sections(files: LoadFiles) -> Iterator[Section]:
 
 def _figures(files: LoadFiles) -> Iterator[Figure]:
     if not files.has_ended:
+        yield from _figures_so_far(files.intervals)
         return
     result = files.result
     total, (measures, _) = result["total"], load_results.judged(result)
@@ -105,3 +114,19 @@ def _figures(files: LoadFiles) -> Iterator[Figure]:
     if (usd := result["cost_usd_estimate"]) is not None:
         value = f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}"
         yield Figure(label="Cost", value=value, note="an estimate, of this test")
+
+
+def _figures_so_far(intervals: Sequence[Interval]) -> Iterator[Figure]:
+    """Yield what a timeline alone tells; quantiles of the whole are not among it."""
+    if not intervals:
+        return
+    throttles = sum(each.throttles for each in intervals)
+    errors = sum(each.errors for each in intervals)
+    calls = throttles + errors + sum(each.successes for each in intervals)
+    seconds = intervals[-1].at_s
+    note = f"in {duration(seconds)}, {number(calls / (seconds or 1))}/s"
+    yield Figure(label="Calls so far", value=count(calls), note=note)
+    for label, some in (("Throttled", throttles), ("Failed otherwise", errors)):
+        tone: Tone = "warning" if some else "plain"
+        note = f"{count(some)} calls"
+        yield Figure(label=label, value=share(some / max(1, calls)), note=note, tone=tone)

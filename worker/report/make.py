@@ -29,8 +29,8 @@ _ENTRIES_SHOWN = 8
 def make_report(store: LocalStore) -> Path:
     """Write the report of the run or load test in `store`, ended or not; return where it is.
 
-    Raises ConfigError when there is neither, ConflictError when its files cannot be read,
-    OutputError when the report cannot be written. Another process may be writing there.
+    Raises ConfigError when there is neither, ConflictError or InputError when its files cannot be
+    read, OutputError when the report cannot be written. Another process may be writing there.
     """
     if holds_load_test(store):
         return write_page(store.path(REPORT_NAME), load_report(store))

@@ -18,6 +18,7 @@ from worker.report.counts import EntryCounts, Scores
 from worker.report.failures import Failures
 from worker.report.hashes import hash_lists
 from worker.report.lists import SharedList, SharedLists
+from worker.report.origins import Origins
 from worker.report.parallel import in_order
 from worker.report.rows import Rows, read_failed, read_rows
 from worker.report.source import RunFiles
@@ -39,6 +40,7 @@ class Measured:
     lengths: Counter[int] = field(default_factory=Counter)  # rows by their number of entries
     entries: EntryCounts = field(default_factory=EntryCounts)
     scores: Scores = field(default_factory=Scores)
+    origins: Origins = field(default_factory=Origins)
     timeline: Timeline = field(default_factory=Timeline)
     failures: Failures = field(default_factory=Failures)
     lists: list[tuple[Column, ...]] = field(default_factory=list)  # for SharedLists.add
@@ -52,6 +54,7 @@ class Measured:
         self.lengths += other.lengths
         self.entries.add(other.entries)
         self.scores.add(other.scores)
+        self.origins.add(other.origins)
         self.timeline.add(other.timeline)
         self.failures.add(other.failures)
 
@@ -104,7 +107,7 @@ def _measure_part(files: RunFiles, number: int) -> Measured:
     part = Measured(books=read_books(files.store.path(name)))
     asked = [files.asked_column] if files.asked_column else []
     wanted = tuple(dict.fromkeys((*files.id_columns, *CALL_COLUMNS, *asked)))
-    for rows in read_rows(files, name, wanted, scores=True):
+    for rows in read_rows(files, name, wanted, beside=True):
         _add_rows(part, files, rows, first=(number << _ROW_BITS) + part.results)
     errors_name = f"_errors/{name}"
     if errors_name in files.errors_names:
@@ -124,8 +127,8 @@ def _add_rows(part: Measured, files: RunFiles, rows: Rows, *, first: int) -> Non
         part.short += total(pc.less(lengths, _asked(files, columns)))
     part.lengths += Counter(dict(counted(lengths)))
     part.entries.add_entries(rows.entries)
-    if rows.scores is not None:
-        part.scores.add_scores(rows.scores)
+    part.scores.add_scores(rows.beside["score"])
+    part.origins.add_entries(rows.beside.get("promotion_name"), rows.beside.get("reason"))
     at_us = columns.column("requested_at").cast(pa.int64())
     part.timeline.add_answers(at_us, columns.column("latency_ms"), columns.column("attempts"))
     hashes = hash_lists(rows.entry_hashes(), rows.offsets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ class Rows:
     columns: pa.RecordBatch  # one row per row: ID columns, and what else was wanted
     offsets: Column  # int32, one more than rows; the first is 0
     entries: Column  # a dictionary: IDs of items or actions
-    scores: Column | None  # beside `entries`; None: not wanted
+    beside: Mapping[str, Column]  # `entries`: score, promotion_name, reason; as far as read
 
     @property
     def lengths(self) -> Column:
@@ -45,20 +45,25 @@ class Rows:
 
 
 def read_rows(
-    files: RunFiles, name: str, wanted: tuple[str, ...], *, scores: bool = False
+    files: RunFiles, name: str, wanted: tuple[str, ...], *, beside: bool = False
 ) -> Iterator[Rows]:
     """Yield the rows of part `name` with the columns `wanted`; memory: one row group.
 
-    Raises ConflictError when it cannot be read.
+    With `beside` they have their scores, and promotions and reasons where there are any. Raises
+    ConflictError when the part cannot be read.
     """
     shape, is_nested = files.shape, files.config.output.layout == "nested"
-    members = [shape.type.names[0], *(["score"] if scores else [])]
+    entry_id = shape.type.names[0]
     prefix = f"{shape.column}.list.element." if is_nested else ""
-    paths = [f"{prefix}{member}" for member in members]
-    columns = [*wanted, *paths, *([] if is_nested else ["rank"])]
     path = files.store.path(name)
-    with _errors_as_advice(path), pq.ParquetFile(path, read_dictionary=paths[:1]) as file:
+    with _errors_as_advice(path), pq.ParquetFile(path, read_dictionary=[prefix + entry_id]) as file:
         for group in range(file.num_row_groups):
+            members = [entry_id, *(["score"] if beside else [])]
+            if beside:
+                given = _columns_with_values(file.metadata.row_group(group))
+                members += [each for each in _SELDOM if f"{prefix}{each}" in given]
+            columns = [*wanted, *(prefix + member for member in members)]
+            columns += [] if is_nested else ["rank"]
             table = file.read_row_group(group, columns=columns, use_threads=False)
             if is_nested:
                 for batch in table.to_batches():
@@ -76,6 +81,21 @@ def read_failed(files: RunFiles, name: str, wanted: tuple[str, ...]) -> Iterator
         yield from file.iter_batches(columns=list(wanted), use_threads=False)
 
 
+# What most campaigns say of no entry: not read then.
+_SELDOM = ("promotion_name", "reason")
+
+
+def _columns_with_values(group: pq.RowGroupMetaData) -> set[str]:
+    """Return the paths of columns, and of lists, that are not nothing but nulls."""
+    paths = set()
+    for column in map(group.column, range(group.num_columns)):
+        known = column.statistics
+        nulls = None if known is None else known.null_count
+        if nulls is None or nulls < column.num_values:
+            paths.add(column.path_in_schema.removesuffix(".list.element"))
+    return paths
+
+
 def _nested(batch: pa.RecordBatch, column: str, wanted: tuple[str, ...]) -> Rows:
     lists: Any = batch.column(column)
     flat = lists.flatten()
@@ -83,7 +103,7 @@ def _nested(batch: pa.RecordBatch, column: str, wanted: tuple[str, ...]) -> Rows
         columns=batch.select(list(wanted)),
         offsets=pc.subtract(lists.offsets, lists.offsets[0]),
         entries=pc.struct_field(flat, 0),
-        scores=pc.struct_field(flat, 1) if flat.type.num_fields > 1 else None,
+        beside={field.name: pc.struct_field(flat, n) for n, field in enumerate(flat.type) if n},
     )
 
 
@@ -100,7 +120,7 @@ def _exploded(batch: pa.RecordBatch, members: list[str], wanted: tuple[str, ...]
         columns=rows,
         offsets=pa.concat_arrays([ends.take(begins), ends[-1:]]),
         entries=lines.column(0),
-        scores=lines.column(1) if len(members) > 1 else None,
+        beside={member: lines.column(member) for member in members[1:]},
     )
 
 

@@ -10,6 +10,7 @@ from worker.report.format import NONE, count, number, share
 from worker.report.lists import ROWS_MIN, SHARE_MIN
 from worker.report.measure import Example, Measures
 from worker.report.numbers import TOPS, spread
+from worker.report.origins import Origins
 from worker.report.page import Chart, Section, Series, Table
 from worker.report.source import RunFiles
 from worker.rules import LISTS_ALIKE_BY_CHANCE
@@ -43,6 +44,13 @@ DEFINITIONS = (
 )
 
 
+ORIGINS = (
+    "Promotions and reasons are what the service says of a recommendation. "
+    "User-Personalization-v2 gives reasons: Promoted item; Exploration; and Popular item, which "
+    "fills up a list for which the filter left too few."
+)
+
+
 def sections(
     files: RunFiles, measures: Measures, numbers: Mapping[str, Any], examples: Sequence[Example]
 ) -> Iterator[Section]:
@@ -51,11 +59,18 @@ def sections(
         return
     noun = files.shape.column
     lengths = [_lengths(measures, noun)] if len(measures.total.lengths) > 1 else []
+    items = spread(measures)
+    origins = list(_origins(measures.total.origins, items.entries, noun))
     yield Section(
         title="What was produced",
-        parts=[*lengths, _quality(measures, numbers, noun), *_shared(measures, examples, noun)],
+        text=[ORIGINS] if origins else [],
+        parts=[
+            *lengths,
+            _quality(measures, numbers, noun),
+            *origins,
+            *_shared(measures, examples, noun),
+        ],
     )
-    items = spread(measures)
     if items.distinct:
         parts = [_curve(items, noun), _spread(items, noun), *_scores(measures, noun)]
         yield Section(title=noun.capitalize(), parts=[*parts, _top(measures, items, noun)])
@@ -95,6 +110,21 @@ def _quality(measures: Measures, numbers: Mapping[str, Any], noun: str) -> Table
     return Table(
         caption="Results", head=("results", "rows", "share"), rows=rows, numbers=frozenset({1, 2})
     )
+
+
+def _origins(origins: Origins, entries: int, noun: str) -> Iterator[Table]:
+    """Yield a table of promotions and reasons, if the service gave any."""
+    given = [(f"promotion {name}", rows) for name, rows in origins.promotions.most_common()]
+    given += [(f"reason: {reason}", rows) for reason, rows in origins.reasons.most_common()]
+    if origins.reasons:
+        given.append(("without a reason", entries - origins.with_reason))
+    if given:
+        yield Table(
+            caption="Promotions and reasons",
+            head=("recommendations", noun, "share"),
+            rows=[(label, count(rows), share(rows / entries)) for label, rows in given],
+            numbers=frozenset({1, 2}),
+        )
 
 
 def _shared(measures: Measures, examples: Sequence[Example], noun: str) -> Iterator[Table]:

@@ -6,20 +6,54 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from worker.config import Config, Operation
-from worker.errors import ConfigError, ConflictError
+from worker.errors import ConfigError, InputError
 from worker.folder import (
     ERRORS_FOLDER,
     PART_NAME,
     QUALITY_FAILED_NAME,
+    RUN_NAME,
     SUCCESS_NAME,
     read_run,
 )
 from worker.limits import NUM_ACTIONS_DEFAULT, NUM_RESULTS_DEFAULT
+from worker.report.checked import Count, Moment, Number, Part, wrong_in
 from worker.shape import SHAPES, AnswerShape
 from worker.store import LocalStore
+
+
+class _Plan(Part):
+    parts: Count
+
+
+class _About(Part):
+    """`_run.json`; what its config must be, Config says."""
+
+    run_id: str
+    created_at: Moment
+    plan: _Plan
+    config: dict[str, Any]
+
+
+class _Gate(Part):
+    gate: str
+    limit: Number
+    seen: Number | None
+    passed: bool
+
+
+class _Quality(Part):
+    gates: list[_Gate] = Field(default_factory=list)
+    overlap_with_previous: Number | None = None
+
+
+class _End(Part):
+    """`_SUCCESS` or `_QUALITY_FAILED`."""
+
+    within_tolerance: bool
+    quality: _Quality = _Quality()
 
 
 @dataclass(frozen=True)
@@ -66,30 +100,43 @@ class RunFiles:
         return int(self.run["plan"]["parts"])
 
     def read_end(self) -> dict[str, Any] | None:
-        """Return `_SUCCESS` or `_QUALITY_FAILED`, whichever there is; None: not finished."""
+        """Return `_SUCCESS` or `_QUALITY_FAILED`, whichever there is; None: not finished.
+
+        Raises InputError when it is damaged.
+        """
         if len(self.part_names) < self.parts_expected:
             return None  # parts are missing by now, whatever the files say
         for name in (SUCCESS_NAME, QUALITY_FAILED_NAME):
             if text := self.store.read(name):
                 try:
-                    return dict(orjson.loads(text))
-                except (ValueError, TypeError):
-                    raise ConflictError(
-                        f"{self.store.path(name)} is damaged",
+                    end: dict[str, Any] = orjson.loads(text)
+                    wrong = wrong_in(_End, end)
+                except ValueError as error:
+                    wrong = f"it is not JSON ({error})"
+                if wrong:
+                    raise InputError(
+                        f"{self.store.path(name)} is damaged: {wrong}",
                         hint="remove it and run again: what is committed stays",
-                    ) from None
+                    )
+                return end
         return None
 
 
 def open_run(store: LocalStore) -> RunFiles:
     """Return the files of the run that `store` holds.
 
-    Raises ConfigError when it holds none, or one whose config this version does not know.
+    Raises ConfigError when it holds none, or one whose config this version does not know,
+    ConflictError or InputError when its `_run.json` is damaged.
     """
     run = read_run(store)
     if run is None:
         raise ConfigError(
             f"{store.root} holds no run: it has no _run.json", hint="pass a run's output.path"
+        )
+    if wrong := wrong_in(_About, run):
+        raise InputError(
+            f"{store.path(RUN_NAME)} is damaged: {wrong}",
+            hint="set it right, or replace that run with --overwrite",
         )
     try:
         config = Config.model_validate(run["config"])

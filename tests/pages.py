@@ -1,8 +1,19 @@
 """Pages as tests read them."""
 
+import json
+import re
 from html.parser import HTMLParser
+from typing import Any
 
 HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>&\u2028"
+
+
+def charts_of(page: str) -> dict[str, dict[str, Any]]:
+    """Return each chart's data by its label."""
+    found = re.search('<script type="application/json" id="charts">(.*?)</script>', page)
+    assert found
+    labels = re.findall('role="img" aria-label="(.*?)"', page)
+    return dict(zip(labels, json.loads(found[1]), strict=True))
 
 
 class Reader(HTMLParser):
