@@ -13,6 +13,7 @@ from worker import log
 from worker.config import Config
 from worker.errors import ConfigError
 from worker.folder import QUALITY_FAILED_NAME, REPORT_NAME, SUCCESS_NAME
+from worker.interpreter import give_memory_back
 from worker.job import Job
 from worker.quality import breaches, judge
 from worker.report.compare import check_comparable, compare
@@ -77,7 +78,8 @@ def check_previous(config: Config) -> None:
 
 
 def _quality(files: RunFiles, config: Config) -> tuple[Measures, dict[str, Any]]:
-    # One part at a time: a run needs no more memory at its end than before.
+    # One part at a time, and what the run has left free: no more memory at its end than before.
+    give_memory_back()
     measures, overlap = measure(files, workers=1), None
     if previous := config.quality.previous:
         found = compare(open_run(LocalStore(Path(previous))), files)
