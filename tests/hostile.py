@@ -160,7 +160,7 @@ def serving_garbage(
                 while again:
                     writer.write(again)
                     await writer.drain()
-                    await asyncio.sleep(0.05 if name in SLOW else 0)
+                    await asyncio.sleep(0.05 if name in SLOW else 0)  # slowness is the attack
                 break
         writer.close()
 

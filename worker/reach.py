@@ -30,6 +30,7 @@ def run_with_access(
     """
 
     async def inside() -> _Result:
+        """Run all of it in one task group, whose end ends the emulator and the watch."""
         asyncio.get_running_loop().set_exception_handler(_tell)
         switch = StopSwitch()
         async with anyio.create_task_group() as group:

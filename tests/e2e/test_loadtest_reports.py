@@ -20,7 +20,7 @@ def wait_for_lines(path: Path, count: int) -> None:
     deadline_s = time.monotonic() + EVENT_TIMEOUT_S
     while not path.exists() or path.read_bytes().count(b"\n") < count:
         assert time.monotonic() < deadline_s
-        time.sleep(0.02)
+        time.sleep(0.02)  # another process writes it, and tells nobody
 
 
 def page_of(folder: Path) -> str:

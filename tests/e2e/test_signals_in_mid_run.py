@@ -48,7 +48,7 @@ def test_while_the_service_is_down(tmp_path: Path, write_config: WriteConfig) ->
         config = write_config(target={"endpoint_url": service.url})
         with started("run", config, folder=tmp_path) as process:
             wait_for_line(process, "service down")
-            end(process)
+            assert "service answers again" not in end(process)
 
 
 def test_while_a_row_waits_as_long_as_the_service_asks(
