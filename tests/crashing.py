@@ -41,8 +41,8 @@ def _writes(name: str) -> Callable[..., bool]:
     return lambda writer, *_: str(writer.where).endswith(f"/{name}")
 
 
-def _spools_part(_keeper: object, noted: Any) -> bool:
-    return any(batch.chunk.part_name == PART for batch, _ in noted)
+def _spools_part(_keeper: object, blocks: Any) -> bool:
+    return any(chunk.part_name == PART for chunk in blocks)
 
 
 def _is_of_part(_self: object, name: Any, *_: object) -> bool:
@@ -125,5 +125,6 @@ def install(point: Point, strike: Callable[[], None]) -> None:
 
 if __name__ == "__main__":
     how, name, *arguments = sys.argv[1:]
+    keep._BLOCK_BYTES = 0  # as few rows as these are kept, too, before their part is written
     install(POINTS[name], {"kill": _kill, "full": _fill}[how])
     main(arguments)

@@ -1,4 +1,4 @@
-"""Answers' JSON bodies -> Arrow columns, a batch at a time. Pure; runs in a worker thread.
+"""Answers' JSON bodies -> Arrow columns, a batch at a time. Pure.
 
 A batch is parsed whole, by Arrow, so that no item becomes a Python object. What does not fit that
 road (a malformed answer, metadata) goes through `worker.each`, which decides alike.
@@ -46,6 +46,11 @@ class Decoder:
         self._expected = frozenset[str]()  # the optional members seen so far
         self._has_unknown = False  # an answer had a member that is not the API's
         self._one_by_one = False  # what the answers hold is best left to `decode_each`
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it decodes many answers in the time that others take for a few."""
+        return not self._one_by_one
 
     def decode(self, answers: Sequence[Answer]) -> Decoded:
         """Decode many answers at once; one that is malformed becomes a Failure, alone.

@@ -4,14 +4,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import anyio
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from worker.duplicates import Repeater
+from worker.elapsed import Load
 from worker.interpreter import give_memory_back
 from worker.job import Job
 from worker.keep import Keeper
-from worker.lane import refused
+from worker.lane import Lane, refused
 from worker.model import Batch, Chunk
 from worker.part import Books
 from worker.room import Room
@@ -24,6 +26,11 @@ from worker.write import PartWriter
 # Told of each part that is committed, with its books.
 OnCommit = Callable[[Chunk, Books], None]
 
+# Where the event loop has no time to spare, a thread that decodes beside it costs both sides more
+# than the decoding (20 to 40 us a row of 25 items; to decode one takes 12), so the loop does it. So
+# many bytes hold it up for some 10 ms (30 where one of them is malformed).
+_BUSY_SHARE = 0.6
+_SMALL_BYTES = 2 << 20
 _TIDY_BYTES = 32 << 20  # every two seconds at full speed; it takes some 10 ms
 
 
@@ -38,6 +45,7 @@ class Drain:
         switch: StopSwitch,
         room: Room,
         keeper: Keeper,
+        lane: Lane,
         on_commit: OnCommit,
         *,
         chunks: Sequence[Chunk],
@@ -48,6 +56,8 @@ class Drain:
         self._switch = switch
         self._room = room
         self._keeper = keeper
+        self._lane = lane
+        self._load = Load()
         self._on_commit = on_commit
         self._chunks = chunks
         self._writer: PartWriter | None = None
@@ -65,8 +75,6 @@ class Drain:
                 async for batch in done:
                     waiting[batch.sequence] = batch
                     while (following := waiting.pop(expected, None)) is not None:
-                        # What is given free must be kept already: the room bounds both.
-                        await self._keeper.flush()
                         await self._room.wait_to_write()
                         if self._switch.reason is None:
                             await self._write(following)
@@ -95,14 +103,25 @@ class Drain:
         if self._writer is None or self._repeater is None:
             self._writer = self._open(batch.chunk)
             self._repeater = Repeater(self._spool_path(batch.chunk))
-        await to_thread.run_sync(self._add, self._writer, self._repeater, batch)
+        writer, repeater = self._writer, self._repeater
+        if batch.duplicates:  # of rows that the spool must have by now
+            await self._keeper.flush()
+        async with anyio.create_task_group() as group:
+            if self._keeper.is_full:  # what is given free must be kept: the room bounds both
+                group.start_soon(self._keeper.flush)
+            if writer.is_quick and self._is_for_the_loop(batch):
+                self._add(writer, repeater, batch)
+            else:
+                await to_thread.run_sync(self._add, writer, repeater, batch)
+        if writer.is_full:
+            await to_thread.run_sync(writer.flush)
         for row in batch.duplicates:
             if (outcome := batch.outcomes[row]) is not None:
                 self._tally.note_duplicate(outcome)
         if not batch.last:
             return
         self._judge_run(batch.chunk)
-        writer, stopwatch = self._writer, self._keeper.stopwatch
+        stopwatch = self._keeper.stopwatch
         writer.books.seconds = stopwatch.read()
         await to_thread.run_sync(
             writer.commit, partial(self._job.read, batch.chunk, all_columns=True)
@@ -111,6 +130,11 @@ class Drain:
         stopwatch.next_part(writer.books.seconds)
         await self._keeper.forget(batch.chunk)
         self._on_commit(batch.chunk, writer.books)
+
+    def _is_for_the_loop(self, batch: Batch) -> bool:
+        is_busy = self._load.share() > _BUSY_SHARE and not self._lane.is_held_back
+        needs_disk = batch.duplicates or 1 in batch.kept
+        return is_busy and not needs_disk and batch.held_bytes <= _SMALL_BYTES
 
     def _add(self, writer: PartWriter, repeater: Repeater, batch: Batch) -> None:
         with self._store.errors_as_advice():

@@ -1,7 +1,7 @@
 """Identical requests of a chunk: the row that makes one first is asked, the others get its outcome.
 
 Batches are written in order, and a duplicate comes after the row that it repeats. So it waits for
-nobody: lanes pass it over, and when its batch is written that row's outcome is in the same batch,
+nobody: no lane is handed it, and when its batch is written that row's outcome is in the same batch,
 or was written before and is in the chunk's spool.
 """
 
@@ -40,19 +40,6 @@ class FirstRows:
             self._digests[_DIGEST_BYTES * row : _DIGEST_BYTES * (row + 1)] = digest
             table[slot] = row + 1
         return row
-
-    def strike_out_duplicates(self, batch: Batch) -> None:
-        """Note the duplicates among the batch's rows, and drop their requests. Batch by batch."""
-        for row, request in enumerate(batch.requests):
-            if not request:
-                continue
-            first = self.find(request, batch.first_row + row)
-            is_open = batch.outcomes[row] is None and not (batch.kept and batch.kept[row])
-            if first != batch.first_row + row and is_open:
-                batch.duplicates[row] = first
-                batch.requests[row] = b""
-                batch.open_rows -= 1
-                batch.held_bytes -= len(request)
 
 
 class Repeater:

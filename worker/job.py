@@ -36,16 +36,24 @@ class Job:
     errors_schema: pa.Schema
     batch_rows: int
 
-    def read(self, chunk: Chunk, *, all_columns: bool = False) -> Iterator[pa.RecordBatch]:
-        """Yield the chunk's selected rows, always cut into the same batches."""
+    def read(
+        self, chunk: Chunk, *, all_columns: bool = False, batches: int = 1
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the chunk's selected rows, always cut into the same batches, so many at a time."""
         return read_batches(
             self.source,
             chunk,
             columns=self.source.schema.names if all_columns else self._columns,
             where=self.where,
             where_columns=self.where_columns,
-            batch_rows=self.batch_rows,
+            batch_rows=self.batch_rows * batches,
         )
+
+    @property
+    def batches_per_read(self) -> int:
+        """How many batches a visit to the disk repays."""
+        rows = _READ_BYTES // max(1, self.source.row_bytes)
+        return max(1, min(_BATCHES_PER_READ_MAX, rows // self.batch_rows))
 
     def no_rows(self) -> pa.RecordBatch:
         """Return what `read` would yield for no rows."""
@@ -138,6 +146,10 @@ def _check_apart(source: Source, input_path: Path, output: Path) -> None:
             hint="set output.path to a folder beside the input, not in it",
         )
 
+
+# What is read at a time: to change to the reading thread costs more than to read a hundred rows.
+_READ_BYTES = 1 << 20
+_BATCHES_PER_READ_MAX = 4
 
 # A batch waits in memory until all its answers are there: about 8 MiB of them, and of input.
 _BATCH_BYTES = 8 << 20

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -11,7 +11,7 @@ from anyio import to_thread
 from worker.elapsed import Stopwatch
 from worker.model import Answer, Batch, Chunk, Outcome
 from worker.room import Room
-from worker.spool import Settled, SpoolWriter
+from worker.spool import Settled, SpoolWriter, pack
 from worker.store import LocalStore
 
 # What a kill costs is what was answered since the block before was begun, and what is in flight:
@@ -19,17 +19,19 @@ from worker.store import LocalStore
 FLUSH_S = 2.0
 LATE_S = 2.0
 STOPWATCH = "seconds"
+_BLOCK_BYTES = 2 << 20  # of bodies
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 class Keeper:
-    """Keeps what is paid for. Rows are noted in the event loop, and written in a worker thread."""
+    """Keeps what is paid for. Blocks are made in the event loop, and written in a worker thread."""
 
     def __init__(self, store: LocalStore, run_id: str, room: Room, *, parts_done: int) -> None:
         self._store = store
         self._run_id = run_id
         self._room = room
-        self._noted: list[tuple[Batch, int]] = []
+        self._noted = defaultdict[Chunk, list[Settled]](list)
+        self._noted_bytes = 0
         self._writers: dict[Chunk, SpoolWriter] = {}
         self._unsynced = set[Chunk]()
         self._one_at_a_time = anyio.Lock()
@@ -39,7 +41,13 @@ class Keeper:
     def note(self, batch: Batch, row: int, outcome: Outcome) -> None:
         """Remember that a row of `batch` is answered; one that failed gets a new chance."""
         if isinstance(outcome.result, Answer):
-            self._noted.append((batch, row))
+            self._noted[batch.chunk].append((batch.first_row + row, outcome))
+            self._noted_bytes += len(outcome.result.body)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is noted that it is to be written before the two seconds are over."""
+        return self._noted_bytes >= _BLOCK_BYTES
 
     async def run(self) -> None:
         """Every two seconds, write what was noted, and bring it to the disk itself.
@@ -57,12 +65,14 @@ class Keeper:
         """
         with anyio.CancelScope(shield=True):
             async with self._one_at_a_time:
-                noted, self._noted = self._noted, []
-                if noted:
+                blocks = {chunk: pack(rows) for chunk, rows in self._noted.items()}
+                self._noted.clear()
+                self._noted_bytes = 0
+                if blocks:
                     async with anyio.create_task_group() as group:
                         group.start_soon(self._hold_calls_when_late)
                         try:
-                            await to_thread.run_sync(self._write, noted)
+                            await to_thread.run_sync(self._write, blocks)
                         finally:
                             group.cancel_scope.cancel()
 
@@ -70,7 +80,7 @@ class Keeper:
         """Drop the spool of a chunk whose part is committed."""
         with anyio.CancelScope(shield=True):
             async with self._one_at_a_time:
-                self._noted = [(batch, row) for batch, row in self._noted if batch.chunk != chunk]
+                self._noted.pop(chunk, None)
                 self._unsynced.discard(chunk)
                 if writer := self._writers.pop(chunk, None):
                     writer.close()
@@ -97,18 +107,13 @@ class Keeper:
     def _path(self, chunk: Chunk) -> Path:
         return self._store.spool_path(self._run_id, chunk.part_name)
 
-    def _write(self, noted: Sequence[tuple[Batch, int]]) -> None:
-        rows = defaultdict[Chunk, list[Settled]](list)
-        for batch, row in noted:
-            outcome = batch.outcomes[row]
-            if outcome is not None:
-                rows[batch.chunk].append((batch.first_row + row, outcome))
+    def _write(self, blocks: Mapping[Chunk, Sequence[bytes]]) -> None:
         self._store.check_held()
         with self._store.errors_as_advice():
-            for chunk, settled in rows.items():
+            for chunk, block in blocks.items():
                 if chunk not in self._writers:
                     self._writers[chunk] = SpoolWriter(self._path(chunk))
-                self._writers[chunk].append(settled)
+                self._writers[chunk].append(block)
                 self._unsynced.add(chunk)
 
     async def _sync(self) -> None:

@@ -55,6 +55,11 @@ class Lane:
         if governor is not None:
             gate.on_up(governor.note_outage_over)
 
+    @property
+    def is_held_back(self) -> bool:
+        """Whether calls wait for the rate, or for the service: not for this process."""
+        return self._gate.is_down or self._pacer.holds_back
+
     async def settle(self, request: bytes) -> Outcome | None:
         """Return how the row of `request` ends; None when the run is stopped before it does.
 

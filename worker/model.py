@@ -27,6 +27,10 @@ class Chunk:
     index: int
     pieces: tuple[Piece, ...]
 
+    def __hash__(self) -> int:
+        """Return what tells a run's chunks apart; to hash all their pieces takes longer."""
+        return self.index
+
     @property
     def rows(self) -> int:
         """Input rows, before `where`."""
@@ -78,22 +82,17 @@ def answer_bytes(outcome: Outcome) -> int:
 
 @dataclass(slots=True)
 class Batch:
-    """Consecutive rows of one chunk on their way through the pipeline.
-
-    `requests[i]` is the JSON body of row i; empty for a row that is not sent: it cannot be, is a
-    duplicate, or is kept.
-    """
+    """Consecutive rows of one chunk on their way through the pipeline."""
 
     chunk: Chunk
     sequence: int  # position among all batches of the run: the order in which they are written
     first_row: int  # position of its first row among the chunk's selected ones
     last: bool  # the chunk's last batch
     rows: pa.RecordBatch  # the ID and `keep` columns, and those that requests are made from
-    requests: list[bytes]
-    outcomes: list[Outcome | None]  # None: not done yet, or kept
-    open_rows: int  # calls' outcomes still missing; the batch is done at 0
-    held_bytes: int  # memory that ends when the batch is written: rows, requests, answers
+    outcomes: list[Outcome | None]  # None: not done yet, a duplicate, or kept
+    open_rows: int  # rows that a call is made for, or that may need one; the batch is done at 0
+    held_bytes: int  # memory that ends when the batch is written: rows, answers
+    # By row, 1: answered by an earlier invocation; read from the spool when the batch is written.
+    kept: bytearray
     # Rows whose outcome is another's, by position: the row of the chunk that it is.
     duplicates: dict[int, int] = field(default_factory=dict)
-    # By row, 1: answered by an earlier invocation; read from the spool when the batch is written.
-    kept: bytes | bytearray = b""

@@ -134,6 +134,11 @@ class Pacer:
         self._timer: Timer | None = None
         self._is_over = False
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether anyone waits for a turn."""
+        return self._timer is not None
+
     def take_if_due(self) -> bool:
         """Take a first attempt's turn without waiting, if it is due and nobody waits."""
         if self._timer is not None or self._schedule.due_s(now_s := self._clock.now_s()) > now_s:

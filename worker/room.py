@@ -13,6 +13,7 @@ HELD_BYTES_MAX = 32 << 20
 class Room:
     """Bounds what is read but not written yet, in rows and in bytes.
 
+    Reading ends at half of the bytes, so that there is room for the answers to what was read.
     The oldest batch is let through in any case: all others wait for it. Kept rows count in bytes
     only: what is behind them is called while they are still being written.
     """
@@ -23,19 +24,19 @@ class Room:
         self._bytes = 0
         self._batches_left = 0
         self._is_open = True
-        self._is_passing = False  # the reader has met nothing but kept rows of late
+        self._is_passing = False  # the reader has met hardly any but kept rows of late
         self._changed = anyio.Event()
 
     async def wait_to_read(self) -> None:
         """Return when another batch may be read."""
-        while self._rows and (self._rows >= self._rows_max or self._bytes >= HELD_BYTES_MAX):
+        while self._rows and (self._rows >= self._rows_max or self._bytes >= HELD_BYTES_MAX // 2):
             self._end_passing()
             await self._wait()
 
     def may_call(self, batch: Batch) -> bool:
         """Return whether there is room for another answer."""
         return self._is_open and (
-            self._bytes < HELD_BYTES_MAX or batch.sequence == self._batches_left
+            self._bytes < HELD_BYTES_MAX or batch.sequence <= self._batches_left
         )
 
     async def wait_to_call(self, batch: Batch) -> None:
@@ -56,7 +57,7 @@ class Room:
         """Count a batch that was read. One without rows counts as one."""
         self._rows += _rows(batch)
         self._bytes += batch.held_bytes
-        self._is_passing = batch.open_rows == 0 and 1 in batch.kept
+        self._is_passing = 2 * batch.kept.count(1) > batch.rows.num_rows
         if not self._is_passing:
             self._changed.set()
 
@@ -97,4 +98,4 @@ class Room:
 
 
 def _rows(batch: Batch) -> int:
-    return max(1, len(batch.requests) - batch.kept.count(1))
+    return max(1, batch.rows.num_rows - batch.kept.count(1))

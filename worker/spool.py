@@ -40,6 +40,24 @@ Settled = tuple[int, Outcome]
 _Entry = tuple[int, int, int, int, int, int, float, str | None]
 
 
+def pack(rows: Sequence[Settled]) -> list[bytes]:
+    """Return the answers among `rows`, one at least, as a block: its buffers. Pure."""
+    answered = [(row, each, each.result) for row, each in rows if isinstance(each.result, Answer)]
+    bodies = [body for _, _, (body, _) in answered]
+    entries = b"\n".join(
+        [
+            orjson.dumps(
+                (row, len(body), zlib.crc32(body), attempts, throttles, sent_us, latency_ms, name)
+            )
+            for row, (_, attempts, throttles, sent_us, latency_ms), (body, name) in answered
+        ]
+    )
+    numbers = [row for row, _, _ in answered]
+    bounds = (len(entries), sum(map(len, bodies)), min(numbers), max(numbers))
+    head = _HEAD.pack(_MAGIC, *bounds, zlib.crc32(entries))
+    return [head, _CRC.pack(zlib.crc32(head)), entries, *bodies]
+
+
 class SpoolWriter:
     """Appends to one chunk's spool, behind the blocks that are there already. Blocking."""
 
@@ -49,26 +67,15 @@ class SpoolWriter:
         self._end = Spool(path).end
         os.ftruncate(self.file, self._end)
 
-    def append(self, rows: Sequence[Settled]) -> None:
-        """Write the answers among `rows` as one block, to be read after any kill.
+    def append(self, block: Sequence[bytes]) -> None:
+        """Write what `pack` returned, to be read after any kill.
 
         Raises OSError when the disk refuses; the next block then takes the place of this one.
         """
-        answered = [
-            (row, outcome, outcome.result.body)
-            for row, outcome in rows
-            if isinstance(outcome.result, Answer)
-        ]
-        bodies = [body for _, _, body in answered]
-        entries = b"\n".join(orjson.dumps(_entry(*each)) for each in answered)
-        numbers = [row for row, _, _ in answered]
-        bounds = (len(entries), sum(map(len, bodies)), min(numbers), max(numbers))
-        head = _HEAD.pack(_MAGIC, *bounds, zlib.crc32(entries))
-        buffers = [head, _CRC.pack(zlib.crc32(head)), entries, *bodies]
         os.lseek(self.file, self._end, os.SEEK_SET)
-        for first in range(0, len(buffers), _BUFFERS_MAX):
-            _write_all(self.file, buffers[first : first + _BUFFERS_MAX])
-        self._end += sum(map(len, buffers))
+        for first in range(0, len(block), _BUFFERS_MAX):
+            _write_all(self.file, block[first : first + _BUFFERS_MAX])
+        self._end += sum(map(len, block))
 
     def close(self) -> None:
         """Close the file, which stays."""
@@ -249,13 +256,6 @@ def _blocks(file: int, start: int = 0) -> Iterator[_Block]:
         yield _Block(first, last, offset, entries_bytes, crc, start)
 
 
-def _entry(row: int, outcome: Outcome, body: bytes) -> _Entry:
-    """Return what is kept of a row beside its body."""
-    result, attempts, throttles, sent_us, latency_ms = outcome
-    crc, request_id = zlib.crc32(body), result.request_id
-    return row, len(body), crc, attempts, throttles, sent_us, latency_ms, request_id
-
-
 def _unless_lost(outcome: Outcome | None, path: Path) -> Outcome:
     if outcome is None:
         lost = f"what is kept for {path.name} was damaged after it was written"
@@ -269,7 +269,7 @@ def _outcome(entry: _Entry, body: bytes) -> Outcome:
     return Outcome(Answer(body, request_id), attempts, throttles, sent_us, latency_ms)
 
 
-def _write_all(file: int, buffers: list[bytes]) -> None:
+def _write_all(file: int, buffers: Sequence[bytes]) -> None:
     """Write `buffers` whole; writev may write less than it is given."""
     written = os.writev(file, buffers)
     for buffer in buffers:

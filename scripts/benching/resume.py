@@ -22,7 +22,7 @@ from worker.job import Job as OpenJob
 from worker.job import open_job
 from worker.load import load_config
 from worker.model import Answer, Batch, Outcome
-from worker.spool import SpoolWriter
+from worker.spool import SpoolWriter, pack
 from worker.store import LocalStore
 from worker.write import PartWriter
 
@@ -134,8 +134,9 @@ def _batches(job: OpenJob) -> Sequence[Batch]:
     """Return the answered batches of the first chunk."""
     return [
         Batch(
-            chunk=job.source.chunks[0], sequence=0, first_row=0, last=False, rows=rows, requests=[],
+            chunk=job.source.chunks[0], sequence=0, first_row=0, last=False, rows=rows,
             outcomes=[_OUTCOME] * rows.num_rows, open_rows=0, held_bytes=0,
+            kept=bytearray(rows.num_rows),
         )
         for rows in job.read(job.source.chunks[0])
     ]  # fmt: skip
@@ -145,7 +146,7 @@ def _keep(job: OpenJob, store: LocalStore, rows: int) -> None:
     writer = SpoolWriter(store.spool_path(job.run_id, job.source.chunks[0].part_name))
     for first in range(0, rows, _BLOCK_ROWS):
         last = min(rows, first + _BLOCK_ROWS)
-        writer.append([(row, _OUTCOME) for row in range(first, last)])
+        writer.append(pack([(row, _OUTCOME) for row in range(first, last)]))
     writer.close()
 
 

@@ -123,6 +123,49 @@ async def test_a_connection_that_the_server_closed_while_idle_costs_no_request(
         assert len(service.peers) == 2
 
 
+@pytest.mark.parametrize("meanwhile", ["stray bytes", "an end", "a cancellation"])
+async def test_a_request_that_is_not_written_yet_is_neither_lost_nor_answered(
+    meanwhile: str,
+) -> None:
+    async def talk(peer: Peer) -> None:
+        while True:
+            asked = await peer.request()
+            await peer.send(reply(asked.body))
+
+    async with no_socket_left(), wired(talk) as service, pool_of(service) as pool:
+        assert await bodies(pool, b"1") == [b"1"]
+        call = asyncio.create_task(pool.exchange(request(b"2")))
+        await asyncio.sleep(0)
+        (connection,) = connections(pool)
+        assert connection._unsent is not None
+        if meanwhile == "a cancellation":
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert await bodies(pool, b"2") == [b"2"]
+        else:
+            if meanwhile == "an end":
+                service.peers[0].shut(socket.SHUT_WR)
+            else:
+                service.peers[0].send_at_once(STRAY)
+            until_it_is_there(pool)
+            answer = await call
+            assert isinstance(answer, Reply)
+            assert answer.body == b"2"
+        assert len(service.peers) == 2
+
+
+async def test_a_server_that_ends_each_connection_at_once_is_a_failure_not_a_loop() -> None:
+    async def talk(peer: Peer) -> None:
+        peer.shut(socket.SHUT_RDWR)
+
+    async with wired(talk) as service, pool_of(service) as pool:
+        for _ in range(3):
+            (failure,) = await bodies(pool, b"1")
+            assert failure in ("ConnectionLost", "ConnectFailed")
+        assert len(service.peers) == 3
+
+
 @pytest.mark.parametrize("how", ["said", "dropped", "at-its-end"])
 async def test_a_server_that_closes_after_each_answer_loses_none(how: str) -> None:
     async def talk(peer: Peer) -> None:

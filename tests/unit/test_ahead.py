@@ -18,7 +18,7 @@ from worker.errors import InputError
 from worker.job import Job, open_job
 from worker.model import Answer, Outcome
 from worker.plan import make_plan
-from worker.spool import SpoolWriter
+from worker.spool import SpoolWriter, pack
 from worker.stop import StopSwitch
 from worker.store import LocalStore
 from worker.tally import Tally
@@ -92,7 +92,7 @@ async def test_what_is_kept_of_an_earlier_start_needs_no_call(tmp_path: Path) ->
     job = open_input(tmp_path, [(f"u{n % 9}", None, 0) for n in range(12)], where="ID <> 'u0'")
     store, tally = LocalStore(tmp_path / "out"), Tally(rows_expected=12)
     writer = SpoolWriter(store.spool_path(job.run_id, "part-00001.parquet"))
-    writer.append([(0, ANSWERED), (1, ANSWERED)])
+    writer.append(pack([(0, ANSWERED), (1, ANSWERED)]))
     writer.close()
     await look_ahead(job, job.source.chunks, tally, store, StopSwitch())
     assert (tally.rows_expected, tally.rows_to_call) == (10, 8)

@@ -22,7 +22,7 @@ from worker.duplicates import FirstRows
 from worker.gate import Gate
 from worker.job import Job, open_job
 from worker.lane import Lane
-from worker.model import Answer, Batch, Chunk, Failure, Outcome
+from worker.model import Answer, Failure
 from worker.pace import Pacer, Ramp
 from worker.part import Books
 from worker.retry import RetryBudget
@@ -55,19 +55,6 @@ def test_a_table_as_large_as_can_be_holds_all_its_rows() -> None:
         assert first_rows.find(b"%d" % row, row) == row
     for row in range(1 << 16):
         assert first_rows.find(b"%d" % row, 1 << 16) == row
-
-
-def test_a_duplicate_that_was_answered_itself_keeps_its_answer() -> None:
-    """As by a version that compared fewer rows."""
-    answered = Outcome(Answer(b"{}", "q"), 1, 0, 5, 0.5)
-    outcomes = [None, None, answered]
-    batch = Batch(
-        Chunk(0, ()), 0, 0, True, pa.record_batch({"N": [0, 1, 2]}), [b"{}"] * 3, outcomes, 2, 100
-    )
-    FirstRows(3).strike_out_duplicates(batch)
-    assert batch.duplicates == {1: 0}
-    assert (batch.requests, batch.outcomes[2]) == ([b"{}", b"", b"{}"], answered)
-    assert (batch.open_rows, batch.held_bytes) == (1, 98)
 
 
 class Service:
@@ -169,7 +156,7 @@ def test_whatever_is_equal_is_asked_once_a_part_and_told_to_every_row(
 ) -> None:
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "HELD_BYTES_MAX", held_bytes_max)
-        patch.setattr(pipeline, "_OPEN_BATCHES", 1)
+        patch.setattr(pipeline, "_OPEN_ROWS", batch_rows)
         folder, service = Path(name), Service(random.Random(seed))
         job = open_input(folder, users, batch_rows)
         if calls_max is not None:

@@ -23,8 +23,8 @@ CHUNK = Chunk(index=0, pieces=(Piece(path="p", row_group=0, offset=0, rows=2),))
 def _batch() -> Batch:
     rows = pa.RecordBatch.from_pylist([{"USER_ID": "a"}, {"USER_ID": "b"}])
     return Batch(
-        chunk=CHUNK, sequence=0, first_row=0, last=True, rows=rows, requests=[b"", b""],
-        outcomes=[OUTCOME, None], open_rows=1, held_bytes=0,
+        chunk=CHUNK, sequence=0, first_row=0, last=True, rows=rows,
+        outcomes=[OUTCOME, None], open_rows=1, held_bytes=0, kept=bytearray(2),
     )  # fmt: skip
 
 
@@ -39,9 +39,9 @@ async def test_no_call_begins_while_a_block_is_late(
 ) -> None:
     real, go_on = SpoolWriter.append, threading.Event()
 
-    def slow(self: SpoolWriter, rows: list[tuple[int, Outcome]]) -> None:
+    def slow(self: SpoolWriter, block: list[bytes]) -> None:
         assert go_on.wait(30)
-        real(self, rows)
+        real(self, block)
 
     monkeypatch.setattr(SpoolWriter, "append", slow)
     monkeypatch.setattr(keep, "LATE_S", 0.01)

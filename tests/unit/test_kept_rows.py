@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import campaign_arn
 
-from worker import drain, pipeline
+from worker import drain, pipeline, room
 from worker.breaker import Breaker
 from worker.clock import MonotonicClock
 from worker.config import Config
@@ -23,7 +23,7 @@ from worker.lane import Lane
 from worker.model import Answer, Batch, Failure, Outcome
 from worker.pace import Pacer, Ramp
 from worker.retry import RetryBudget
-from worker.spool import Spool, SpoolWriter
+from worker.spool import Spool, SpoolWriter, pack
 from worker.stop import StopSwitch
 from worker.store import LocalStore
 from worker.tally import Tally
@@ -36,28 +36,29 @@ BODY = b'{"itemList":[],"recommendationId":"%s"}'
 class Bench:
     """Twenty rows a part, four a batch; of each part some are kept. Room for twelve others."""
 
-    def __init__(self, folder: Path, kept: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pipeline, "_OPEN_BATCHES", 3)
+    def __init__(self, folder: Path, kept: list[range], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pipeline, "_OPEN_ROWS", 12)
         rows = len(kept) * ROWS_PER_PART
         pq.write_table(pa.table({"ID": [f"u{n}" for n in range(rows)]}), folder / "in.parquet")
         self.job = _open(folder)
         self.store, self.switch = LocalStore(folder / "out"), StopSwitch()
         self.tally = Tally(rows_expected=rows)
+        self.tps, self.padding = 1e6, b""
         self.called = threading.Event()
         self.on_call: Callable[[], None] = self.called.set
         self.paths = [
             self.store.spool_path(self.job.run_id, chunk.part_name)
             for chunk in self.job.source.chunks
         ]
-        for path, count in zip(self.paths, kept, strict=True):
+        for path, rows_of_part in zip(self.paths, kept, strict=True):
             writer = SpoolWriter(path)
-            for row in range(count):
-                writer.append([(row, Outcome(Answer(BODY % b"kept", "q"), 1, 0, 5, 0.5))])
+            for row in rows_of_part:
+                writer.append(pack([(row, Outcome(Answer(BODY % b"kept", "q"), 1, 0, 5, 0.5))]))
             writer.close()
 
     async def call(self, _: bytes) -> Answer:
         self.on_call()
-        return Answer(BODY % b"new", "q")
+        return Answer(BODY % b"new" + self.padding, "q")
 
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
         del since_s
@@ -66,7 +67,7 @@ class Bench:
     async def run(self) -> None:
         lane = Lane(
             transport=self,
-            pacer=Pacer(Ramp(tps=1e6, start_tps=1e6, ramp_s=0.0), MonotonicClock()),
+            pacer=Pacer(Ramp(tps=self.tps, start_tps=self.tps, ramp_s=0.0), MonotonicClock()),
             gate=Gate(Breaker(120.0), MonotonicClock(), self.switch),
             budget=RetryBudget(0.0),
             switch=self.switch,
@@ -102,7 +103,7 @@ def _open(folder: Path) -> Job:
 async def test_what_is_behind_them_is_called_while_they_are_still_to_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = Bench(tmp_path, [19], monkeypatch)
+    bench = Bench(tmp_path, [range(19)], monkeypatch)
 
     def add(writer: PartWriter, batch: Batch) -> None:
         assert bench.called.wait(10)
@@ -115,10 +116,39 @@ async def test_what_is_behind_them_is_called_while_they_are_still_to_be_written(
     assert (bench.tally.calls, bench.tally.results) == (1, 20)
 
 
+@pytest.mark.parametrize("held_bytes_max", [1, 300, 1500, 3000, 6000])
+async def test_many_of_them_behind_others_whose_answers_fill_the_room_hold_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_bytes_max: int
+) -> None:
+    """Writing waits for the reader to pass them, and so the reader must not wait for a call."""
+    monkeypatch.setattr(room, "HELD_BYTES_MAX", held_bytes_max)
+    bench = Bench(tmp_path, [range(8, 20), *[range(20)] * 3], monkeypatch)
+    bench.padding = b" " * 1000
+    await bench.run()
+    assert bench.ids(0) == ["new"] * 8 + ["kept"] * 12
+    assert (bench.tally.calls, bench.tally.results) == (8, 80)
+
+
+async def test_a_stop_ends_those_who_wait_for_room_that_nobody_will_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest batch's rows wait for their turn, and end without one."""
+    monkeypatch.setattr(room, "HELD_BYTES_MAX", 1)
+    bench = Bench(tmp_path, [range(0)], monkeypatch)
+    bench.job, bench.tps = replace(bench.job, batch_rows=2), 0.001
+    async with anyio.create_task_group() as group:
+        group.start_soon(bench.run)
+        await anyio.to_thread.run_sync(bench.called.wait, 10)
+        await anyio.wait_all_tasks_blocked()
+        assert bench.tally.calls == 1
+        bench.switch.throw("SIGTERM")
+    assert bench.tally.results == 1
+
+
 async def test_a_stop_commits_parts_that_are_whole_and_writes_nothing_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = Bench(tmp_path, [20, 10], monkeypatch)
+    bench = Bench(tmp_path, [range(20), range(10)], monkeypatch)
     written: list[int] = []
 
     def stop() -> None:
@@ -146,7 +176,7 @@ async def test_a_stop_commits_parts_that_are_whole_and_writes_nothing_of_others(
 async def test_one_that_is_lost_before_it_is_written_stops_the_run_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = Bench(tmp_path, [19], monkeypatch)
+    bench = Bench(tmp_path, [range(19)], monkeypatch)
 
     def damage(path: Path) -> Spool:
         path.write_bytes(path.read_bytes().replace(b"kept", b"lost"))

@@ -1,6 +1,7 @@
 """The pipeline as a whole: what it tells when its last task fails, and of its time."""
 
 import random
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from conftest import campaign_arn
 from worker.breaker import Breaker
 from worker.clock import MonotonicClock
 from worker.config import Config
+from worker.elapsed import Load
 from worker.errors import OutputError, leaves
 from worker.gate import Gate
 from worker.job import open_job
 from worker.lane import Lane
-from worker.model import Answer, Failure
+from worker.model import Answer, Batch, Failure
 from worker.pace import Pacer, Ramp
 from worker.part import Books
 from worker.pipeline import run_chunks
@@ -90,6 +92,25 @@ async def test_lanes_that_are_done_while_the_drain_fails_are_no_failure_of_their
         with pytest.raises(ExceptionGroup) as caught:
             await _run(tmp_path / str(attempt), 500)
         assert {type(error) for error in leaves(caught.value)} == {OutputError}
+
+
+@pytest.mark.parametrize("is_busy", [True, False])
+@pytest.mark.parametrize("is_held_back", [True, False])
+async def test_the_event_loop_decodes_where_a_thread_beside_it_would_be_in_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_busy: bool, is_held_back: bool
+) -> None:
+    threads = set[int]()
+    real = PartWriter.add
+
+    def add(writer: PartWriter, batch: Batch) -> None:
+        threads.add(threading.get_ident())
+        real(writer, batch)
+
+    monkeypatch.setattr(PartWriter, "add", add)
+    monkeypatch.setattr(Load, "share", lambda _: 0.7 if is_busy else 0.5)
+    monkeypatch.setattr(Lane, "is_held_back", is_held_back)
+    await _run(tmp_path, 30)
+    assert (threading.get_ident() in threads) == (is_busy and not is_held_back)
 
 
 async def test_the_seconds_of_all_parts_together_are_those_that_it_took(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from worker.model import Batch, Chunk
 from worker.room import HELD_BYTES_MAX, Room
 
 CHUNK = Chunk(index=0, pieces=())
-ROWS = pa.RecordBatch.from_pydict({"ID": ["a"]})
 
 
 def batch(sequence: int, *, rows: int = 10, held_bytes: int = 0) -> Batch:
-    requests = [b"{}"] * rows
-    return Batch(CHUNK, sequence, 0, False, ROWS, requests, [None] * rows, rows, held_bytes)
+    ids = pa.RecordBatch.from_pydict({"ID": ["a"] * rows})
+    kept = bytearray(rows)
+    return Batch(CHUNK, sequence, 0, False, ids, [None] * rows, rows, held_bytes, kept=kept)
 
 
 class Waiter:
@@ -73,6 +73,16 @@ async def test_with_too_many_bytes_of_answers_only_the_oldest_batch_makes_calls(
     assert waiter.went_on
 
 
+async def test_who_asks_for_a_batch_that_has_left_meanwhile_is_not_kept_waiting() -> None:
+    """Its last row may have been another's; the next batch is to be looked at."""
+    room = Room(rows_max=1_000)
+    batches = [batch(sequence, held_bytes=HELD_BYTES_MAX) for sequence in range(3)]
+    for each in batches:
+        room.enter(each)
+    room.leave(batches[0])
+    assert [room.may_call(each) for each in batches] == [True, True, False]
+
+
 async def test_a_batch_that_leaves_takes_all_its_bytes_with_it() -> None:
     room = Room(rows_max=1_000)
     for sequence in range(100):
@@ -87,7 +97,7 @@ async def test_a_batch_that_leaves_takes_all_its_bytes_with_it() -> None:
 
 def kept_batch(sequence: int, *, held_bytes: int = 0) -> Batch:
     kept = batch(sequence, held_bytes=held_bytes)
-    kept.kept, kept.open_rows = b"\1" * len(kept.requests), 0
+    kept.kept = bytearray(b"\1" * kept.rows.num_rows)
     return kept
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from worker.model import Answer, Outcome
-from worker.spool import Settled, Spool, SpoolIndex, SpoolWriter
+from worker.spool import Settled, Spool, SpoolIndex, SpoolWriter, pack
 
 texts = st.text(max_size=8)
 answers = st.builds(
@@ -44,7 +44,7 @@ def numbered(made: list[list[Outcome]]) -> list[list[Settled]]:
 def write(path: Path, made: list[list[Settled]]) -> None:
     writer = SpoolWriter(path)
     for block in made:
-        writer.append(block)
+        writer.append(pack(block))
     writer.close()
 
 
@@ -142,7 +142,7 @@ def test_a_block_that_the_disk_refused_half_way_is_replaced_by_the_next(
 ) -> None:
     """Otherwise the next one's bytes could be taken for the bodies that are missing."""
     writer, real = SpoolWriter(tmp_path / "part"), os.writev
-    writer.append([(0, ONE)])
+    writer.append(pack([(0, ONE)]))
 
     def refuse(file: int, buffers: list[bytes]) -> int:
         real(file, [b"".join(buffers)[:-7]])
@@ -151,9 +151,9 @@ def test_a_block_that_the_disk_refused_half_way_is_replaced_by_the_next(
     with monkeypatch.context() as patch:
         patch.setattr(os, "writev", refuse)
         with pytest.raises(OSError, match="No space"):
-            writer.append([(1, TWO), (2, ONE)])
+            writer.append(pack([(1, TWO), (2, ONE)]))
     assert everything(tmp_path / "part") == {0: ONE}
-    writer.append([(3, TWO)])
+    writer.append(pack([(3, TWO)]))
     writer.close()
     assert everything(tmp_path / "part") == {0: ONE, 3: TWO}
 

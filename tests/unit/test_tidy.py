@@ -42,7 +42,7 @@ RANKS = (
         "loadtest.thresholds",
     },
     {"pace", "adapt", "footer", "where", "store", "stop", "files", "values", "model"}
-    | {"call.sigv4", "call.words"}
+    | {"call.sigv4", "call.words", "call.outbox"}
     | {"report.bins", "report.hashes", "report.html", "report.failures", "report.config_table"}
     | {"report.rank_biased", "report.checked"}
     | {"report.percentiles"},
@@ -57,6 +57,7 @@ RANKS = (
     {"steer"},
     {"call.pool", "call.prepare", "keep", "lane", "write", "job", "progress", "emulated"}
     | {"duplicates"},
+    {"open_rows"},
     {"call.sdk", "call.wire", "drain", "folder", "reach", "advice", "ahead"}
     | {"loadtest.measure", "loadtest.users"},
     {"call.choose", "call.provisioned", "pipeline", "report.source"}

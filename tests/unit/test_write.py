@@ -48,7 +48,7 @@ def rows(names: list[str]) -> pa.RecordBatch:
 def batch(names: list[str], outcomes: list[Outcome]) -> Batch:
     listed: list[Outcome | None] = list(outcomes)
     selected = rows(names).select(["ID"])
-    return Batch(CHUNK, 0, 0, True, selected, [b"" for _ in names], listed, 0, 0)
+    return Batch(CHUNK, 0, 0, True, selected, listed, 0, 0, kept=bytearray(len(names)))
 
 
 def writer(store: LocalStore, *, exploded: bool = False) -> PartWriter:

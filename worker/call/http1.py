@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import httptools
 
 from worker.call.answers import BODY_BYTES_MAX, CONNECTION_LOST, INVALID_ANSWER
+from worker.call.outbox import Outbox
 from worker.model import Failure
 
 HEAD_BYTES_MAX = 64 << 10
@@ -20,6 +21,8 @@ ANSWER_BYTES_MAX = 2 * BODY_BYTES_MAX  # as received: with chunk sizes, trailers
 # Of all connections together, beyond HEAD_BYTES_MAX each: what is buffered of unfinished answers.
 UNFINISHED_BYTES_MAX = 256 << 20
 TIMED_OUT = "TimedOut"
+# What a request ends with that has not left: it may be sent on another connection.
+UNSENT = Failure(CONNECTION_LOST, "the request was not sent: its connection was at its end")
 
 
 @dataclass(slots=True)
@@ -50,10 +53,14 @@ class Connection(asyncio.Protocol):
         self,
         *,
         unfinished: Unfinished | None = None,
+        outbox: Outbox | None = None,
         on_free: Callable[["Connection"], None],
         on_lost: Callable[["Connection"], None],
     ) -> None:
         self._unfinished = unfinished or Unfinished()
+        self._outbox = outbox or Outbox()
+        self._unsent: bytes | None = None  # the open request, until it is written
+        self._is_first = False  # of the connection
         self._held_bytes = 0  # of `unfinished`, this one's
         self._on_free = on_free
         self._on_lost = on_lost
@@ -72,8 +79,13 @@ class Connection(asyncio.Protocol):
 
     # What the pool and the transport call.
 
-    def send(self, request: bytes, *, since_s: float) -> "asyncio.Future[Reply | Failure]":
-        """Send one request; the future brings its whole answer, or why there is none.
+    def send(
+        self, request: bytes, *, since_s: float, is_first: bool = False
+    ) -> "asyncio.Future[Reply | Failure]":
+        """Send one request soon; the future brings its whole answer, or why there is none.
+
+        It is UNSENT when there is something to read before it is written; unless it `is_first`,
+        when that may be the end of a TLS handshake.
 
         Whoever stops waiting before it is done must `abort`: the answer may still come.
         """
@@ -81,8 +93,19 @@ class Connection(asyncio.Protocol):
             raise RuntimeError("a connection was used twice at a time, or after its end")
         self.since_s = since_s
         waiter = self._waiter = self._loop.create_future()
-        self._transport.write(request)
+        self._unsent, self._is_first = request, is_first
+        self._outbox.put(self._write)
         return waiter
+
+    def _write(self) -> None:
+        request, self._unsent = self._unsent, None
+        if self._waiter is None or self._transport is None or request is None:
+            return  # it has ended meanwhile
+        if self.is_open if self._is_first else self.is_usable:
+            self._transport.write(request)
+        else:
+            self._finish(UNSENT)
+            self.abort()
 
     @property
     def is_busy(self) -> bool:
@@ -132,7 +155,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse; what nobody asked for ends the connection."""
-        if self._waiter is None:
+        if self._waiter is None or self._unsent is not None:
             self.abort()
             return
         self._received_bytes += len(data)
@@ -162,7 +185,9 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._let_go()
         if self._waiter is not None:
-            if self._ends_with_connection and exc is None:
+            if self._unsent is not None:
+                self._finish(UNSENT)
+            elif self._ends_with_connection and exc is None:
                 self._deliver()
             else:
                 self._finish(Failure(code=CONNECTION_LOST, message=self._how_lost(exc)))

@@ -8,7 +8,8 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from worker.call.http1 import TIMED_OUT, Connection, Reply, Unfinished
+from worker.call.http1 import TIMED_OUT, UNSENT, Connection, Reply, Unfinished
+from worker.call.outbox import Outbox
 from worker.call.speedups import connect
 from worker.model import Failure
 
@@ -40,6 +41,7 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._addresses = Addresses(host, port)
         self._unfinished = Unfinished()
+        self._outbox = Outbox()
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []  # the one that was used last is at the end
         self._sweeper: asyncio.TimerHandle | None = None
@@ -70,20 +72,15 @@ class Pool:
 
         Raises ssl.SSLCertVerificationError when the endpoint's certificate is not trusted.
         """
-        now_s = self._loop.time()
-        connection = self._take_idle(now_s)
-        if connection is None:
-            opened = await self._open()
-            if isinstance(opened, Failure):
-                return opened
-            connection = opened
-        reply = connection.send(request, since_s=now_s)
-        try:
-            return await reply
-        except asyncio.CancelledError:
-            if reply.cancelled():  # else it is whole, and the connection may be another's by now
-                connection.abort()
-            raise
+        since_s = self._loop.time()
+        while (connection := self._take_idle(since_s)) is not None:
+            reply = await _end_of(connection, connection.send(request, since_s=since_s))
+            if reply is not UNSENT:
+                return reply
+        opened = await self._open()
+        if isinstance(opened, Failure):
+            return opened
+        return await _end_of(opened, opened.send(request, since_s=since_s, is_first=True))
 
     async def warm_up(self, connections: int) -> None:
         """Open so many, one after the other, for exchanges to come; end at the first that fails.
@@ -100,9 +97,9 @@ class Pool:
     def _take_idle(self, now_s: float) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if not connection.is_usable:
-                connection.abort()
-            elif now_s - connection.since_s >= IDLE_S_MAX:
+            if not connection.is_open:
+                continue
+            if now_s - connection.since_s >= IDLE_S_MAX:
                 connection.close()
             else:
                 return connection
@@ -141,6 +138,7 @@ class Pool:
         self._addresses.enter(address)
         connection = Connection(
             unfinished=self._unfinished,
+            outbox=self._outbox,
             on_free=self._idle.append,
             on_lost=partial(self._lost, address),
         )
@@ -167,6 +165,17 @@ class Pool:
             if connection.is_busy and now_s - connection.since_s >= self._timeout_s:
                 connection.fail(TIMED_OUT, f"no whole answer within {self._timeout_s} s")
         self._sweeper = self._loop.call_later(self._timeout_s / _SWEEPS_PER_TIMEOUT, self._sweep)
+
+
+async def _end_of(
+    connection: Connection, reply: "asyncio.Future[Reply | Failure]"
+) -> Reply | Failure:
+    try:
+        return await reply
+    except asyncio.CancelledError:
+        if reply.cancelled():  # else it is whole, and the connection may be another's by now
+            connection.abort()
+        raise
 
 
 class Addresses:

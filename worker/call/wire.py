@@ -1,4 +1,4 @@
-"""Transport `wire`: the SDK's requests over connections of its own, some 25 times cheaper.
+"""Transport `wire`: the SDK's requests over connections of its own, far cheaper.
 
 Where they go, what is in their heads and how they are signed is taken from one request that the
 SDK makes when the run starts; it is signed here too, and where the signatures differ, `wire` is
