@@ -19,7 +19,8 @@ from worker.store import LocalStore
 FLUSH_S = 2.0
 LATE_S = 2.0
 STOPWATCH = "seconds"
-_BLOCK_BYTES = 2 << 20  # of bodies
+_NOTED_BYTES = 2 << 20  # more is written before the two seconds are over
+_BLOCK_ROWS = 32  # packed at once: what takes longer makes calls late
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
@@ -31,7 +32,8 @@ class Keeper:
         self._run_id = run_id
         self._room = room
         self._noted = defaultdict[Chunk, list[Settled]](list)
-        self._noted_bytes = 0
+        self._blocks = defaultdict[Chunk, list[bytes]](list)
+        self._noted_bytes = 0  # of bodies, packed or not
         self._writers: dict[Chunk, SpoolWriter] = {}
         self._unsynced = set[Chunk]()
         self._one_at_a_time = anyio.Lock()
@@ -41,13 +43,16 @@ class Keeper:
     def note(self, batch: Batch, row: int, outcome: Outcome) -> None:
         """Remember that a row of `batch` is answered; one that failed gets a new chance."""
         if isinstance(outcome.result, Answer):
-            self._noted[batch.chunk].append((batch.first_row + row, outcome))
+            rows = self._noted[batch.chunk]
+            rows.append((batch.first_row + row, outcome))
             self._noted_bytes += len(outcome.result.body)
+            if len(rows) == _BLOCK_ROWS:
+                self._pack(batch.chunk)
 
     @property
     def is_full(self) -> bool:
         """Whether so much is noted that it is to be written before the two seconds are over."""
-        return self._noted_bytes >= _BLOCK_BYTES
+        return self._noted_bytes >= _NOTED_BYTES
 
     async def run(self) -> None:
         """Every two seconds, write what was noted, and bring it to the disk itself.
@@ -65,8 +70,9 @@ class Keeper:
         """
         with anyio.CancelScope(shield=True):
             async with self._one_at_a_time:
-                blocks = {chunk: pack(rows) for chunk, rows in self._noted.items()}
-                self._noted.clear()
+                for chunk in tuple(self._noted):
+                    self._pack(chunk)
+                blocks, self._blocks = self._blocks, defaultdict(list)
                 self._noted_bytes = 0
                 if blocks:
                     async with anyio.create_task_group() as group:
@@ -81,6 +87,7 @@ class Keeper:
         with anyio.CancelScope(shield=True):
             async with self._one_at_a_time:
                 self._noted.pop(chunk, None)
+                self._blocks.pop(chunk, None)
                 self._unsynced.discard(chunk)
                 if writer := self._writers.pop(chunk, None):
                     writer.close()
@@ -96,6 +103,9 @@ class Keeper:
                 writer.close()
             self._writers.clear()
 
+    def _pack(self, chunk: Chunk) -> None:
+        self._blocks[chunk] += pack(self._noted.pop(chunk))
+
     async def _hold_calls_when_late(self) -> None:
         try:
             await anyio.sleep(LATE_S)
@@ -110,10 +120,10 @@ class Keeper:
     def _write(self, blocks: Mapping[Chunk, Sequence[bytes]]) -> None:
         self._store.check_held()
         with self._store.errors_as_advice():
-            for chunk, block in blocks.items():
+            for chunk, blocks_of_it in blocks.items():
                 if chunk not in self._writers:
                     self._writers[chunk] = SpoolWriter(self._path(chunk))
-                self._writers[chunk].append(block)
+                self._writers[chunk].append(blocks_of_it)
                 self._unsynced.add(chunk)
 
     async def _sync(self) -> None:

@@ -67,15 +67,15 @@ class SpoolWriter:
         self._end = Spool(path).end
         os.ftruncate(self.file, self._end)
 
-    def append(self, block: Sequence[bytes]) -> None:
-        """Write what `pack` returned, to be read after any kill.
+    def append(self, blocks: Sequence[bytes]) -> None:
+        """Write what `pack` returned, for one block or several, to be read after any kill.
 
-        Raises OSError when the disk refuses; the next block then takes the place of this one.
+        Raises OSError when the disk refuses; what comes next then takes the place of this.
         """
         os.lseek(self.file, self._end, os.SEEK_SET)
-        for first in range(0, len(block), _BUFFERS_MAX):
-            _write_all(self.file, block[first : first + _BUFFERS_MAX])
-        self._end += sum(map(len, block))
+        for first in range(0, len(blocks), _BUFFERS_MAX):
+            _write_all(self.file, blocks[first : first + _BUFFERS_MAX])
+        self._end += sum(map(len, blocks))
 
     def close(self) -> None:
         """Close the file, which stays."""
