@@ -16,8 +16,8 @@ from worker.model import Batch, Failure, Outcome
 from worker.room import Room
 from worker.tally import Tally
 
-# What is built at once: of short rows so many, of long ones (lists of items) so many bytes. What takes
-# longer makes calls late whose turn has come: with four times as many a rate showed it.
+# What is built at once: of short rows so many, of long ones (lists of items) so many bytes. With
+# four times as many, calls were seen to leave late whose turn had come.
 _SLICE_ROWS_MAX = 16
 _SLICE_BYTES = 4 << 10
 
