@@ -31,7 +31,7 @@ OnCommit = Callable[[Chunk, Books], None]
 # many bytes hold it up for some 10 ms (30 where one of them is malformed).
 _BUSY_SHARE = 0.6
 _SMALL_BYTES = 2 << 20
-_TIDY_BYTES = 32 << 20  # every two seconds at full speed; it takes some 10 ms
+_TIDY_BYTES = 16 << 20  # every second at full speed; it takes some 5 ms
 
 
 class Drain:
