@@ -1,9 +1,10 @@
 """Answers that are paid for, kept on disk until their part is committed.
 
 A part appears whole or not at all; without this a killed run would ask for all its rows again. Rows
-are appended as they are done, in any order, in blocks of about two seconds: what a kill loses is
-what has not been written yet. Every head, every block's entries and every body has its CRC-32, so
-of a file that a crash has torn or holed just what is whole is believed; the rest is asked again.
+are appended as they are done, in any order, in blocks of some dozens, every two seconds or sooner:
+what a kill loses is what has not been written yet. Every head, every block's entries and every body
+has its CRC-32, so of a file that a crash has torn or holed just what is whole is believed; the rest
+is asked again.
 """
 
 import errno
@@ -116,7 +117,8 @@ class Spool:
         self.end = blocks[-1].end if blocks else 0  # of all that was written whole
         self._blocks = sorted(blocks, key=lambda block: block.first_row)
         self._last_rows = [*accumulate((block.last_row for block in self._blocks), max)]
-        self._cache = OrderedDict[_Block, _Entries]()
+        self._cache = OrderedDict[int, _Entries]()  # by the offset of their block
+        self._cached_rows = 0
 
     def rows(self, first: int, count: int) -> dict[int, Outcome]:
         """Return the rows from `first` on that are answered, by position.
@@ -179,16 +181,17 @@ class Spool:
         return (block for block in self._blocks[begin:end] if block.last_row >= first)
 
     def _entries(self, file: int, block: _Block) -> _Entries:
-        if block in self._cache:
-            self._cache.move_to_end(block)
-            return self._cache[block]
+        if block.offset in self._cache:
+            self._cache.move_to_end(block.offset)
+            return self._cache[block.offset]
         entries, offset = _Entries(), block.bodies_offset
         for entry in map(orjson.loads, block.lines(file)):
             entries[entry[0]] = offset, entry
             offset += entry[1]
-        self._cache[block] = entries
-        while len(self._cache) > 1 and sum(map(len, self._cache.values())) > _CACHED_ROWS:
-            self._cache.popitem(last=False)
+        self._cache[block.offset] = entries
+        self._cached_rows += len(entries)
+        while len(self._cache) > 1 and self._cached_rows > _CACHED_ROWS:
+            self._cached_rows -= len(self._cache.popitem(last=False)[1])
         return entries
 
 

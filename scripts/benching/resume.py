@@ -29,7 +29,7 @@ from worker.write import PartWriter
 DONE_SHARE = 0.99
 TIMES = 3
 WANTED_S = 5.0
-_BLOCK_ROWS = 1_000  # of a spool, as a run of hundreds of rows a second makes them
+_BLOCK_ROWS = 32  # as worker.keep packs them
 _TIMEOUT_S = 600.0
 _POLL_S = 0.01
 _OUTCOME = Outcome(
