@@ -20,6 +20,7 @@ from worker.tally import Tally
 # four times as many, calls were seen to leave late whose turn had come.
 _SLICE_ROWS_MAX = 16
 _SLICE_BYTES = 4 << 10
+_KEPT_SLICES = 16  # of rows that are all kept: there are hundreds of thousands to get past
 
 # A batch, a row's position in it, and its request.
 OpenRow = tuple[Batch, int, bytes]
@@ -98,7 +99,10 @@ class OpenRows:
 
     def _build_some(self, batch: Batch) -> None:
         first = self._next_row
-        rows = batch.rows.slice(first, self._slice_rows)
+        size = _KEPT_SLICES * self._slice_rows
+        if 0 in batch.kept[first : first + size]:
+            size = self._slice_rows
+        rows = batch.rows.slice(first, size)
         self._next_row += rows.num_rows
         if self._first_rows is None and 0 not in batch.kept[first : self._next_row]:
             batch.open_rows -= rows.num_rows
