@@ -10,7 +10,7 @@ import pyarrow as pa
 from worker.report.bins import bins_of, exponent_of, quantiles
 from worker.report.column import Column, counted, pc, total
 
-_PENDING_MAX = 1 << 18
+_PENDING_MAX = 1 << 15
 
 
 class EntryCounts:

@@ -16,6 +16,8 @@ U64 = pa.uint64()
 _MODULUS = 1 << 64
 _BASE = 0xD1342543DE82EF95  # odd, so that it can be divided by; from Steele and Vigna, 2021
 _NOTHING = pa.array([0], U64)
+# More are done by halves: their tables and sums take memory that is theirs alone.
+_AT_ONCE_MAX = 1 << 16
 
 
 def mix(values: Column) -> Column:
@@ -46,6 +48,12 @@ def hash_lists(elements: Column, offsets: Column) -> Column:
 
     List n is `elements[offsets[n]:offsets[n + 1]]`; the first offset is 0.
     """
+    if len(elements) > _AT_ONCE_MAX and len(offsets) > 2:
+        middle = len(offsets) // 2
+        split = offsets[middle]
+        first = hash_lists(elements[: split.as_py()], offsets[: middle + 1])
+        rest = hash_lists(elements[split.as_py() :], pc.subtract(offsets[middle:], split))
+        return pa.concat_arrays([first, rest])
     powers, inverses = _powers(_size(len(elements)))
     sums = pc.cumulative_sum(pc.multiply(elements, powers[: len(elements)]))
     at = pa.concat_arrays([_NOTHING, sums]).take(offsets)
@@ -56,7 +64,7 @@ def hash_lists(elements: Column, offsets: Column) -> Column:
 
 def _size(needed: int) -> int:
     """Return a power of two above `needed`: few sizes, so that tables are made once."""
-    return max(1 << 16, 1 << needed.bit_length())
+    return max(_AT_ONCE_MAX, 1 << needed.bit_length())
 
 
 @functools.lru_cache(maxsize=8)  # sizes are powers of two: few, and the small ones cost little
