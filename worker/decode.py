@@ -25,11 +25,16 @@ _OPTIONAL: dict[str, pa.DataType] = {
     "metadata": pa.struct([]),
 }
 
-# The member that numbers the bodies, in rows of its own between them.
+# The member that numbers the bodies, in rows of its own between them, on lines of their own.
 _MARK = "#"
+_MARK_LINES = 2  # ends of lines
 
 # orjson, which has the last word, gives up at 1,024 levels. So many brackets cannot be as deep.
 _BRACKETS_MAX = 1000
+
+# Of long batches Arrow parses several pieces at a time, in threads of its own.
+_LONG_BYTES = 2 << 20
+_PIECE_BYTES = 1 << 20
 # What RapidJSON takes and JSON does not have, and numbers beyond a double's range.
 _NOT_JSON = r"[:,\[][ \t\r\n]*-?(NaN|Inf)|[0-9]{300}"
 
@@ -67,11 +72,11 @@ class Decoder:
             return None  # (Arrow would take `null` for an object)
         batch = _join(bodies)
         if not self._has_unknown:
-            rows = _parse(batch, len(bodies), self._shape, self._expected, strict=True)
+            rows = _parse(batch, bodies, self._shape, self._expected, strict=True)
             if rows is not None:
                 return _decoded(rows, self._shape)
         optional = frozenset(_OPTIONAL).intersection(self._shape.members)
-        rows = _parse(batch, len(bodies), self._shape, optional, strict=False)
+        rows = _parse(batch, bodies, self._shape, optional, strict=False)
         if rows is None:
             return None
         items = _items(rows, self._shape)
@@ -90,16 +95,31 @@ def _join(bodies: list[bytes]) -> bytes:
     `}{` comes up between whole objects only, in no array and no other object. A mark ends in `}`
     and a body follows, so all marks are objects by themselves, and what lies between two of them
     is as many others as it is rows. (A string that a body leaves open, the mark's quote ends; and
-    `#` cannot follow.) So 2n + 1 rows for n bodies are one for each, or the text is unsound.
+    `#` cannot follow.) So 2n + 1 rows for n bodies are one for each, or the text is unsound. The
+    same holds where the batch is cut at the end of lines, if all bodies are lines.
     """
     pieces = [b""] * (2 * len(bodies) + 1)
-    pieces[0::2] = [b'{"#":%d}' % position for position in range(len(bodies) + 1)]
+    pieces[0::2] = [b'\n{"#":%d}\n' % position for position in range(len(bodies) + 1)]
     pieces[1::2] = bodies
     return b"".join(pieces)
 
 
+def _piece_bytes(batch: bytes, bodies: list[bytes]) -> int:
+    """Return how long the pieces are into which the parser cuts a batch, at the end of a line.
+
+    It must not be cut where bodies span lines, nor shorter than what is longest.
+    """
+    has_lines = len(batch) > _LONG_BYTES and batch.count(b"\n") == _MARK_LINES * (len(bodies) + 1)
+    return max(_PIECE_BYTES, 2 * max(map(len, bodies), default=0)) if has_lines else len(batch) + 1
+
+
 def _parse(
-    batch: bytes, length: int, shape: AnswerShape, optional: frozenset[str], *, strict: bool
+    batch: bytes,
+    bodies: list[bytes],
+    shape: AnswerShape,
+    optional: frozenset[str],
+    *,
+    strict: bool,
 ) -> pa.RecordBatch | None:
     """Return the bodies' rows with the marks' between them, or None for lack of soundness.
 
@@ -112,21 +132,23 @@ def _parse(
         ("recommendationId", pa.string()),
         (shape.member, pa.list_(pa.struct(items))),
     ]
-    marks: list[int | None] = [None] * (2 * length + 1)
-    marks[0::2] = range(length + 1)
+    marks: list[int | None] = [None] * (2 * len(bodies) + 1)
+    marks[0::2] = range(len(bodies) + 1)
+    piece_bytes = _piece_bytes(batch, bodies)
     try:
         if not batch.isascii():  # the parser does not look whether it is UTF-8
             _as_text(batch).validate(full=True)
         table = arrow_json.read_json(
             pa.BufferReader(batch),  # type: ignore[arg-type] # the stubs forget Arrow's own files
-            # A single block, so that objects may span lines.
-            read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(batch) + 1),
+            read_options=arrow_json.ReadOptions(
+                use_threads=piece_bytes < len(batch), block_size=piece_bytes
+            ),
             parse_options=arrow_json.ParseOptions(
                 explicit_schema=pa.schema(members),
                 unexpected_field_behavior="error" if strict else "ignore",
             ),
         )
-        (rows,) = table.to_batches()
+        (rows,) = table.combine_chunks().to_batches()
     except (pa.ArrowException, OverflowError):  # the latter: beyond 2 GiB
         return None
     is_one_each = rows.column(_MARK).equals(pa.array(marks, pa.int32()))

@@ -31,7 +31,7 @@ OnCommit = Callable[[Chunk, Books], None]
 # many bytes hold it up for some 10 ms (30 where one of them is malformed).
 _BUSY_SHARE = 0.6
 _SMALL_BYTES = 2 << 20
-_TIDY_BYTES = 16 << 20  # every second at full speed; it takes some 5 ms
+_TIDY_S = 1.0  # it takes some 5 ms, and what is needed again must be brought back
 
 
 class Drain:
@@ -63,7 +63,7 @@ class Drain:
         self._writer: PartWriter | None = None
         self._repeater: Repeater | None = None
         self._spool: Spool | None = None  # of what is kept, once a batch has some of it
-        self._left_bytes = 0  # since memory was given back
+        self._tidied_s = anyio.current_time()
 
     async def run(self, done: MemoryObjectReceiveStream[Batch]) -> None:
         """Drain until every lane has ended; discard a part that is then incomplete."""
@@ -82,7 +82,7 @@ class Drain:
                             left.append(following)
                         expected += 1
                         self._room.leave(following)
-                        await self._tidy(following.held_bytes)
+                        await self._tidy()
             whole = max((index + 1 for index, batch in enumerate(left) if batch.last), default=0)
             for batch in left[:whole]:
                 await self._write(batch)
@@ -90,11 +90,10 @@ class Drain:
             if self._writer is not None:
                 self._writer.discard()
 
-    async def _tidy(self, left_bytes: int) -> None:
+    async def _tidy(self) -> None:
         """Give memory back now and then: answers come and go, and leave holes in the heap."""
-        self._left_bytes += left_bytes
-        if self._left_bytes >= _TIDY_BYTES:
-            self._left_bytes = 0
+        if (now_s := anyio.current_time()) - self._tidied_s >= _TIDY_S:
+            self._tidied_s = now_s
             await to_thread.run_sync(give_memory_back)
 
     async def _write(self, batch: Batch) -> None:
@@ -109,12 +108,12 @@ class Drain:
         async with anyio.create_task_group() as group:
             if self._keeper.is_full:  # what is given free must be kept: the room bounds both
                 group.start_soon(self._keeper.flush)
+            if rows := writer.take_row_group():
+                group.start_soon(to_thread.run_sync, writer.write, rows)
             if writer.is_quick and self._is_for_the_loop(batch):
                 self._add(writer, repeater, batch)
             else:
                 await to_thread.run_sync(self._add, writer, repeater, batch)
-        if writer.is_full:
-            await to_thread.run_sync(writer.flush)
         for row in batch.duplicates:
             if (outcome := batch.outcomes[row]) is not None:
                 self._tally.note_duplicate(outcome)

@@ -1,6 +1,6 @@
 """A Chunk's outcomes -> its part and its failed rows; the part's final name is the commit."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TypedDict
 
@@ -35,8 +35,9 @@ class _ParquetOptions(TypedDict):
 class PartWriter:
     """Writes one chunk.
 
-    Give it the chunk's batches in order, with a `flush` whenever it `is_full`; then `commit`, or
-    `discard`. All but `add` block, and raise OutputError when the disk refuses.
+    Give it the chunk's batches in order; `write` the row groups that it makes of them, one after
+    the other, which may be beside an `add`; then `commit`, or `discard`. All that touch the disk
+    block, and raise OutputError when it refuses.
     """
 
     def __init__(
@@ -101,18 +102,17 @@ class PartWriter:
         """Whether `add` takes some 5 us for each KB, and not several times that."""
         return self._decoder.is_quick
 
-    @property
-    def is_full(self) -> bool:
-        """Whether it has taken a row group."""
-        return self._held_bytes >= ROW_GROUP_BYTES
+    def take_row_group(self) -> list[pa.RecordBatch]:
+        """Return what is to be written now; nothing while it is too little for a row group."""
+        if self._held_bytes < ROW_GROUP_BYTES:
+            return []
+        return self._take()
 
-    def flush(self) -> None:
-        """Write what it has taken."""
-        if self._held:
-            with self._store.errors_as_advice():
-                table = pa.Table.from_batches(self._held)
-                self._results.write_table(table, row_group_size=table.num_rows)
-            self._held, self._held_bytes = [], 0
+    def write(self, rows: Sequence[pa.RecordBatch]) -> None:
+        """Write a row group."""
+        with self._store.errors_as_advice():
+            table = pa.Table.from_batches(rows)
+            self._results.write_table(table, row_group_size=table.num_rows)
 
     def commit(self, read_rows: Callable[[], Iterator[pa.RecordBatch]]) -> None:
         """Give the part its final name. `read_rows` reads the chunk again with all its columns.
@@ -132,7 +132,8 @@ class PartWriter:
                 self._store.commit(name)
             else:
                 self._store.remove(name)
-            self.flush()
+            if rows := self._take():
+                self.write(rows)
             self.books.check()
             self._results.add_key_value_metadata({BOOKS_KEY: self.books.dump().decode()})
             self._results.close()
@@ -152,6 +153,10 @@ class PartWriter:
         between = layout.results_schema(copied.schema, self._shape, "nested")
         rows = layout.nested(copied, decoded, outcomes, between)
         return layout.explode(rows, self._shape, self._results_schema)
+
+    def _take(self) -> list[pa.RecordBatch]:
+        held, self._held, self._held_bytes = self._held, [], 0
+        return held
 
     def _hold(self, rows: pa.RecordBatch) -> None:
         self._held.append(rows)

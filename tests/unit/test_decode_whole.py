@@ -121,7 +121,17 @@ def said(decoded: Decoded) -> tuple[Any, ...]:
     )
 
 
+# All batches are long then, and cut after about two answers.
+CUT = {"_LONG_BYTES": 0, "_PIECE_BYTES": 1}
+
+
 def check(batches: list[list[bytes]], shape: AnswerShape) -> None:
+    check_with(batches, shape)
+    with mock.patch.multiple("worker.decode", **CUT):
+        check_with(batches, shape)
+
+
+def check_with(batches: list[list[bytes]], shape: AnswerShape) -> None:
     decoder = Decoder(shape)
     for bodies in batches:
         answers = answers_of(bodies)
@@ -206,6 +216,21 @@ def test_sound_answers_are_parsed_whole(bodies: list[bytes]) -> None:
     with mock.patch("worker.decode.decode_each", side_effect=AssertionError("one by one")):
         for _ in range(3):
             assert said(decoder.decode(answers_of(bodies))) == expected
+        with mock.patch.multiple("worker.decode", **CUT):
+            assert said(decoder.decode(answers_of(bodies))) == expected
+
+
+def test_a_long_batch_is_parsed_in_pieces() -> None:
+    bodies = [item(score=n, reason=["r"] * (n % 3)) for n in range(1000)]
+    decoder = Decoder(ITEMS)
+    with (
+        mock.patch.multiple("worker.decode", _LONG_BYTES=1000, _PIECE_BYTES=1000),
+        mock.patch("worker.decode.decode_each", side_effect=AssertionError("one by one")),
+        mock.patch("worker.decode.arrow_json.ReadOptions", wraps=arrow_json.ReadOptions) as options,
+    ):
+        decoded = decoder.decode(answers_of(bodies))
+    assert {each.kwargs["block_size"] for each in options.mock_calls} == {1000}
+    assert said(decoded) == said(decode_each(answers_of(bodies), ITEMS))
 
 
 @pytest.mark.parametrize(
