@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import os
 import sys
 from contextlib import suppress
 
@@ -19,11 +20,10 @@ def set_up_interpreter() -> None:
     # The event loop gives the interpreter lock away with every system call; a thread that decodes
     # keeps it for so long at most.
     sys.setswitchinterval(0.001)
-    import pyarrow as pa  # not before numpy is out of its sight
-
     # Arrow's own allocator gives memory back and takes it again for every batch: more page faults.
+    # (pa.set_memory_pool would say so to pyarrow alone, and not to what Arrow allocates by itself.)
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     # Without a heap for each thread glibc's stays the same size, however many rows come.
-    pa.set_memory_pool(pa.system_memory_pool())
     with suppress(AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 

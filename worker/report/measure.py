@@ -27,7 +27,7 @@ from worker.rules import LISTS_ALIKE_BY_CHANCE
 
 CALL_COLUMNS = ("requested_at", "latency_ms", "attempts")
 _ROW_BITS = 40  # of a row's number: those above are its part's
-_TIDY_GROUPS = 16  # row groups; of what they take, a tenth stays as holes in the heap
+_TIDY_GROUPS = 8  # row groups; of what they take, a tenth stays as holes in the heap
 
 
 @dataclass
