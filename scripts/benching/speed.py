@@ -49,6 +49,7 @@ BUSY = 0.5  # load average beyond which others disturb
 NOTES = """\
 Each figure is the median of {rounds} round(s), in which clients take turns. calls/s and CPU are \
 those of the calls that a long run makes more than a short one, so that no client's start counts; \
+ratios are medians of those within each round: a machine's own speed may change between them; \
 jobs go from Parquet to Parquet. CPU is user and system time, of the client's process alone. peak \
 is of the long run's whole process. spread is the range over the rounds. All answers are equal, \
 which makes them easier to compress than real ones, for everybody."""
@@ -105,7 +106,7 @@ def show(found: dict[str, Any]) -> str:
     """Return the tables, in Markdown."""
     lines = []
     for case in found["cases"]:
-        per_s = {row["name"]: row["per_s"] for row in case["clients"]}
+        rates = {row["name"]: row["rates"] for row in case["clients"]}
         lines += [
             f"**{case['title']}**",
             "",
@@ -115,8 +116,8 @@ def show(found: dict[str, Any]) -> str:
         lines += [
             f"| {row['name']} ({row['about']}) | {row['per_s']:,.0f} | {row['spread']:.0%} "
             f"| {row['cpu_us']:,.0f} | {row['peak_mib']:,.0f} "
-            f"| {_ratio(row['per_s'], per_s.get('aioboto3'), '.1f', 'x')} "
-            f"| {_ratio(row['per_s'], per_s.get('wrk'), '.1%', '')} |"
+            f"| {_ratio(row['rates'], rates.get('aioboto3'), '.1f', 'x')} "
+            f"| {_ratio(row['rates'], rates.get('wrk'), '.1%', '')} |"
             for row in case["clients"]
         ]
         lines.append("")
@@ -157,6 +158,7 @@ def _row(client: Client, samples: Sequence[Sample]) -> dict[str, Any]:
     return {
         "name": client.name,
         "about": client.about,
+        "rates": rates,
         "per_s": median(rates),
         "spread": (max(rates) - min(rates)) / median(rates),
         "cpu_us": median(sample.cpu_us(start_cpu_s) for sample in samples),
@@ -165,8 +167,11 @@ def _row(client: Client, samples: Sequence[Sample]) -> dict[str, Any]:
     }
 
 
-def _ratio(value: float, other: float | None, form: str, unit: str) -> str:
-    return "" if other is None else f"{value / other:{form}}{unit}"
+def _ratio(rates: Sequence[float], others: Sequence[float] | None, form: str, unit: str) -> str:
+    """Show the median of the rounds' ratios: a machine may be slower in one of them."""
+    if others is None:
+        return ""
+    return f"{median(one / other for one, other in zip(rates, others, strict=True)):{form}}{unit}"
 
 
 def _tell(when: str, case: Case, client: Client, sample: Sample) -> None:

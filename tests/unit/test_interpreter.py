@@ -1,0 +1,20 @@
+"""What a process is like that was set up for a job."""
+
+import subprocess
+import sys
+
+JOB = """
+from worker.interpreter import set_up_interpreter
+set_up_interpreter()
+import pyarrow as pa
+import pyarrow.parquet as pq
+file = pa.BufferOutputStream()
+pq.write_table(pa.table({"text": [str(n) for n in range(10_000)]}), file)
+pq.read_table(pa.BufferReader(file.getvalue()))
+print(pa.system_memory_pool().num_allocations() > 0, pa.mimalloc_memory_pool().num_allocations())
+"""
+
+
+def test_all_of_arrow_allocates_from_one_heap() -> None:
+    said = subprocess.run([sys.executable, "-c", JOB], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["True", "0"]
