@@ -132,8 +132,8 @@ class PartWriter:
                 self._store.commit(name)
             else:
                 self._store.remove(name)
-            if rows := self._take():
-                self.write(rows)
+            if held := self._take():
+                self.write(held)
             self.books.check()
             self._results.add_key_value_metadata({BOOKS_KEY: self.books.dump().decode()})
             self._results.close()

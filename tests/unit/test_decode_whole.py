@@ -1,6 +1,7 @@
 """A batch parsed whole and its answers one by one come out the same, whatever a server sends."""
 
 import json
+from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
@@ -121,13 +122,14 @@ def said(decoded: Decoded) -> tuple[Any, ...]:
     )
 
 
-# All batches are long then, and cut after about two answers.
-CUT = {"_LONG_BYTES": 0, "_PIECE_BYTES": 1}
+def every_batch_cut() -> AbstractContextManager[object]:
+    """All batches are long then, and cut after about two answers."""
+    return mock.patch.multiple("worker.decode", _LONG_BYTES=0, _PIECE_BYTES=1)
 
 
 def check(batches: list[list[bytes]], shape: AnswerShape) -> None:
     check_with(batches, shape)
-    with mock.patch.multiple("worker.decode", **CUT):
+    with every_batch_cut():
         check_with(batches, shape)
 
 
@@ -216,7 +218,7 @@ def test_sound_answers_are_parsed_whole(bodies: list[bytes]) -> None:
     with mock.patch("worker.decode.decode_each", side_effect=AssertionError("one by one")):
         for _ in range(3):
             assert said(decoder.decode(answers_of(bodies))) == expected
-        with mock.patch.multiple("worker.decode", **CUT):
+        with every_batch_cut():
             assert said(decoder.decode(answers_of(bodies))) == expected
 
 
