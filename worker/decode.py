@@ -27,7 +27,7 @@ _OPTIONAL: dict[str, pa.DataType] = {
 
 # The member that numbers the bodies, in rows of its own between them, on lines of their own.
 _MARK = "#"
-_MARK_LINES = 2  # ends of lines
+_LINES_PER_MARK = 2  # their ends: before it and behind it
 
 # orjson, which has the last word, gives up at 1,024 levels. So many brackets cannot be as deep.
 _BRACKETS_MAX = 1000
@@ -35,6 +35,8 @@ _BRACKETS_MAX = 1000
 # Of long batches Arrow parses several pieces at a time, in threads of its own.
 _LONG_BYTES = 2 << 20
 _PIECE_BYTES = 1 << 20
+_BYTES_MAX = 1 << 31  # of what its columns can hold in one piece
+
 # What RapidJSON takes and JSON does not have, and numbers beyond a double's range.
 _NOT_JSON = r"[:,\[][ \t\r\n]*-?(NaN|Inf)|[0-9]{300}"
 
@@ -92,11 +94,12 @@ class Decoder:
 def _join(bodies: list[bytes]) -> bytes:
     """Put all bodies, each of which begins an object, between marks that no body can swallow.
 
-    `}{` comes up between whole objects only, in no array and no other object. A mark ends in `}`
-    and a body follows, so all marks are objects by themselves, and what lies between two of them
-    is as many others as it is rows. (A string that a body leaves open, the mark's quote ends; and
-    `#` cannot follow.) So 2n + 1 rows for n bodies are one for each, or the text is unsound. The
-    same holds where the batch is cut at the end of lines, if all bodies are lines.
+    `}` and `{` with nothing but white space between come up between whole objects only, in no array
+    and no other object. A mark ends in `}` and a body follows, so all marks are objects by
+    themselves, and what lies between two of them is as many others as it is rows. (A string that a
+    body leaves open is an error where the mark's line begins.) So 2n + 1 rows for n bodies are one
+    for each, or the text is unsound. The same holds where the batch is cut at the end of a line:
+    what is cut inside an object is an error, and the pieces come back in order.
     """
     pieces = [b""] * (2 * len(bodies) + 1)
     pieces[0::2] = [b'\n{"#":%d}\n' % position for position in range(len(bodies) + 1)]
@@ -109,7 +112,11 @@ def _piece_bytes(batch: bytes, bodies: list[bytes]) -> int:
 
     It must not be cut where bodies span lines, nor shorter than what is longest.
     """
-    has_lines = len(batch) > _LONG_BYTES and batch.count(b"\n") == _MARK_LINES * (len(bodies) + 1)
+    has_lines = (
+        _LONG_BYTES < len(batch) < _BYTES_MAX
+        and batch.count(b"\n") == _LINES_PER_MARK * (len(bodies) + 1)
+        and b"\r" not in batch
+    )
     return max(_PIECE_BYTES, 2 * max(map(len, bodies), default=0)) if has_lines else len(batch) + 1
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import pyarrow as pa
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
@@ -109,7 +110,7 @@ class Drain:
             if self._keeper.is_full:  # what is given free must be kept: the room bounds both
                 group.start_soon(self._keeper.flush)
             if rows := writer.take_row_group():
-                group.start_soon(to_thread.run_sync, writer.write, rows)
+                group.start_soon(_write_rows, writer, rows)
             if writer.is_quick and self._is_for_the_loop(batch):
                 self._add(writer, repeater, batch)
             else:
@@ -168,3 +169,9 @@ class Drain:
             exploded=self._job.config.output.layout == "exploded",
             compression=self._job.config.output.compression,
         )
+
+
+async def _write_rows(writer: PartWriter, rows: Sequence[pa.RecordBatch]) -> None:
+    """Write a row group that was taken: a part must not be committed without it."""
+    with anyio.CancelScope(shield=True):
+        await to_thread.run_sync(writer.write, rows)

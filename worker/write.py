@@ -35,9 +35,9 @@ class _ParquetOptions(TypedDict):
 class PartWriter:
     """Writes one chunk.
 
-    Give it the chunk's batches in order; `write` the row groups that it makes of them, one after
-    the other, which may be beside an `add`; then `commit`, or `discard`. All that touch the disk
-    block, and raise OutputError when it refuses.
+    `add` the chunk's batches in order; between them `take_row_group`, and `write` what it returns,
+    one after the other, which may be beside an `add`; then `commit`, or `discard`. All that touch
+    the disk block, and raise OutputError when it refuses; `discard` then raises nothing.
     """
 
     def __init__(

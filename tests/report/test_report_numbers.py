@@ -4,6 +4,7 @@ import math
 import statistics
 from collections import Counter
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pytest
@@ -24,6 +25,13 @@ texts = st.text(max_size=8)
 def test_equal_texts_have_equal_hashes_and_others_others(values: list[str]) -> None:
     hashes = hash_strings(pa.array(values, pa.string())).to_pylist()
     assert len(set(zip(values, hashes, strict=True))) == len(set(values)) == len(set(hashes))
+
+
+@given(st.lists(texts))
+def test_lists_hashed_by_halves_have_the_same_hashes(values: list[str]) -> None:
+    whole = hash_strings(pa.array(values, pa.string()))
+    with mock.patch("worker.report.hashes._AT_ONCE_MAX", 1):
+        assert hash_strings(pa.array(values, pa.string())) == whole
 
 
 @given(st.lists(texts, min_size=1), st.integers(0, 5))

@@ -210,6 +210,7 @@ def item(**members: Any) -> bytes:
         [item(new={"deep": [1]}), item(new="text"), b'{"new":[[]]}'],
         [json.dumps(json.loads(item(score=1)), indent=2).encode()],
         [b'{"itemList":[{"itemId":"' + "é😀".encode() + b'"}]}\r\n'],
+        [b'{"itemList":[{"itemId":"a"}],\r"recommendationId":"r"}'] * 3,
     ],
 )
 def test_sound_answers_are_parsed_whole(bodies: list[bytes]) -> None:

@@ -44,8 +44,8 @@ class Echo:
         return failure
 
 
-async def _run(folder: Path, rows: int) -> list[Books]:
-    """Run rows that are a part each, so that lanes hand over all the time; return the books."""
+async def _run(folder: Path, rows: int, *, rows_per_part: int = 1) -> list[Books]:
+    """Run rows; as a part each, lanes hand over all the time. Return the books."""
     ids = [f"u{row}" for row in range(rows)]
     pq.write_table(pa.table({"USER_ID": ids}), folder / "in.parquet")
     arn = campaign_arn("user-personalization")
@@ -54,7 +54,7 @@ async def _run(folder: Path, rows: int) -> list[Books]:
             {
                 "target": {"operation": "GetRecommendations", "campaign_arn": arn},
                 "input": {"path": str(folder / "in.parquet"), "columns": {"user_id": "USER_ID"}},
-                "output": {"path": str(folder / "out"), "rows_per_part": 1},
+                "output": {"path": str(folder / "out"), "rows_per_part": rows_per_part},
                 "rate": {"tps": 100_000, "in_flight_max": 64},
             }
         )
@@ -92,6 +92,32 @@ async def test_lanes_that_are_done_while_the_drain_fails_are_no_failure_of_their
         with pytest.raises(ExceptionGroup) as caught:
             await _run(tmp_path / str(attempt), 500)
         assert {type(error) for error in leaves(caught.value)} == {OutputError}
+
+
+@pytest.mark.parametrize("is_busy", [True, False])
+async def test_row_groups_are_written_in_order_beside_the_batches_after_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_busy: bool
+) -> None:
+    monkeypatch.setattr("worker.write.ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(Load, "share", lambda _: 0.7 if is_busy else 0.5)
+    await _run(tmp_path, 5000, rows_per_part=5000)
+    part = pq.ParquetFile(tmp_path / "out" / "part-00000.parquet")
+    assert part.num_row_groups == 5
+    assert part.read(["USER_ID"])["USER_ID"].to_pylist() == [f"u{row}" for row in range(5000)]
+
+
+async def test_a_row_group_that_the_disk_refuses_ends_the_run_without_its_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OutputError("the disk is full", hint="make room")
+
+    monkeypatch.setattr("worker.write.ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(PartWriter, "write", refuse)
+    with pytest.raises(ExceptionGroup) as caught:
+        await _run(tmp_path, 5000, rows_per_part=5000)
+    assert {type(error) for error in leaves(caught.value)} == {OutputError}
+    assert not list((tmp_path / "out").glob("part-*"))
 
 
 @pytest.mark.parametrize("is_busy", [True, False])

@@ -1,7 +1,7 @@
 """64-bit hashes of strings and of lists, column-wise. Pure.
 
-A sequence's hash is the sum of h(element) * M^position modulo 2^64. All of a column's come from
-one running sum: the difference between a sequence's ends, divided by M^start.
+A sequence's hash is the sum of h(element) * M^position modulo 2^64. Those of many come from one
+running sum: the difference between a sequence's ends, divided by M^start.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ U64 = pa.uint64()
 _MODULUS = 1 << 64
 _BASE = 0xD1342543DE82EF95  # odd, so that it can be divided by; from Steele and Vigna, 2021
 _NOTHING = pa.array([0], U64)
-# More are done by halves: their tables and sums take memory that is theirs alone.
+# Elements. Lists with more are done by halves, whose tables and sums take less memory; one alone,
+# however long, is not.
 _AT_ONCE_MAX = 1 << 16
 
 

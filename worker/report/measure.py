@@ -27,7 +27,7 @@ from worker.rules import LISTS_ALIKE_BY_CHANCE
 
 CALL_COLUMNS = ("requested_at", "latency_ms", "attempts")
 _ROW_BITS = 40  # of a row's number: those above are its part's
-_TIDY_GROUPS = 8  # row groups; of what they take, a tenth stays as holes in the heap
+_TIDY_TIMES = 8  # of what so many row groups take, a tenth stays as holes in the heap
 
 
 @dataclass
@@ -108,9 +108,9 @@ def _measure_part(files: RunFiles, number: int) -> Measured:
     part = Measured(books=read_books(files.store.path(name)))
     asked = [files.asked_column] if files.asked_column else []
     wanted = tuple(dict.fromkeys((*files.id_columns, *CALL_COLUMNS, *asked)))
-    for group, rows in enumerate(read_rows(files, name, wanted, beside=True), 1):
+    for times, rows in enumerate(read_rows(files, name, wanted, beside=True), 1):
         _add_rows(part, files, rows, first=(number << _ROW_BITS) + part.results)
-        if group % _TIDY_GROUPS == 0:
+        if times % _TIDY_TIMES == 0:
             give_memory_back()
     errors_name = f"_errors/{name}"
     if errors_name in files.errors_names:
