@@ -90,7 +90,7 @@ class Run:
     async def call(self, body: bytes) -> Answer | Failure:
         now_s, row = asyncio.get_running_loop().time(), int(body)
         self.sent.append((now_s, row))
-        await anyio.sleep(self.latency_s)
+        await anyio.sleep(self.latency_s)  # of the simulated clock
         return self.behaviour(row, now_s)
 
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:

@@ -213,7 +213,7 @@ def test_what_left_before_a_row_failed_does_not_acquit_the_service_of_it() -> No
 
         async def fail() -> None:
             sent_s = clock.now_s()
-            await anyio.sleep(0.05)
+            await anyio.sleep(0.05)  # of the simulated clock: how long the call takes
             gate.note_failure(
                 BROKEN, Verdict.TRANSIENT, RowTrouble(), sent_s=sent_s, has_results=True
             )
@@ -221,7 +221,7 @@ def test_what_left_before_a_row_failed_does_not_acquit_the_service_of_it() -> No
 
         async with anyio.create_task_group() as group:
             group.start_soon(fail)
-            await anyio.sleep(0.06)
+            await anyio.sleep(0.06)  # likewise: until after it
             gate.note_answer(-0.001)
             assert outages == []
             for _ in range(FAILURES_TO_OPEN):
