@@ -1,7 +1,6 @@
 """A batch parsed whole and its answers one by one come out the same, whatever a server sends."""
 
 import json
-from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
@@ -10,13 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import json as arrow_json
 
+from tests.decoding import ITEMS, USUAL, answers_of, check, dump, said
 from worker.config import Operation
 from worker.decode import Decoder
-from worker.each import Decoded, decode_each
-from worker.model import Answer
+from worker.each import decode_each
 from worker.shape import SHAPES, AnswerShape
 
-ITEMS = SHAPES[Operation.GET_RECOMMENDATIONS]
 ACTIONS = SHAPES[Operation.GET_ACTION_RECOMMENDATIONS]
 
 ANY_JSON = st.recursive(
@@ -62,12 +60,10 @@ def body_of(item: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-def dump(body: Any, indent: int | None, ascii_only: bool) -> bytes:
-    return json.dumps(body, indent=indent, ensure_ascii=ascii_only).encode(errors="surrogatepass")
-
-
 def dumped(value: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
-    return st.builds(dump, value, st.sampled_from([None, 1]), st.booleans())
+    return st.builds(
+        dump, value, st.sampled_from([None, 1]), st.booleans(), st.sampled_from([":", ": "])
+    )
 
 
 def pairs(keys: list[str], value: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
@@ -103,51 +99,16 @@ BODY = (
     | dumped(ANY_JSON)
     | DUPLICATES
     | NOISE
-    | st.builds(spoil, SOUND, st.integers(0, 500), NOISE, st.integers(0, 4))
+    | USUAL
+    | st.builds(spoil, SOUND | USUAL, st.integers(0, 500), NOISE, st.integers(0, 4))
 )
 
 
-def answers_of(bodies: list[bytes]) -> list[Answer]:
-    return [Answer(body, str(position)) for position, body in enumerate(bodies)]
-
-
-def said(decoded: Decoded) -> tuple[Any, ...]:
-    decoded.lists.validate(full=True)
-    decoded.recommendation_ids.validate(full=True)
-    return (
-        decoded.positions,
-        decoded.recommendation_ids.to_pylist(),
-        decoded.lists.to_pylist(),
-        decoded.failures,
-    )
-
-
-def every_batch_cut() -> AbstractContextManager[object]:
-    """All batches are long then, and cut after about two answers."""
-    return mock.patch.multiple("worker.decode", _LONG_BYTES=0, _PIECE_BYTES=1)
-
-
-def check(batches: list[list[bytes]], shape: AnswerShape) -> None:
-    check_with(batches, shape)
-    with every_batch_cut():
-        check_with(batches, shape)
-
-
-def check_with(batches: list[list[bytes]], shape: AnswerShape) -> None:
-    decoder = Decoder(shape)
-    for bodies in batches:
-        answers = answers_of(bodies)
-        together = decoder.decode(answers)
-        assert said(together) == said(decode_each(answers, shape))
-        alone = [decode_each([answer], shape) for answer in answers]
-        assert together.positions == [n for n, one in enumerate(alone) if one.positions]
-        assert together.lists.to_pylist() == [
-            entries for one in alone for entries in one.lists.to_pylist()
-        ]
-
-
 @given(
-    st.lists(st.lists(BODY, max_size=4) | st.lists(SOUND, max_size=4), max_size=4),
+    st.lists(
+        st.lists(BODY, max_size=4) | st.lists(SOUND, max_size=4) | st.lists(USUAL, max_size=4),
+        max_size=4,
+    ),
     st.sampled_from([ITEMS, ACTIONS]),
 )
 @example([[b'{"itemList":[{"itemId":"a","x":1}]}'], [b'{"itemList":[{"itemId":"' + b"\xff"]], ITEMS)
@@ -219,21 +180,6 @@ def test_sound_answers_are_parsed_whole(bodies: list[bytes]) -> None:
     with mock.patch("worker.decode.decode_each", side_effect=AssertionError("one by one")):
         for _ in range(3):
             assert said(decoder.decode(answers_of(bodies))) == expected
-        with every_batch_cut():
-            assert said(decoder.decode(answers_of(bodies))) == expected
-
-
-def test_a_long_batch_is_parsed_in_pieces() -> None:
-    bodies = [item(score=n, reason=["r"] * (n % 3)) for n in range(1000)]
-    decoder = Decoder(ITEMS)
-    with (
-        mock.patch.multiple("worker.decode", _LONG_BYTES=1000, _PIECE_BYTES=1000),
-        mock.patch("worker.decode.decode_each", side_effect=AssertionError("one by one")),
-        mock.patch("worker.decode.arrow_json.ReadOptions", wraps=arrow_json.ReadOptions) as options,
-    ):
-        decoded = decoder.decode(answers_of(bodies))
-    assert {each.kwargs["block_size"] for each in options.mock_calls} == {1000}
-    assert said(decoded) == said(decode_each(answers_of(bodies), ITEMS))
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ RANKS = (
     | {"report.origins"},
     {"loadtest.schedule", "loadtest.search", "loadtest.histogram"},
     {"rules", "fit", "retry", "build", "shape", "read", "part", "schema", "room", "quality"},
-    {"each", "load", "call", "call.transport", "call.access", "call.answers", "summary"}
+    {"each", "usual", "load", "call", "call.transport", "call.access", "call.answers", "summary"}
     | {"tally", "breaker"},
     {"call.http1", "call.failures", "decode", "layout", "spool", "gate", "govern"},
     {"steer"},
@@ -82,7 +82,8 @@ RANKS = (
 )
 PURE = {
     "adapt", "breaker", "build", "decode", "each", "layout", "limits", "plan", "printable", "retry",
-    "rules", "shape", "show", "where", "quality", "report.bins", "report.counts", "report.diff",
+    "rules", "shape", "show", "where", "quality", "usual", "report.bins", "report.counts",
+    "report.diff",
     "report.format", "report.hashes", "report.html", "report.lists", "report.markup",
     "report.numbers", "report.page", "report.run_page", "report.run_quality", "report.run_time",
     "report.timeline", "report.config_table", "report.percentiles", "report.load_page",

@@ -1,0 +1,69 @@
+"""Answers in the form that the service gives them are cut, not parsed; others are."""
+
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.decoding import ITEMS, USUAL, answers_of, check, said
+from worker.config import Operation
+from worker.decode import Decoder
+from worker.each import decode_each
+from worker.shape import SHAPES
+
+
+@given(
+    st.lists(USUAL, min_size=1, max_size=5).filter(lambda bodies: b'"score"' in b"".join(bodies))
+)
+def test_answers_of_the_usual_form_need_no_json_parser(bodies: list[bytes]) -> None:
+    expected = said(decode_each(answers_of(bodies), ITEMS))
+    with mock.patch("worker.decode.arrow_json.read_json", side_effect=AssertionError("as JSON")):
+        assert said(Decoder(ITEMS).decode(answers_of(bodies))) == expected
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_each_operation_has_its_usual_form(operation: Operation) -> None:
+    shape = SHAPES[operation]
+    body = '{"%s":[{"%s":"a","score":0.5}],"recommendationId":"r"}'
+    bodies = [(body % (shape.member, shape.id_member)).encode()] * 2
+    expected = said(decode_each(answers_of(bodies), shape))
+    with mock.patch("worker.decode.arrow_json.read_json", side_effect=AssertionError("as JSON")):
+        assert said(Decoder(shape).decode(answers_of(bodies))) == expected
+
+
+NONE = b'{"itemList":[],"recommendationId":"r"}'
+
+
+def usual(
+    *, name: bytes = b"a", score: bytes = b"1", more: bytes = b"", rid: bytes = b"r"
+) -> bytes:
+    entry = b'{"itemId":"%s","score":%s%s}' % (name, score, more)
+    return b'{"itemList":[%s],"recommendationId":"%s"}' % (entry, rid)
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        *([usual(score=score)] for score in (b"01", b".5", b"1.", b"+1", b"1e", b"--1", b"1 ")),
+        *([usual(score=score)] for score in (b"1e400", b"-1e400", b"9" * 400, b"NaN", b"", b'"1"')),
+        *([usual(score=score)] for score in (b"null", b"1:2", b":1", b"1,2", b"1}", b"\t1")),
+        *([usual(name=name)] for name in (b"a:b", b"a}b", b"a]b", rb"\"", rb"\u00e9", b"\xff")),
+        *([usual(name=name)] for name in (b"\xed\xa0\x80", b"\0", b"\t", b"\r", b"\n")),
+        [usual(name=b'","x":"')],
+        *([usual(rid=rid)] for rid in (b"a:b", b"a}b", b"a]b", b'"', b"\xff", b"\n")),
+        [usual(more=b',"score":2')],
+        [usual(more=b',"itemId":"b"')],
+        [usual(more=b"},{" + b'"score":1,"itemId":"b"')],
+        [usual() + b"\n" + usual(), b""],
+        [b"", usual() + b"\n" + usual()],
+        [usual() + b"\n", usual()],
+        [usual()[:-1], b"}"],
+        [usual()[:20], usual()[20:]],
+        [NONE],
+        [NONE, usual(), NONE],
+    ],
+    ids=lambda bodies: repr(bodies)[:60],
+)  # fmt: skip
+def test_what_resembles_the_usual_form_is_read_as_what_it_is(bodies: list[bytes]) -> None:
+    check([bodies, [usual(), *bodies], [*bodies, usual()], [usual(), *bodies, usual()]], ITEMS)

@@ -1,0 +1,104 @@
+"""Answers as the service writes them, with IDs and scores and no more -> Arrow columns. Pure.
+
+One regular expression says whether all answers of a batch are in that form, to the last byte, with
+nothing escaped in their strings. Then they can be cut at single characters: `}` ends an entry, `:`
+a field. Both together take half of the time that Arrow's JSON reader does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from worker.shape import AnswerShape
+
+# RFC 8259's, without what is escaped, and without what is cut at.
+_STRING = r'"[^"\\:\]}\x00-\x1f]*"'
+_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_RECOMMENDATION_ID = b'],"recommendationId":"'
+_BEFORE_ID, _BEHIND_ID = '"', '","score"'
+_BYTES_MAX = 1 << 30  # of what the reader takes in one piece
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The entries of all answers together, and which are whose."""
+
+    ids: pa.Array[Any]  # string
+    scores: pa.Array[Any]  # double; infinite where a number is beyond its range
+    offsets: pa.Array[Any]  # int32: where each answer's entries begin, and where the last's end
+    recommendation_ids: pa.Array[Any]  # string, by answer
+
+
+class UsualForm:
+    """The form in which an operation's answers come."""
+
+    def __init__(self, shape: AnswerShape) -> None:
+        entry = rf'\{{"{shape.id_member}":{_STRING},"score":{_NUMBER}\}}'
+        answer = (
+            rf'\{{"{shape.member}":\[(?:{entry}(?:,{entry})*)?\],"recommendationId":{_STRING}\}}'
+        )
+        self._lines = rf"^(?:{answer}\n)*$"
+        self._list_at = len(f'{{"{shape.member}":[')
+
+    def read(self, bodies: Sequence[bytes]) -> Entries | None:
+        """Return what the answers hold; None when one of them is in another form."""
+        lines = b"\n".join((*bodies, b""))
+        if len(lines) > _BYTES_MAX or not self._fits(lines):
+            return None
+        ends = [body.find(b"]") for body in bodies]
+        if any(end != body.rfind(b"]") for body, end in zip(bodies, ends, strict=True)):
+            return None  # one of several lines, and with it one of none
+        lengths = [body.count(b"}") - 1 for body in bodies]  # the last one is the answer's
+        if not any(lengths):
+            return None  # the reader takes no empty text
+        ids, scores = _read_entries(
+            b"".join(
+                memoryview(body)[self._list_at : end]
+                for body, end in zip(bodies, ends, strict=True)
+            )
+        )
+        recommendation_ids = [
+            body[end + len(_RECOMMENDATION_ID) : -len(b'"}')].decode()
+            for body, end in zip(bodies, ends, strict=True)
+        ]
+        return Entries(
+            ids,
+            scores,
+            pa.array(accumulate(lengths, initial=0), pa.int32()),
+            pa.array(recommendation_ids, pa.string()),
+        )
+
+    def _fits(self, lines: bytes) -> bool:
+        bounds = pa.py_buffer(len(lines).to_bytes(8, "little").rjust(16, b"\0"))
+        text: Any = pa.LargeStringArray.from_buffers(1, bounds, pa.py_buffer(lines))
+        try:
+            if not lines.isascii():
+                text.validate(full=True)
+        except pa.ArrowInvalid:
+            return False
+        return pc.match_substring_regex(text, self._lines)[0].as_py() is True
+
+
+def _read_entries(text: bytes) -> tuple[pa.Array[Any], pa.Array[Any]]:
+    """Return the IDs and the scores in lists without their brackets."""
+    table = csv.read_csv(
+        pa.BufferReader(text.replace(b"}", b"\n")),
+        csv.ReadOptions(
+            use_threads=False, block_size=len(text) + 1, column_names=["before", "id", "score"]
+        ),
+        csv.ParseOptions(delimiter=":", quote_char=False),
+        csv.ConvertOptions(
+            column_types={"id": pa.binary(), "score": pa.float64()},
+            include_columns=["id", "score"],
+            null_values=[],
+        ),
+    )
+    ids, scores = (column.combine_chunks() for column in table.columns)
+    return pc.binary_slice(ids, len(_BEFORE_ID), -len(_BEHIND_ID)).cast(pa.string()), scores
