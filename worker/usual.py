@@ -32,7 +32,7 @@ class Entries:
 
     ids: pa.Array[Any]  # string
     scores: pa.Array[Any]  # double; infinite where a number is beyond its range
-    offsets: pa.Array[Any]  # int32: where each answer's entries begin, and where the last's end
+    offsets: pa.Int32Array  # where each answer's entries begin, and where the last's end
     recommendation_ids: pa.Array[Any]  # string, by answer
 
 
@@ -89,7 +89,7 @@ class UsualForm:
 def _read_entries(text: bytes) -> tuple[pa.Array[Any], pa.Array[Any]]:
     """Return the IDs and the scores in lists without their brackets."""
     table = csv.read_csv(
-        pa.BufferReader(text.replace(b"}", b"\n")),
+        pa.BufferReader(text.replace(b"}", b"\n")),  # type: ignore[arg-type] # the stubs forget it
         csv.ReadOptions(
             use_threads=False, block_size=len(text) + 1, column_names=["before", "id", "score"]
         ),

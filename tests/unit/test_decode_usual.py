@@ -3,10 +3,10 @@
 from unittest import mock
 
 import pytest
+from decoding import ITEMS, USUAL, answers_of, check, said
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.decoding import ITEMS, USUAL, answers_of, check, said
 from worker.config import Operation
 from worker.decode import Decoder
 from worker.each import decode_each

@@ -5,11 +5,11 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from decoding import ITEMS, USUAL, answers_of, check, dump, said
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import json as arrow_json
 
-from tests.decoding import ITEMS, USUAL, answers_of, check, dump, said
 from worker.config import Operation
 from worker.decode import Decoder
 from worker.each import decode_each
