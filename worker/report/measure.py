@@ -19,7 +19,7 @@ from worker.report.failures import Failures
 from worker.report.hashes import hash_lists
 from worker.report.lists import SharedList, SharedLists
 from worker.report.origins import Origins
-from worker.report.parallel import in_order
+from worker.report.parallel import ahead, in_order
 from worker.report.rows import Rows, read_failed, read_rows
 from worker.report.source import RunFiles
 from worker.report.timeline import Timeline
@@ -108,7 +108,7 @@ def _measure_part(files: RunFiles, number: int) -> Measured:
     part = Measured(books=read_books(files.store.path(name)))
     asked = [files.asked_column] if files.asked_column else []
     wanted = tuple(dict.fromkeys((*files.id_columns, *CALL_COLUMNS, *asked)))
-    for times, rows in enumerate(read_rows(files, name, wanted, beside=True), 1):
+    for times, rows in enumerate(ahead(read_rows(files, name, wanted, beside=True)), 1):
         _add_rows(part, files, rows, first=(number << _ROW_BITS) + part.results)
         if times % _TIDY_TIMES == 0:
             give_memory_back()

@@ -1,10 +1,11 @@
-"""A function over many things, a few at a time, with its results in order."""
+"""Several things at a time, and their results in order."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import TypeVar
 
 _Result = TypeVar("_Result")
@@ -30,3 +31,12 @@ def in_order(
                 yield waiting.pop(0).result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def ahead(things: Generator[_Result]) -> Generator[_Result]:
+    """Yield `things`, each of them made while the one before is in use."""
+    with closing(things), ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, things, None)
+        while (thing := following.result()) is not None:
+            following = thread.submit(next, things, None)
+            yield thing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ class Rows:
 
 def read_rows(
     files: RunFiles, name: str, wanted: tuple[str, ...], *, beside: bool = False
-) -> Iterator[Rows]:
+) -> Generator[Rows]:
     """Yield the rows of part `name` with the columns `wanted`; memory: one row group.
 
     With `beside` they have their scores, and promotions and reasons where there are any. Raises
