@@ -1,8 +1,8 @@
 """Answers as the service writes them, with IDs and scores and no more -> Arrow columns. Pure.
 
 One regular expression says whether all answers of a batch are in that form, to the last byte, with
-nothing escaped in their strings. Then they can be cut at single characters: `}` ends an entry, `:`
-a field. Both together take half of the time that Arrow's JSON reader does.
+strings that neither escape anything nor have a character that means something here. Then they can
+be cut: `}` ends an entry, `:` a field. That takes two thirds of the time of Arrow's JSON reader.
 """
 
 from __future__ import annotations
@@ -49,21 +49,18 @@ class UsualForm:
 
     def read(self, bodies: Sequence[bytes]) -> Entries | None:
         """Return what the answers hold; None when one of them is in another form."""
-        lines = b"\n".join((*bodies, b""))
-        if len(lines) > _BYTES_MAX or not self._fits(lines):
+        if sum(map(len, bodies)) > _BYTES_MAX or not self._fits(b"\n".join((*bodies, b""))):
             return None
         ends = [body.find(b"]") for body in bodies]
         if any(end != body.rfind(b"]") for body, end in zip(bodies, ends, strict=True)):
-            return None  # one of several lines, and with it one of none
+            return None  # several answers in one body
         lengths = [body.count(b"}") - 1 for body in bodies]  # the last one is the answer's
         if not any(lengths):
             return None  # the reader takes no empty text
-        ids, scores = _read_entries(
-            b"".join(
-                memoryview(body)[self._list_at : end]
-                for body, end in zip(bodies, ends, strict=True)
-            )
-        )
+        lists = [
+            memoryview(body)[self._list_at : end] for body, end in zip(bodies, ends, strict=True)
+        ]
+        ids, scores = _read_entries(b"".join(lists).replace(b"}", b"\n"))
         recommendation_ids = [
             body[end + len(_RECOMMENDATION_ID) : -len(b'"}')].decode()
             for body, end in zip(bodies, ends, strict=True)
@@ -86,18 +83,17 @@ class UsualForm:
         return pc.match_substring_regex(text, self._lines)[0].as_py() is True
 
 
-def _read_entries(text: bytes) -> tuple[pa.Array[Any], pa.Array[Any]]:
-    """Return the IDs and the scores in lists without their brackets."""
+def _read_entries(lines: bytes) -> tuple[pa.Array[Any], pa.Array[Any]]:
+    """Return the IDs and the scores of entries, each of them a line."""
     table = csv.read_csv(
-        pa.BufferReader(text.replace(b"}", b"\n")),  # type: ignore[arg-type] # the stubs forget it
+        pa.BufferReader(lines),  # type: ignore[arg-type] # the stubs forget it
         csv.ReadOptions(
-            use_threads=False, block_size=len(text) + 1, column_names=["before", "id", "score"]
+            use_threads=False, block_size=len(lines) + 1, column_names=["before", "id", "score"]
         ),
         csv.ParseOptions(delimiter=":", quote_char=False),
         csv.ConvertOptions(
             column_types={"id": pa.binary(), "score": pa.float64()},
             include_columns=["id", "score"],
-            null_values=[],
         ),
     )
     ids, scores = (column.combine_chunks() for column in table.columns)

@@ -55,6 +55,8 @@ def usual(
         [usual(more=b',"score":2')],
         [usual(more=b',"itemId":"b"')],
         [usual(more=b"},{" + b'"score":1,"itemId":"b"')],
+        [usual() + b"\n" + usual()],
+        [NONE + b"\n" + NONE, usual()],
         [usual() + b"\n" + usual(), b""],
         [b"", usual() + b"\n" + usual()],
         [usual() + b"\n", usual()],
@@ -67,3 +69,12 @@ def usual(
 )  # fmt: skip
 def test_what_resembles_the_usual_form_is_read_as_what_it_is(bodies: list[bytes]) -> None:
     check([bodies, [usual(), *bodies], [*bodies, usual()], [usual(), *bodies, usual()]], ITEMS)
+
+
+def test_batches_beyond_what_the_reader_takes_are_read_as_json() -> None:
+    expected = said(decode_each(answers_of([usual()]), ITEMS))
+    with (
+        mock.patch("worker.usual._BYTES_MAX", 0),
+        mock.patch("worker.usual.csv.read_csv", side_effect=AssertionError("cut")),
+    ):
+        assert said(Decoder(ITEMS).decode(answers_of([usual()]))) == expected

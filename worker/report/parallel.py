@@ -34,7 +34,7 @@ def in_order(
 
 
 def ahead(things: Generator[_Result]) -> Generator[_Result]:
-    """Yield `things`, each of them made while the one before is in use."""
+    """Yield `things`, none of them None, each made while the one before is in use."""
     with closing(things), ThreadPoolExecutor(1) as thread:
         following = thread.submit(next, things, None)
         while (thing := following.result()) is not None:
