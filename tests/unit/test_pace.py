@@ -48,7 +48,7 @@ def test_the_first_second_holds_no_burst() -> None:
 
 
 def test_a_stall_does_not_become_a_burst() -> None:
-    """A second of silence at 1,000/s earns 10 ms of schedule, not 1,000 calls."""
+    """A second of silence at 1,000/s earns 8 ms of schedule, not 1,000 calls."""
     schedule = Schedule(constant(1_000.0), start_s=0.0)
     take(schedule, 0.0)
     at_once = 0

@@ -87,8 +87,8 @@ def test_a_raise_releases_nothing_that_the_lower_rate_did_not_allow() -> None:
 
 def test_a_drop_takes_the_credit_away_at_once() -> None:
     schedule = Schedule(constant(1_000.0), start_s=0.0)
-    schedule.limit(100.0, now_s=5.0)  # after seconds without a call: 10 attempts of credit
-    assert sum(take(schedule, 5.0) <= 5.0 for _ in range(10)) == 2  # one of credit, and the next
+    schedule.limit(250.0, now_s=5.0)  # after seconds without a call: 8 attempts of credit
+    assert sum(take(schedule, 5.0) <= 5.0 for _ in range(10)) == 3  # two of credit, and the next
 
 
 @pytest.mark.parametrize("limit", [5.0, 10.0, 15.0, 30.0])
