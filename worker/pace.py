@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from worker.clock import Clock, Timer
 
-# Without any credit timers that fire a millisecond late cost a third of 2,500/s. 8 ms regain it, and
-# are 0.8 % of a second; the rest of 1 % is for requests that leave a moment after their turn.
+# Without any credit timers that fire a millisecond late cost a third of 2,500/s. 8 ms regain it,
+# and are 0.8 % of a second; what is left of 1 % is for requests that leave after their turn.
 CREDIT_S = 0.008
 RAMP_S_MIN = 0.001  # shorter ones are none; their slope would overflow
 

@@ -27,8 +27,8 @@ from worker.loadtest.users import Users
 from worker.model import Answer, Failure
 from worker.retry import Verdict, judge
 
-# A second may hold 1 % more calls than were asked for, as in pace.py: 2 ms of these 10 are for lanes,
-# which send a moment after their turn.
+# A second may hold 1 % more calls than were asked for, as in pace.py; 2 ms of these 10 are for
+# lanes, which send a moment after their turn.
 CREDIT_S: Final = 0.008
 CREDIT_CALLS: Final = 5
 WAIT_S_MAX: Final = 10.0
