@@ -17,7 +17,7 @@ from pyarrow import json as arrow_json
 from worker.each import Decoded, decode_each
 from worker.model import Answer
 from worker.shape import AnswerShape
-from worker.usual import UsualForm
+from worker.usual import UsualForm, as_text
 
 # Members of an item that most answers lack. Of metadata, just whether it is there: its keys are not
 # known, so `decode_each` reads it.
@@ -136,7 +136,7 @@ def _parse(
     marks[0::2] = range(length + 1)
     try:
         if not batch.isascii():  # the parser does not look whether it is UTF-8
-            _as_text(batch).validate(full=True)
+            as_text(batch).validate(full=True)
         table = arrow_json.read_json(
             pa.BufferReader(batch),  # type: ignore[arg-type] # the stubs forget Arrow's own files
             # A single block, so that objects may span lines.
@@ -153,14 +153,9 @@ def _parse(
     return rows if is_one_each and _items_are_sound(_items(rows, shape), shape) else None
 
 
-def _as_text(batch: bytes) -> Any:
-    bounds = pa.py_buffer(len(batch).to_bytes(8, "little").rjust(16, b"\0"))
-    return pa.LargeStringArray.from_buffers(1, bounds, pa.py_buffer(batch))
-
-
 def _skipped_is_sound(batch: bytes, bodies: list[bytes], lengths: list[int | None]) -> bool:
     """Whether members that were skipped are such as orjson takes, too."""
-    if pc.match_substring_regex(_as_text(batch), _NOT_JSON)[0].as_py():
+    if pc.match_substring_regex(as_text(batch), _NOT_JSON)[0].as_py():
         return False
     return all(
         body.count(b"[") + body.count(b"{") <= _BRACKETS_MAX + (length or 0)  # one is the item's

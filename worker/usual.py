@@ -73,14 +73,19 @@ class UsualForm:
         )
 
     def _fits(self, lines: bytes) -> bool:
-        bounds = pa.py_buffer(len(lines).to_bytes(8, "little").rjust(16, b"\0"))
-        text: Any = pa.LargeStringArray.from_buffers(1, bounds, pa.py_buffer(lines))
+        text = as_text(lines)
         try:
             if not lines.isascii():
                 text.validate(full=True)
         except pa.ArrowInvalid:
             return False
         return pc.match_substring_regex(text, self._lines)[0].as_py() is True
+
+
+def as_text(batch: bytes) -> Any:
+    """Return an array of one string, `batch`, which is not copied, nor looked at."""
+    bounds = pa.py_buffer(len(batch).to_bytes(8, "little").rjust(16, b"\0"))
+    return pa.LargeStringArray.from_buffers(1, bounds, pa.py_buffer(batch))
 
 
 def _read_entries(lines: bytes) -> tuple[pa.Array[Any], pa.Array[Any]]:

@@ -31,7 +31,7 @@ def _batch() -> Batch:
 async def _until(is_so: Callable[[], bool]) -> None:
     with anyio.fail_after(30):
         while not is_so():  # noqa: ASYNC110 - what is waited for tells nobody
-            await anyio.sleep(0.001)
+            await anyio.sleep(0.001)  # of real time: a thread writes it
 
 
 async def test_no_call_begins_while_a_block_is_late(

@@ -172,7 +172,7 @@ async def test_a_stop_lets_open_calls_end_and_no_other_leave() -> None:
         running = asyncio.create_task(made.run(constant(1000, 5), stage=0))
         await reached.wait()
         while made.waited.total() < 3:  # noqa: ASYNC110 - a count that others raise
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # calls become due by real time
         made.stop()
         await asyncio.sleep(0.01)  # it had the time to end, and must not
         assert not running.done()
