@@ -23,7 +23,7 @@ _STRING = r'"[^"\\:\]}\x00-\x1f]*"'
 _NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _RECOMMENDATION_ID = b'],"recommendationId":"'
 _BEFORE_ID, _BEHIND_ID = '"', '","score"'
-_BYTES_MAX = 1 << 30  # of what the reader takes in one piece
+_BYTES_MAX = 1 << 30  # of what the reader takes at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,6 @@ class UsualForm:
         if any(end != body.rfind(b"]") for body, end in zip(bodies, ends, strict=True)):
             return None  # several answers in one body
         lengths = [body.count(b"}") - 1 for body in bodies]  # the last one is the answer's
-        if not any(lengths):
-            return None  # the reader takes no empty text
         lists = [
             memoryview(body)[self._list_at : end] for body, end in zip(bodies, ends, strict=True)
         ]
@@ -90,6 +88,8 @@ def as_text(batch: bytes) -> Any:
 
 def _read_entries(lines: bytes) -> tuple[pa.Array[Any], pa.Array[Any]]:
     """Return the IDs and the scores of entries, each of them a line."""
+    if not lines:  # which the reader does not take
+        return pa.array([], pa.string()), pa.array([], pa.float64())
     table = csv.read_csv(
         pa.BufferReader(lines),  # type: ignore[arg-type] # the stubs forget it
         csv.ReadOptions(

@@ -13,12 +13,15 @@ from worker.each import decode_each
 from worker.shape import SHAPES
 
 
-@given(
-    st.lists(USUAL, min_size=1, max_size=5).filter(lambda bodies: b'"score"' in b"".join(bodies))
-)
-def test_answers_of_the_usual_form_need_no_json_parser(bodies: list[bytes]) -> None:
+@given(st.lists(USUAL, max_size=5), st.integers(1, 200))
+def test_answers_of_the_usual_form_need_no_json_parser(
+    bodies: list[bytes], piece_bytes: int
+) -> None:
     expected = said(decode_each(answers_of(bodies), ITEMS))
-    with mock.patch("worker.decode.arrow_json.read_json", side_effect=AssertionError("as JSON")):
+    with (
+        mock.patch("worker.decode._PIECE_BYTES", piece_bytes),
+        mock.patch("worker.decode.arrow_json.read_json", side_effect=AssertionError("as JSON")),
+    ):
         assert said(Decoder(ITEMS).decode(answers_of(bodies))) == expected
 
 
@@ -78,3 +81,11 @@ def test_batches_beyond_what_the_reader_takes_are_read_as_json() -> None:
         mock.patch("worker.usual.csv.read_csv", side_effect=AssertionError("cut")),
     ):
         assert said(Decoder(ITEMS).decode(answers_of([usual()]))) == expected
+
+
+@given(st.lists(USUAL | st.just(b'{"itemList":[]}'), max_size=5), st.integers(1, 200))
+def test_a_piece_of_another_form_costs_no_other_piece_its_rows(
+    bodies: list[bytes], piece_bytes: int
+) -> None:
+    with mock.patch("worker.decode._PIECE_BYTES", piece_bytes):
+        check([bodies], ITEMS)
