@@ -19,8 +19,7 @@ from benching.server import Server
 
 CORES = 0.25
 HELD_SHARE = 0.99  # of the rate asked for
-STEP = 0.95
-STEPS_MAX = 20
+TRIES = 7  # each halves what is not known of the rate
 PROBE_ROWS = 500
 QUICK_S = 3.0
 _PERIOD_US = 100_000
@@ -34,6 +33,11 @@ class Try(NamedTuple):
     tps: float
     achieved: float
     cores: float  # used
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the rate was kept."""
+        return self.achieved >= HELD_SHARE * self.tps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,34 +70,49 @@ def run(options: argparse.Namespace, server: Server, scratch: Path) -> dict[str,
             )
             return tried
 
-        limit, held = highest_held(try_rate, seconds)
-    return {"cores": CORES, "limit_per_s": limit.achieved, "held": held and held._asdict()}
+        limit, tries = bisect(try_rate, seconds)
+    return {
+        "cores": CORES,
+        "limit_per_s": limit.achieved,
+        "tries": [tried._asdict() for tried in sorted(tries)],
+    }
 
 
 def show(found: dict[str, Any]) -> str:
-    """Return what was found, as a sentence."""
+    """Return what was found, as a sentence and the table of what was tried, in Markdown."""
     if "skipped" in found:
         return f"quota: skipped; {found['skipped']}"
-    limit = f"as fast as it can, {found['limit_per_s']:,.0f}/s"
-    if not found["held"]:
-        return f"With {found['cores']} of a core: {limit}; no rate was kept"
-    held = found["held"]
-    return (
-        f"With {found['cores']} of a core: {held['tps']:,.0f}/s is kept "
-        f"({held['achieved'] / held['tps']:.1%} of it; {held['cores']:.2f} cores used); {limit}"
+    tries = [Try(**tried) for tried in found["tries"]]
+    held = max((tried.tps for tried in tries if tried.is_held), default=0.0)
+    highest = (
+        f"With {found['cores']} of a core, highest rate kept to {HELD_SHARE:.0%}: {held:,.0f}/s; "
+        f"without a rate: {found['limit_per_s']:,.0f}/s"
     )
+    lines = [
+        highest,
+        "",
+        "| asked for | achieved | cores |",
+        "|--:|--:|--:|",
+    ]
+    for tps, achieved, cores in tries:
+        lines.append(f"| {tps:,.0f}/s | {achieved:,.0f}/s ({achieved / tps:.1%}) | {cores:.2f} |")
+    return "\n".join(lines)
 
 
-def highest_held(try_rate: Callable[[float, int], Try], seconds: float) -> tuple[Try, Try | None]:
-    """Return how fast it is without a rate, and the highest rate that is kept, going down."""
+def bisect(try_rate: Callable[[float, int], Try], seconds: float) -> tuple[Try, list[Try]]:
+    """Return how fast it is without a rate, and the rates tried to find the highest that is kept.
+
+    A call costs more at a rate than without: between calls the processor's caches go cold.
+    """
     probe = try_rate(TPS_MAX, PROBE_ROWS)
     limit = try_rate(TPS_MAX, max(PROBE_ROWS, round(probe.achieved * seconds)))
-    for step in range(STEPS_MAX):
-        tps = min(float(TPS_MAX), round(limit.achieved * STEP**step, 1))
-        tried = try_rate(tps, max(PROBE_ROWS, round(tps * seconds)))
-        if tried.achieved >= HELD_SHARE * tps:
-            return limit, tried
-    return limit, None
+    tries = list[Try]()
+    low, high = 0.0, min(float(TPS_MAX), limit.achieved)
+    for _ in range(TRIES):
+        tps = round((low + high) / 2, 1)
+        tries.append(tried := try_rate(tps, max(PROBE_ROWS, round(tps * seconds))))
+        low, high = (tps, high) if tried.is_held else (low, tps)
+    return limit, tries
 
 
 @contextmanager
