@@ -76,6 +76,12 @@ def test_whatever_a_file_holds_is_a_page_or_advice(data: st.DataObject) -> None:
             "9",
             "p99: Input should be a valid nu",
         ),
+        (
+            RESULT,
+            ("stages", 1, "latency_ms", "from_due", "p50"),
+            None,
+            "stages.1.latency_ms: some of p50 and p99 are null",
+        ),
         (RESULT, ("stages", 0, "errors"), [1], "stages.0.errors: Input should be a valid dict"),
         (RESULT, ("total", "hdr_us", "from_due"), "x", "total.hdr_us.from_due: is no histogram"),
         (RESULT, ("started_at",), "today", "started_at: Invalid isoformat"),

@@ -81,6 +81,13 @@ class _Latencies(Part):
     from_due: _Quantiles
     from_sent: _Quantiles
 
+    @model_validator(mode="after")
+    def _is_of_the_same_calls(self) -> Self:
+        parts = (self.from_due, self.from_sent)
+        if len({value is None for part in parts for value in (part.p50, part.p99)}) > 1:
+            raise ValueError("some of p50 and p99 are null, and others are not")
+        return self
+
 
 class _Histograms(Part):
     from_due: _Histogram
