@@ -16,7 +16,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-import worker.write  # noqa: F401 - else imported beside the calls, and late for the first parts
 from worker import keep, run, spool, store
 from worker.cli import main
 

@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 from conftest import campaign_arn
 
 from worker.config import Config
-from worker.explode import explode
-from worker.layout import errors_schema, results_schema
+from worker.layout import errors_schema, explode, results_schema
 from worker.part import BOOKS_KEY, Books
 from worker.report.source import RunFiles, open_run
 from worker.shape import SHAPES

@@ -1,11 +1,8 @@
 """Writes done batches in order, and commits a chunk after its last one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 import pyarrow as pa
@@ -25,9 +22,7 @@ from worker.spool import Spool
 from worker.stop import StopSwitch
 from worker.store import LocalStore
 from worker.tally import Tally
-
-if TYPE_CHECKING:
-    from worker.write import PartWriter
+from worker.write import PartWriter
 
 # Told of each part that is committed, with its books.
 OnCommit = Callable[[Chunk, Books], None]
@@ -106,7 +101,7 @@ class Drain:
         # Not abandoned on cancellation: a thread writing a file that is being discarded would
         # outlive the run. A commit that has begun is finished.
         if self._writer is None or self._repeater is None:
-            self._writer = await to_thread.run_sync(self._open, batch.chunk)
+            self._writer = self._open(batch.chunk)
             self._repeater = Repeater(self._spool_path(batch.chunk))
         writer, repeater = self._writer, self._repeater
         if batch.duplicates:  # of rows that the spool must have by now
@@ -164,8 +159,6 @@ class Drain:
         return self._store.spool_path(self._job.run_id, chunk.part_name)
 
     def _open(self, chunk: Chunk) -> PartWriter:
-        from worker.write import PartWriter  # slow to import: the first calls need not wait for it
-
         return PartWriter(
             self._store,
             chunk,

@@ -1,15 +1,14 @@
 """A config and its input, opened and checked: what `plan`, `run` and `explain` start from."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from worker import limits
 from worker.build import RequestBuilder, check_column_types, request_constants
@@ -20,9 +19,6 @@ from worker.model import Chunk
 from worker.read import Source, open_source, read_batches, require_columns
 from worker.rules import num_results_max
 from worker.shape import SHAPES, AnswerShape
-
-if TYPE_CHECKING:
-    import pyarrow.compute as pc  # slow to import
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from hdrh.histogram import HdrHistogram
 
@@ -59,8 +60,6 @@ class Books:
 
     def _enter_latencies(self, latencies_ms: list[float]) -> None:
         """Record many at once: the histogram is pure Python, and slow per value."""
-        import pyarrow.compute as pc  # slow to import: for parts that are written, not read
-
         exact = pc.round(pc.multiply(pa.array(latencies_ms, pa.float64()), 1e3))
         least, most = pa.scalar(1.0), pa.scalar(float(_LATENCY_US_MAX))
         bounded: Any = pc.min_element_wise(pc.max_element_wise(exact, least), most)

@@ -24,9 +24,4 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 def plain(array: pa.Array[Any]) -> pa.Array[Any]:
     """Return `array` in its plain type; the same array when it is plain already."""
-    return cast(array, plain_type(array.type))
-
-
-def cast(array: pa.Array[Any], kind: pa.DataType) -> pa.Array[Any]:
-    """Return `array` in another type; the same array, and no kernel's import, when it has it."""
-    return array if array.type == kind else array.cast(kind)
+    return array.cast(plain_type(array.type))

@@ -1,26 +1,21 @@
 """A Parquet data set -> Chunks, from its footers alone; then a Chunk -> batches of rows."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from worker.errors import InputError
 from worker.files import find_files, hive_keys
 from worker.footer import read_footer
 from worker.model import Chunk, Piece
-from worker.plain import cast, plain, plain_type
-
-if TYPE_CHECKING:
-    import pyarrow.compute as pc  # slow to import
+from worker.plain import plain, plain_type
 
 READ_BUFFER_BYTES = 1 << 20
 
@@ -230,8 +225,7 @@ def _matching_groups(source: Source, path: str, where: pc.Expression | None) -> 
     """
     if where is None:
         return None
-    import pyarrow.compute as pc  # slow to import, as all three are, and for `where` only
-    import pyarrow.dataset as ds
+    import pyarrow.dataset as ds  # slow to import, and for `where` only
     from pyarrow.fs import LocalFileSystem
 
     partition = pc.scalar(True)
@@ -271,7 +265,7 @@ def _conform(
         if name in keys:
             arrays.append(pa.repeat(pa.scalar(keys[name], wanted), batch.num_rows))
         elif name in batch.schema.names:
-            arrays.append(cast(plain(batch.column(name)), wanted))
+            arrays.append(plain(batch.column(name)).cast(wanted))
         else:
             arrays.append(pa.nulls(batch.num_rows, wanted))
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([schema.field(n) for n in columns]))

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 from worker import layout
 from worker.decode import Decoder
 from worker.each import Decoded
-from worker.explode import explode
 from worker.model import Answer, Batch, Chunk, Failure, Outcome
 from worker.part import BOOKS_KEY, Books
 from worker.shape import AnswerShape
@@ -153,7 +152,7 @@ class PartWriter:
             return layout.nested(copied, decoded, outcomes, self._results_schema)
         between = layout.results_schema(copied.schema, self._shape, "nested")
         rows = layout.nested(copied, decoded, outcomes, between)
-        return explode(rows, self._shape, self._results_schema)
+        return layout.explode(rows, self._shape, self._results_schema)
 
     def _take(self) -> list[pa.RecordBatch]:
         held, self._held, self._held_bytes = self._held, [], 0

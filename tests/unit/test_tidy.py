@@ -51,8 +51,8 @@ RANKS = (
     | {"report.origins"},
     {"loadtest.schedule", "loadtest.search", "loadtest.histogram"},
     {"rules", "fit", "retry", "build", "shape", "read", "part", "schema", "room", "quality"},
-    {"each", "explode", "usual", "load", "call", "call.transport", "call.access", "call.answers"}
-    | {"tally", "breaker", "summary"},
+    {"each", "usual", "load", "call", "call.transport", "call.access", "call.answers", "summary"}
+    | {"tally", "breaker"},
     {"call.http1", "call.failures", "decode", "layout", "spool", "gate", "govern"},
     {"steer"},
     {"call.pool", "call.prepare", "keep", "lane", "write", "job", "progress", "emulated"}
@@ -81,9 +81,9 @@ RANKS = (
     {"__main__"},
 )
 PURE = {
-    "adapt", "breaker", "build", "decode", "each", "explode", "layout", "limits", "plan",
-    "printable", "retry", "rules", "shape", "show", "where", "quality", "usual", "report.bins",
-    "report.counts", "report.diff",
+    "adapt", "breaker", "build", "decode", "each", "layout", "limits", "plan", "printable", "retry",
+    "rules", "shape", "show", "where", "quality", "usual", "report.bins", "report.counts",
+    "report.diff",
     "report.format", "report.hashes", "report.html", "report.lists", "report.markup",
     "report.numbers", "report.page", "report.run_page", "report.run_quality", "report.run_time",
     "report.timeline", "report.config_table", "report.percentiles", "report.load_page",

@@ -15,7 +15,6 @@ from worker import layout
 from worker.config import Operation
 from worker.decode import Decoder
 from worker.errors import ConfigError, ConflictError, OutputError
-from worker.explode import explode
 from worker.model import Answer, Batch, Chunk, Failure, Outcome
 from worker.part import Books, new_histogram, read_books
 from worker.shape import SHAPES
@@ -92,7 +91,9 @@ def test_both_layouts_hold_the_same_facts(lists: list[list[str]]) -> None:
         outcomes,
         layout.results_schema(COPIED, SHAPE, "nested"),
     )
-    exploded = explode(nested, SHAPE, layout.results_schema(COPIED, SHAPE, "exploded")).to_pylist()
+    exploded = layout.explode(
+        nested, SHAPE, layout.results_schema(COPIED, SHAPE, "exploded")
+    ).to_pylist()
     expected = []
     for row in nested.to_pylist():
         own = {key: value for key, value in row.items() if key != "items"}
