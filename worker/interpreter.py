@@ -14,6 +14,8 @@ def set_up_interpreter() -> None:
     # Where numpy is installed pyarrow loads it, asks it about every value, and starts 90 ms later;
     # nothing here uses it.
     sys.modules.setdefault("numpy", None)  # type: ignore[arg-type] # None: not there, to `import`
+    # Else pydantic looks through all that is installed for plug-ins: 10 ms.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Imports, then rows on their way, are many objects and no garbage: to look through them for
     # some is in vain. A start makes some 100,000, and two looks at them took 40 ms.
     gc.freeze()
