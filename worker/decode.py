@@ -32,6 +32,7 @@ _MARK = "#"
 
 # Larger pieces are no quicker, smaller ones slower. Measured: scripts/bench.
 _PIECE_BYTES = 2 << 20
+_USUAL_BYTES_MAX = 1 << 30  # Arrow's offsets reach 2 GiB
 
 # orjson, which has the last word, gives up at 1,024 levels. So many brackets cannot be as deep.
 _BRACKETS_MAX = 1000
@@ -76,9 +77,10 @@ class Decoder:
 
         In pieces: what is made on the way there takes four times their bytes.
         """
+        if (total := sum(map(len, bodies))) > _USUAL_BYTES_MAX:
+            return None
+        step = max(1, _PIECE_BYTES * len(bodies) // max(1, total))
         columns = []
-        bytes_each = sum(map(len, bodies)) // max(1, len(bodies))
-        step = max(1, _PIECE_BYTES // max(1, bytes_each))
         for first in range(0, max(1, len(bodies)), step):
             entries = self._usual_form.read(bodies[first : first + step])
             if entries is None or not _are_finite(entries.scores):

@@ -23,7 +23,6 @@ _STRING = r'"[^"\\:\]}\x00-\x1f]*"'
 _NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _RECOMMENDATION_ID = b'],"recommendationId":"'
 _BEFORE_ID, _BEHIND_ID = '"', '","score"'
-_BYTES_MAX = 1 << 30  # of what the reader takes at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,8 @@ class UsualForm:
         self._list_at = len(f'{{"{shape.member}":[')
 
     def read(self, bodies: Sequence[bytes]) -> Entries | None:
-        """Return what the answers hold; None when one of them is in another form."""
-        if sum(map(len, bodies)) > _BYTES_MAX or not self._fits(b"\n".join((*bodies, b""))):
+        """Return what the answers, 1 GiB at most, hold; None when one is in another form."""
+        if not self._fits(b"\n".join((*bodies, b""))):
             return None
         ends = [body.find(b"]") for body in bodies]
         if any(end != body.rfind(b"]") for body, end in zip(bodies, ends, strict=True)):

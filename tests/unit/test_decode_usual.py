@@ -77,7 +77,7 @@ def test_what_resembles_the_usual_form_is_read_as_what_it_is(bodies: list[bytes]
 def test_batches_beyond_what_the_reader_takes_are_read_as_json() -> None:
     expected = said(decode_each(answers_of([usual()]), ITEMS))
     with (
-        mock.patch("worker.usual._BYTES_MAX", 0),
+        mock.patch("worker.decode._USUAL_BYTES_MAX", 0),
         mock.patch("worker.usual.csv.read_csv", side_effect=AssertionError("cut")),
     ):
         assert said(Decoder(ITEMS).decode(answers_of([usual()]))) == expected
