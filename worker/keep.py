@@ -75,12 +75,7 @@ class Keeper:
                 blocks, self._blocks = self._blocks, defaultdict(list)
                 self._noted_bytes = 0
                 if blocks:
-                    async with anyio.create_task_group() as group:
-                        group.start_soon(self._hold_calls_when_late)
-                        try:
-                            await to_thread.run_sync(self._write, blocks)
-                        finally:
-                            group.cancel_scope.cancel()
+                    await self._write_watched(blocks)
 
     async def forget(self, chunk: Chunk) -> None:
         """Drop the spool of a chunk whose part is committed."""
@@ -106,11 +101,20 @@ class Keeper:
     def _pack(self, chunk: Chunk) -> None:
         self._blocks[chunk] += pack(self._noted.pop(chunk))
 
-    async def _hold_calls_when_late(self) -> None:
+    async def _write_watched(self, blocks: Mapping[Chunk, Sequence[bytes]]) -> None:
+        written = anyio.Event()
+
+        async def write() -> None:
+            await to_thread.run_sync(self._write, blocks)
+            written.set()
+
         try:
-            await anyio.sleep(LATE_S)
-            self._room.close()
-            await anyio.sleep_forever()
+            async with anyio.create_task_group() as group:
+                group.start_soon(write)
+                with anyio.move_on_after(LATE_S):
+                    await written.wait()
+                if not written.is_set():
+                    self._room.close()
         finally:
             self._room.open()
 
