@@ -1,4 +1,4 @@
-"""Mode `memory`: peak memory of whole jobs, and of jobs a tenth as long: flat, or not."""
+"""Mode `memory`: peak memory of whole jobs, and of shorter and longer ones: flat, or not."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ _ROWS_PER_S_MIN = 20  # slower than that is no measurement
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the mode's options."""
     parser.add_argument("--transport", help="target.transport (default: the project's)")
+    parser.add_argument(
+        "--tenfold", action="store_true", help="jobs of ten times the rows, too: half an hour"
+    )
 
 
 def run(options: argparse.Namespace, server: Server, scratch: Path) -> dict[str, Any]:
-    """Run each job and its tenth."""
+    """Run each job, its tenth, and its tenfold if that is asked for."""
     share = QUICK_SHARE if options.quick else 1.0
     rows = []
     for items, most in SIZES:
         full = round(most * share)
-        peaks = {n: _peak_mib(options, server, scratch, items, n) for n in (full // 10, full)}
-        rows.append({"items": items, "peak_mib": peaks, "ratio": peaks[full] / peaks[full // 10]})
+        lengths = [full // 10, full, *([10 * full] if options.tenfold else [])]
+        peaks = {n: _peak_mib(options, server, scratch, items, n) for n in lengths}
+        rows.append({"items": items, "peak_mib": peaks})
     return {"transport": options.transport, "jobs": rows}
 
 
@@ -36,13 +40,20 @@ def show(found: dict[str, Any]) -> str:
     """Return the table, in Markdown."""
     lines = ["| items | rows | peak MiB | to a tenth |", "|--:|--:|--:|---|"]
     for job in found["jobs"]:
-        (few, small), (many, large) = job["peak_mib"].items()
-        verdict = "flat" if job["ratio"] <= FLAT else "not flat"
-        lines.append(f"| {job['items']} | {few:,} | {small:,.0f} | |")
-        lines.append(
-            f"| {job['items']} | {many:,} | {large:,.0f} | {job['ratio']:.2f}x, {verdict} |"
-        )
+        tenth_mib = None
+        for rows, peak_mib in job["peak_mib"].items():
+            lines.append(
+                f"| {job['items']} | {rows:,} | {peak_mib:,.0f} | {_verdict(peak_mib, tenth_mib)} |"
+            )
+            tenth_mib = peak_mib
     return "\n".join(lines)
+
+
+def _verdict(peak_mib: float, tenth_mib: float | None) -> str:
+    if tenth_mib is None:
+        return ""
+    ratio = peak_mib / tenth_mib
+    return f"{ratio:.2f}x, {'flat' if ratio <= FLAT else 'not flat'}"
 
 
 def _peak_mib(
