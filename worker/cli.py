@@ -66,7 +66,7 @@ def run(config: Path, **flags: Any) -> int:
 
     CONFIG is a TOML file; see configs/ for examples and `schema` for every key.
     """
-    from worker.interpreter import set_up_interpreter
+    from worker.interpreter import end_start, set_up_interpreter
 
     set_up_interpreter()
     from worker.quality import raise_breaches
@@ -81,6 +81,7 @@ def run(config: Path, **flags: Any) -> int:
     async def main(access: "Access", switch: "StopSwitch") -> dict[str, Any]:
         from worker.run import run as run_job  # the SDK is slow to import, bad input quick to say
 
+        end_start()
         return await run_job(job, store, access, view, switch, overwrite=flags["overwrite"])
 
     summary = run_with_access(
@@ -141,7 +142,7 @@ def loadtest(config: Path, **flags: Any) -> int:
     Section [loadtest] of CONFIG says how much; [input] brings the users; the result goes to
     output.path, a folder of its own.
     """
-    from worker.interpreter import set_up_interpreter
+    from worker.interpreter import end_start, set_up_interpreter
 
     set_up_interpreter()
     from worker.job import open_job
@@ -158,6 +159,7 @@ def loadtest(config: Path, **flags: Any) -> int:
     async def main(access: "Access", switch: "StopSwitch") -> dict[str, Any]:
         from worker.loadtest.run import loadtest as run_test  # as in `run`
 
+        end_start()
         return await run_test(job, store, access, view, switch, overwrite=flags["overwrite"])
 
     result = run_with_access(
@@ -218,12 +220,13 @@ def report(output: Path) -> int:
     OUTPUT is the folder of a run or a load test, finished or not. The report is made from its
     files alone.
     """
-    from worker.interpreter import set_up_interpreter
+    from worker.interpreter import end_start, set_up_interpreter
 
     set_up_interpreter()
     from worker.report.make import make_report
     from worker.store import LocalStore
 
+    end_start()
     _echo(str(make_report(LocalStore(output))))
     return 0
 
@@ -238,13 +241,14 @@ def diff(old: Path, new: Path, **flags: Any) -> int:
 
     OLD and NEW are output folders, in either layout. Rows are paired by their IDs.
     """
-    from worker.interpreter import set_up_interpreter
+    from worker.interpreter import end_start, set_up_interpreter
 
     set_up_interpreter()
     from worker.report.diff import show_diff
     from worker.report.make import make_diff
     from worker.store import LocalStore
 
+    end_start()
     numbers = make_diff(LocalStore(old), LocalStore(new), html=flags["html"])
     _print(numbers, show_diff(numbers), as_json=flags["as_json"])
     return 0

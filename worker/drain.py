@@ -11,7 +11,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from worker.duplicates import Repeater
 from worker.elapsed import Load
-from worker.interpreter import give_memory_back
+from worker.interpreter import give_memory_back, trim_heap
 from worker.job import Job
 from worker.keep import Keeper
 from worker.lane import Lane, refused
@@ -32,7 +32,7 @@ OnCommit = Callable[[Chunk, Books], None]
 # many bytes hold it up for some 10 ms (30 where one of them is malformed).
 _BUSY_SHARE = 0.6
 _SMALL_BYTES = 2 << 20
-_TIDY_S = 1.0  # it takes some 5 ms, and what is needed again must be brought back
+_TIDY_S = 1.0  # it takes some 5 ms, 10 with garbage; what is needed again must be brought back
 
 
 class Drain:
@@ -65,6 +65,7 @@ class Drain:
         self._repeater: Repeater | None = None
         self._spool: Spool | None = None  # of what is kept, once a batch has some of it
         self._tidied_s = anyio.current_time()
+        self._has_garbage = False
 
     async def run(self, done: MemoryObjectReceiveStream[Batch]) -> None:
         """Drain until every lane has ended; discard a part that is then incomplete."""
@@ -92,10 +93,11 @@ class Drain:
                 self._writer.discard()
 
     async def _tidy(self) -> None:
-        """Give memory back now and then: answers come and go, and leave holes in the heap."""
+        """Tidy up now and then: answers leave holes in the heap, and a part garbage."""
         if (now_s := anyio.current_time()) - self._tidied_s >= _TIDY_S:
             self._tidied_s = now_s
-            await to_thread.run_sync(give_memory_back)
+            await to_thread.run_sync(give_memory_back if self._has_garbage else trim_heap)
+            self._has_garbage = False
 
     async def _write(self, batch: Batch) -> None:
         # Not abandoned on cancellation: a thread writing a file that is being discarded would
@@ -130,6 +132,7 @@ class Drain:
         stopwatch.next_part(writer.books.seconds)
         await self._keeper.forget(batch.chunk)
         self._on_commit(batch.chunk, writer.books)
+        self._has_garbage = True
 
     def _is_for_the_loop(self, batch: Batch) -> bool:
         is_busy = self._load.share() > _BUSY_SHARE and not self._lane.is_held_back

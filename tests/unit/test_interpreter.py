@@ -22,3 +22,26 @@ def test_all_of_arrow_allocates_from_one_heap() -> None:
         [sys.executable, "-c", JOB], capture_output=True, text=True, check=True, env=env
     )
     assert said.stdout.split() == ["True", "0"]
+
+
+CYCLES = """
+import gc, weakref
+from worker.interpreter import end_start, give_memory_back, set_up_interpreter
+set_up_interpreter()
+class Histogram:
+    def __init__(self):
+        self.own = self
+end_start()
+print(gc.get_freeze_count() > 1000)
+histogram = weakref.ref(Histogram())
+print(histogram() is not None)
+give_memory_back()
+print(histogram() is None)
+"""
+
+
+def test_what_refers_to_itself_is_given_back_and_what_a_start_has_made_is_not_looked_at() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", CYCLES], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split() == ["True"] * 3
