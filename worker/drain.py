@@ -11,7 +11,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from worker.duplicates import Repeater
 from worker.elapsed import Load
-from worker.interpreter import give_memory_back, trim_heap
+from worker.interpreter import give_memory_back
 from worker.job import Job
 from worker.keep import Keeper
 from worker.lane import Lane, refused
@@ -96,7 +96,7 @@ class Drain:
         """Tidy up now and then: answers leave holes in the heap, and a part garbage."""
         if (now_s := anyio.current_time()) - self._tidied_s >= _TIDY_S:
             self._tidied_s = now_s
-            await to_thread.run_sync(give_memory_back if self._has_garbage else trim_heap)
+            await to_thread.run_sync(partial(give_memory_back, garbage=self._has_garbage))
             self._has_garbage = False
 
     async def _write(self, batch: Batch) -> None:

@@ -9,6 +9,9 @@ from contextlib import suppress
 _M_ARENA_MAX = -8  # of glibc's malloc.h; elsewhere there is no mallopt
 
 
+GARBAGE_PARTS = 16  # may leave some before it is looked for: 4 MiB
+
+
 def set_up_interpreter() -> None:
     """Make this process fit for a job. For a process of one's own, before it imports pyarrow."""
     # Where numpy is installed pyarrow loads it, asks it about every value, and starts 90 ms later;
@@ -38,17 +41,13 @@ def end_start() -> None:
     gc.set_threshold(10_000, 20, 20)  # rows on their way are many objects and no garbage, too
 
 
-def give_memory_back() -> None:
-    """Return to the system what is garbage and what are holes; both grow with the rows. Blocking.
+def give_memory_back(*, garbage: bool = False) -> None:
+    """Return to the system what the heap has in holes, which grow with the rows. Blocking.
 
-    What refers to itself is garbage until someone looks for it. A part's histogram does: 25 KiB,
-    and so few objects that the collector would not look by itself.
+    With `garbage`, look for that first. What refers to itself is some until someone does, and few
+    objects with large buffers, as parts leave them, do not have the collector look by itself.
     """
-    gc.collect()
-    trim_heap()
-
-
-def trim_heap() -> None:
-    """Return to the system what the heap has in holes. Blocking."""
+    if garbage:
+        gc.collect()
     with suppress(AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

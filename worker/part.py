@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from hdrh.histogram import HdrHistogram
 
 from worker.errors import ConflictError
+from worker.histogram import acyclic
 from worker.model import Failure, Outcome
 
 BOOKS_KEY = "personalize_worker"
@@ -26,7 +27,7 @@ _LATENCY_BITS = -1 << (52 - 7)
 
 def new_histogram() -> HdrHistogram:
     """Return an empty latency histogram; all of them can be merged."""
-    return HdrHistogram(1, _LATENCY_US_MAX, _LATENCY_DIGITS)
+    return acyclic(HdrHistogram(1, _LATENCY_US_MAX, _LATENCY_DIGITS))
 
 
 @dataclass(slots=True)
@@ -108,7 +109,7 @@ class Books:
         """Return what `dump` wrote; raise ValueError or KeyError on anything else."""
         values = orjson.loads(text)
         latency = new_histogram()
-        latency.decode_and_add(values["latency_us_hdr"].encode())
+        latency.add(acyclic(HdrHistogram.decode(values["latency_us_hdr"].encode())))
         return cls(
             rows_read=int(values["rows_read"]),
             results=int(values["results"]),

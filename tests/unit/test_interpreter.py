@@ -35,7 +35,7 @@ end_start()
 print(gc.get_freeze_count() > 1000)
 histogram = weakref.ref(Histogram())
 print(histogram() is not None)
-give_memory_back()
+give_memory_back(garbage=True)
 print(histogram() is None)
 """
 

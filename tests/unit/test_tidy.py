@@ -29,6 +29,7 @@ RANKS = (
         "leave",
         "log",
         "call.speedups",
+        "histogram",
         "interpreter",
         "show",
         "emulator.settings",

@@ -6,6 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from hdrh.histogram import HdrHistogram
 
+from worker.histogram import acyclic
+
 _US_MAX = 600_000_000
 _DIGITS = 3
 # A double's sign, exponent and first 8 bits, and the next one, which makes it the middle of all
@@ -18,7 +20,7 @@ class Latencies:
     """Records many at once, for it is slow per value; can be merged and quoted."""
 
     def __init__(self) -> None:
-        self._histogram = HdrHistogram(1, _US_MAX, _DIGITS, b64_wrap=True)
+        self._histogram = acyclic(HdrHistogram(1, _US_MAX, _DIGITS, b64_wrap=True))
 
     def record(self, latencies_us: "pa.Array[Any]") -> None:
         """Record doubles, in microseconds; what is beyond the range counts as its end."""

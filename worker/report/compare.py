@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from worker.config import Config
 from worker.errors import ConfigError
-from worker.interpreter import give_memory_back
+from worker.interpreter import GARBAGE_PARTS, give_memory_back
 from worker.report.buckets import BITS_MAX, ROWS, Buckets, two_bucketed
 from worker.report.column import Column, column, counted, pc, total
 from worker.report.counts import EntryCounts
@@ -118,17 +118,17 @@ def _entries(files: RunFiles) -> int:
 def _side(files: RunFiles, buckets: Buckets) -> Side:
     side, lists = Side(), SharedLists()
     parts = in_order(functools.partial(_read_part, files), len(files.part_names))
-    for rows, entries in parts:
+    for number, (rows, entries) in enumerate(parts, 1):
         lengths = pc.list_value_length(column(rows, "entries"))
         side.rows += rows.num_rows
         side.empty += total(pc.equal(lengths, 0))
         side.entries.add(entries)
         judged = rows.filter(pc.greater_equal(lengths, LISTS_ALIKE_BY_CHANCE)).combine_chunks()
         for batch in judged.to_batches():
-            number = pa.nulls(len(batch), pa.int64())
-            lists.add(batch.column("list"), batch.column("key"), number)
+            nowhere = pa.nulls(len(batch), pa.int64())
+            lists.add(batch.column("list"), batch.column("key"), nowhere)
         buckets.add(rows)
-        give_memory_back()
+        give_memory_back(garbage=number % GARBAGE_PARTS == 0)
     shared = lists.shared(side.rows)
     side.fallback = sum(one.rows for one in shared)
     side.shared = pa.array([one.list for one in shared], U64)

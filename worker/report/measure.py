@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from worker.interpreter import give_memory_back
+from worker.interpreter import GARBAGE_PARTS, give_memory_back
 from worker.part import Books, read_books
 from worker.report import failures
 from worker.report.column import Column, counted, pc, total
@@ -91,11 +91,12 @@ def measure(files: RunFiles, *, workers: int | None = None) -> Measures:
     """
     whole, lists = Measured(), SharedLists()
     measured = functools.partial(_measure_part, files)
-    for part in in_order(measured, len(files.part_names), workers=workers):
+    parts = in_order(measured, len(files.part_names), workers=workers)
+    for number, part in enumerate(parts, 1):
         whole.add(part)
         for rows in part.lists:
             lists.add(*rows)
-        give_memory_back()
+        give_memory_back(garbage=number % GARBAGE_PARTS == 0)
     return Measures(
         total=whole,
         shared=lists.shared(whole.results),
