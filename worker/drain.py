@@ -1,5 +1,6 @@
 """Writes done batches in order, and commits a chunk after its last one."""
 
+import gc
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -96,8 +97,10 @@ class Drain:
         """Tidy up now and then: answers leave holes in the heap, and a part garbage."""
         if (now_s := anyio.current_time()) - self._tidied_s >= _TIDY_S:
             self._tidied_s = now_s
-            await to_thread.run_sync(partial(give_memory_back, garbage=self._has_garbage))
-            self._has_garbage = False
+            if self._has_garbage:
+                gc.collect()  # in no thread of its own: all of them wait for it anyway
+                self._has_garbage = False
+            await to_thread.run_sync(give_memory_back)
 
     async def _write(self, batch: Batch) -> None:
         # Not abandoned on cancellation: a thread writing a file that is being discarded would

@@ -79,7 +79,7 @@ def check_previous(config: Config) -> None:
 
 def _quality(files: RunFiles, config: Config) -> tuple[Measures, dict[str, Any]]:
     # One part at a time, and what the run has left free: no more memory at its end than before.
-    give_memory_back()
+    give_memory_back(garbage=True)
     measures, overlap = measure(files, workers=1), None
     if previous := config.quality.previous:
         found = compare(open_run(LocalStore(Path(previous))), files)

@@ -6,10 +6,8 @@ import os
 import sys
 from contextlib import suppress
 
+GARBAGE_PARTS = 16  # read one after the other; then it is worth looking for what they leave
 _M_ARENA_MAX = -8  # of glibc's malloc.h; elsewhere there is no mallopt
-
-
-GARBAGE_PARTS = 16  # may leave some before it is looked for: 4 MiB
 
 
 def set_up_interpreter() -> None:
@@ -38,7 +36,8 @@ def end_start() -> None:
     To be called when a start is over, and the work of a process begins.
     """
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)  # rows on their way are many objects and no garbage, too
+    # Rows on their way are many objects and no garbage, so not as low as Python's 700.
+    gc.set_threshold(10_000, 20, 20)
 
 
 def give_memory_back(*, garbage: bool = False) -> None:

@@ -102,6 +102,10 @@ class Keeper:
         self._blocks[chunk] += pack(self._noted.pop(chunk))
 
     async def _write_watched(self, blocks: Mapping[Chunk, Sequence[bytes]]) -> None:
+        """Write, and let no call begin while that is late. To be shielded.
+
+        In time, nothing is cancelled: each cancelled task would leave garbage.
+        """
         written = anyio.Event()
 
         async def write() -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from hdrh.histogram import HdrHistogram
 
 from worker.errors import ConflictError
-from worker.histogram import acyclic
+from worker.histogram import acyclic, decoded
 from worker.model import Failure, Outcome
 
 BOOKS_KEY = "personalize_worker"
@@ -109,7 +109,7 @@ class Books:
         """Return what `dump` wrote; raise ValueError or KeyError on anything else."""
         values = orjson.loads(text)
         latency = new_histogram()
-        latency.add(acyclic(HdrHistogram.decode(values["latency_us_hdr"].encode())))
+        latency.add(decoded(values["latency_us_hdr"].encode()))
         return cls(
             rows_read=int(values["rows_read"]),
             results=int(values["results"]),

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self, get_type_hints
 
 from hdrh.codec import HdrCookieException, HdrHistogramSettingsException, HdrLengthException
-from hdrh.histogram import HdrHistogram
 from pydantic import AfterValidator, Field, create_model, model_validator
 
+from worker.histogram import decoded
 from worker.loadtest.measure import Interval
 from worker.report.checked import Count, Moment, Number, Part, Share, wrong_in
 
@@ -32,7 +32,7 @@ def wrong_in_interval(values: Any) -> str | None:
 
 def _histogram(text: str) -> str:
     try:
-        HdrHistogram.decode(text, b64_wrap=True)
+        decoded(text)
     except _UNDECODABLE:
         raise ValueError("is no histogram in HdrHistogram's V2 format") from None
     return text

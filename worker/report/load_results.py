@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
-
+from worker.histogram import decoded
 from worker.loadtest.search import Phase
 from worker.report.format import NONE, count, number, share
 from worker.report.page import Section, Table
@@ -43,10 +42,7 @@ def sections(result: Result) -> Iterator[Section]:
 def latency_section(result: Result) -> Iterator[Section]:
     """Yield the latencies of successful calls by percentile, if there are any."""
     measures, what = judged(result)
-    due, sent = (
-        HdrHistogram.decode(measures["hdr_us"][name], b64_wrap=True)
-        for name in ("from_due", "from_sent")
-    )
+    due, sent = (decoded(measures["hdr_us"][name]) for name in ("from_due", "from_sent"))
     if not due.get_total_count():
         return
     curves = [Curve("from due", due), Curve("from sent", sent, "orange", "dashed")]
