@@ -14,7 +14,7 @@ from worker.report.bins import bins_of, first_bin, quantiles
 from worker.report.column import Column, column, pc
 
 SLICE_US = 100_000
-SLICES_MAX = 1 << 13
+SLICES_MAX = 1 << 12
 PAUSE_S = 60  # nothing for so long, and the run was stopped: retries wait 20 s at most
 QUANTILES = (0.5, 0.9, 0.99)
 
@@ -24,8 +24,8 @@ _BIN_BITS = 10
 _BIN_FIRST = first_bin(-10)
 _BIN_LAST = (1 << _BIN_BITS) - 1
 
-_KEYS_MAX = 1 << 19
-_PENDING_MAX = 1 << 18
+_KEYS_MAX = 1 << 17  # some 300 to 2000 slices, by how much latencies differ
+_PENDING_MAX = 1 << 16
 _COUNTED = ("rows", "calls", "retries", "failed")
 
 
