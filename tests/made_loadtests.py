@@ -12,7 +12,7 @@ from conftest import campaign_arn
 
 from worker.config import Config
 from worker.loadtest.measure import Attempt, Interval, Kinds, Measures, Meter
-from worker.loadtest.result import beginning, ended, search_result
+from worker.loadtest.result import aborted, beginning, ended, search_result
 from worker.loadtest.search import Found
 from worker.loadtest.thresholds import parse_threshold
 from worker.loadtest.timeline import line_of
@@ -21,6 +21,7 @@ from worker.model import Failure
 from worker.store import LocalStore
 
 BEGUN = "2026-11-22T03:00:00.000+00:00"
+ENDED = "2026-11-22T04:00:00.000+00:00"
 _CALLS_MAX = 20_000  # of a stage, as histograms hold them; counts are of all
 CODES = ("TimedOut", "InternalFailure", "ServiceUnavailable", "ConnectionLost", "<b>odd</b>", "Z")
 
@@ -39,7 +40,7 @@ def make_loadtest(
     """Write a load test of stages (tps, seconds), or a search whose steps these are.
 
     `trouble_share` of the calls of the second half are throttled, and as many fail. `state` is
-    what it came to; "running" has a timeline, but no result yet.
+    what it came to; "running" and "aborted" have a timeline, but no result.
     """
     folder.mkdir(parents=True, exist_ok=True)
     store = LocalStore(folder)
@@ -55,10 +56,12 @@ def make_loadtest(
     result = beginning(Config.model_validate(values), started_at=BEGUN)
     measures = [_measures(tps, seconds, trouble_share) for tps, seconds in rates]
     kept = judged([parse_threshold(text) for text in thresholds], measures[-1].metrics())
-    if state != "running":
+    if state == "aborted":
+        result = aborted(result, "the disk is full", ended_at=ENDED)
+    elif state != "running":
         result = ended(
             result,
-            ended_at="2026-11-22T04:00:00.000+00:00",
+            ended_at=ENDED,
             stages=[_stage(n, len(rates), *rate, found) for n, rate in enumerate(rates)],
             measures=measures,
             thresholds=kept,

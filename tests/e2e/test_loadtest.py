@@ -1,5 +1,6 @@
 """`loadtest`, the real command against a scripted service or the emulator."""
 
+import html
 import json
 import os
 import signal
@@ -268,4 +269,11 @@ def test_a_service_that_takes_no_call_ends_the_test_at_once(
     with serving(lambda _: reply) as service:
         config = write_config(target={"endpoint_url": service.url}, loadtest=stages((150, 600)))
         assert_advice(command("loadtest", config), code, says)
-    assert len(service.received) < 600
+        found = result(tmp_path)
+        assert found["state"] == "aborted"
+        assert command("report", "out").returncode == 0
+        page = (tmp_path / "out" / "_report.html").read_text()
+        assert f"an error ended the test: {html.escape(found['error'])}." in page
+        again = command("loadtest", config)
+        assert again.returncode == code, again.stderr  # in the same folder
+    assert len(service.received) < 1200

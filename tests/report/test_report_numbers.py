@@ -16,7 +16,7 @@ from worker.report.counts import EntryCounts, Scores, concentration
 from worker.report.failures import EXAMPLES_MAX, Failures
 from worker.report.hashes import U64, hash_lists, hash_strings, mix
 from worker.report.lists import LISTS_MAX, ROWS_MIN, SharedLists
-from worker.report.timeline import PAUSE_S, SLICES_MAX, Timeline
+from worker.report.timeline import KEYS_MAX, PAUSE_S, SLICES_MAX, Timeline
 
 texts = st.text(max_size=8)
 
@@ -148,6 +148,22 @@ def test_days_take_no_more_slices_than_seconds() -> None:
     assert len(slices) <= 1200
     assert sum(s.rows for s in slices) == 10_002
     assert made._counts[0].num_rows <= SLICES_MAX
+
+
+def test_latencies_of_every_length_take_no_more_than_so_many_keys() -> None:
+    made = Timeline()
+    lengths = [2 ** (n / 20) for n in range(400)]  # a bin each, or nearly
+    for second in range(0, 100, 10):
+        at_us = [1_000_000_000 + second * 1_000_000 + n * 100_000 for n in range(100)]
+        pairs = [(at, ms) for at in at_us for ms in lengths]
+        times, latencies = (pa.array(column) for column in zip(*pairs, strict=True))
+        made.add_answers(times, latencies, pa.array([1] * len(pairs), pa.int8()))
+    slices, _ = made.slices(1)
+    assert slices[0].rows == 100 * 10 * 400
+    assert slices[0].latency_ms == pytest.approx(
+        (lengths[199], lengths[359], lengths[395]), rel=0.05
+    )
+    assert KEYS_MAX / 2 < made._latencies[0].num_rows <= KEYS_MAX
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40))

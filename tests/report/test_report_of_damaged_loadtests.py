@@ -44,7 +44,7 @@ def made(state: str, *, is_search: bool = False) -> dict[str, Any]:
         return read(Path(folder))
 
 
-MADE = [made("finished"), made("running"), made("finished", is_search=True)]
+MADE = [made("finished"), made("running"), made("finished", is_search=True), made("aborted")]
 
 
 @given(st.data())

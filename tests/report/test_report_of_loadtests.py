@@ -52,6 +52,11 @@ def rows_of(page: str, caption: str) -> list[list[str]]:
         ({"invalid": ["the test: 9% late"]}, "warning", ["Not valid", "the test: 9% late."]),
         ({"state": "stopped"}, "warning", ["Stopped before the end", "SIGTERM."]),
         ({"state": "running"}, "warning", ["Not finished", "no verdict", "15.0s of 15.0s"]),
+        (
+            {"state": "aborted"},
+            "warning",
+            ["Not finished", "an error ended the test: the disk is full.", "15.0s of 15.0s"],
+        ),
     ],
 )  # fmt: skip
 def test_the_verdict_comes_first_with_its_reasons(

@@ -2,7 +2,8 @@
 
 import math
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from worker import log
 from worker.call.access import Access
 from worker.call.choose import open_transport
 from worker.call.wire import WireTransport
-from worker.errors import ConfigError
+from worker.errors import ConfigError, OutputError, WorkerError, leaves
 from worker.job import Job
 from worker.loadtest import result as results
 from worker.loadtest.attempts import ATTEMPTS_NAME, AttemptsFile
@@ -63,8 +64,8 @@ async def loadtest(
     with store.writing():
         claim(store, began, overwrite=overwrite)
         async with AsyncExitStack() as stack:
-            timeline = TimelineFile(store)
-            stack.callback(timeline.close)
+            stack.enter_context(_errors_noted(store, began))
+            timeline = stack.enter_context(closing(TimelineFile(store)))
             transport = await stack.enter_async_context(
                 open_transport(
                     access,
@@ -104,6 +105,19 @@ async def loadtest(
         if session.stopped is None:
             check_service(observer.status.total, at_end=True)
         return await to_thread.run_sync(_conclude, store, began, session, observer, file, job)
+
+
+@contextmanager
+def _errors_noted(store: LocalStore, began: dict[str, Any]) -> Iterator[None]:
+    """Have the result say which error ended the test."""
+    try:
+        yield
+    except (WorkerError, BaseExceptionGroup) as group:
+        error = leaves(group)[0]
+        if isinstance(error, WorkerError):
+            with suppress(OutputError):  # it may be the very reason
+                write_result(store, results.aborted(began, error.what, ended_at=_now()))
+        raise
 
 
 def _users(settings: Loadtest, job: Job) -> Users:

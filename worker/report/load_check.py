@@ -22,7 +22,7 @@ _UNDECODABLE = (
 def wrong_in_result(result: Any) -> str | None:
     """Return what is wrong in the content of `_loadtest.json`, and what was seen; None: nothing."""
     state = result.get("state") if isinstance(result, Mapping) else None
-    return wrong_in(_Running if state == "running" else _Ended, result)
+    return wrong_in(_WITHOUT_VERDICT.get(str(state), _Ended), result)
 
 
 def wrong_in_interval(values: Any) -> str | None:
@@ -65,11 +65,18 @@ class _Settings(Part):
 
 
 class _Running(Part):
-    state: Literal["running", "finished", "stopped"]
+    state: Literal["running", "aborted", "finished", "stopped"]
     started_at: Moment
     target: _Target
     loadtest: _Settings
     config: dict[str, Any]
+
+
+class _Aborted(_Running):
+    error: str
+
+
+_WITHOUT_VERDICT: Final[dict[str, type[Part]]] = {"running": _Running, "aborted": _Aborted}
 
 
 class _Quantiles(Part):

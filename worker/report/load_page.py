@@ -60,7 +60,10 @@ def _verdict(files: LoadFiles) -> tuple[Tone, str, list[str]]:
 
 
 def _unfinished(files: LoadFiles) -> Iterator[str]:
-    yield "There is no verdict: the test is still running, or was killed, or an error ended it."
+    if files.result["state"] == "aborted":
+        yield f"There is no verdict, as an error ended the test: {files.result['error']}."
+    else:
+        yield "There is no verdict: the test is still running, or was killed."
     if files.intervals:
         stages = files.result["loadtest"]["stages"]
         of = f" of {duration(sum(stage['seconds'] for stage in stages))}" if stages else ""

@@ -30,8 +30,8 @@ class LoadFiles:
 
     @property
     def has_ended(self) -> bool:
-        """Whether there is a verdict; a test that is killed never has one."""
-        return bool(self.result["state"] != "running")
+        """Whether there is a verdict; a test that is killed, or that an error ends, has none."""
+        return self.result["state"] in ("finished", "stopped")
 
 
 def holds_load_test(store: LocalStore) -> bool:

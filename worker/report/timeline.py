@@ -24,7 +24,7 @@ _BIN_BITS = 10
 _BIN_FIRST = first_bin(-10)
 _BIN_LAST = (1 << _BIN_BITS) - 1
 
-_KEYS_MAX = 1 << 17  # some 300 to 2000 slices, by how much latencies differ
+KEYS_MAX = 1 << 17  # some 300 to 2000 slices, by how much latencies differ
 _PENDING_MAX = 1 << 16
 _COUNTED = ("rows", "calls", "retries", "failed")
 
@@ -154,7 +154,7 @@ class Timeline:
         """Add up what is pending; double the slices while there are too many."""
         self._pending = 0
         self._counts, self._latencies = [self._settled_counts()], [self._settled_latencies()]
-        while self._counts[0].num_rows > SLICES_MAX or self._latencies[0].num_rows > _KEYS_MAX:
+        while self._counts[0].num_rows > SLICES_MAX or self._latencies[0].num_rows > KEYS_MAX:
             self._double()
 
     def _double(self) -> None:
