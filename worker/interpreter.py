@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import suppress
 
-GARBAGE_PARTS = 16  # read one after the other; then it is worth looking for what they leave
+GARBAGE_PARTS = 4  # read one after the other; then it is worth looking for what they leave
 _M_ARENA_MAX = -8  # of glibc's malloc.h; elsewhere there is no mallopt
 
 

@@ -27,7 +27,7 @@ from worker.rules import LISTS_ALIKE_BY_CHANCE
 
 CALL_COLUMNS = ("requested_at", "latency_ms", "attempts")
 _ROW_BITS = 40  # of a row's number: those above are its part's
-_TIDY_TIMES = 8  # of what so many row groups take, a tenth stays as holes in the heap
+_TIDY_TIMES = 2  # of what a row group takes, a part stays as holes in the heap
 
 
 @dataclass

@@ -5,6 +5,7 @@ A slice begins as 0.1 s and doubles whenever there are too many, so memory has a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
@@ -26,6 +27,7 @@ _BIN_LAST = (1 << _BIN_BITS) - 1
 
 KEYS_MAX = 1 << 17  # some 300 to 2000 slices, by how much latencies differ
 _PENDING_MAX = 1 << 16
+_ROWS_AT_ONCE = 1 << 12
 _COUNTED = ("rows", "calls", "retries", "failed")
 
 
@@ -126,22 +128,18 @@ class Timeline:
 
     def _quantiles(self, keys: Column, groups: list[int]) -> dict[int, tuple[float, ...]]:
         """Return each group's latencies; `groups` says which slice of `keys` is in which."""
-        table = self._latencies[0]
-        at = pc.index_in(pc.shift_right(column(table, "key"), _BIN_BITS), value_set=keys)
-        group = pa.array(groups, pa.int64()).take(at)
-        bins = pc.bit_wise_and(column(table, "key"), _BIN_LAST)
-        keyed = pc.add(pc.shift_left(group, _BIN_BITS), bins)
-        sums = _sums(table.set_column(0, "key", keyed)).sort_by("key")
-        columns = (column(sums, name).to_pylist() for name in ("key", "rows"))
-        pairs = zip(*columns, strict=True)
+        table = self._latencies[0].sort_by("key")
+        slices = pc.shift_right(column(table, "key"), _BIN_BITS)
+        group = pa.array(groups, pa.int64()).take(pc.index_in(slices, value_set=keys))
+        members = _rows(table.append_column("group", group))
         return {
             group: tuple(
                 round(value, 4)
                 for value in quantiles(
-                    [((key & _BIN_LAST) + _BIN_FIRST, rows) for key, rows in members], QUANTILES
+                    [((key & _BIN_LAST) + _BIN_FIRST, rows) for key, rows, _ in some], QUANTILES
                 )
             )
-            for group, members in groupby(pairs, lambda pair: pair[0] >> _BIN_BITS)
+            for group, some in groupby(members, lambda member: member[2])
         }
 
     def _append(self, counts: pa.Table) -> None:
@@ -167,6 +165,12 @@ class Timeline:
 
     def _settled_latencies(self) -> pa.Table:
         return _sums(pa.concat_tables(self._latencies))
+
+
+def _rows(table: pa.Table) -> Iterator[tuple[int, ...]]:
+    """Yield a table's rows: Python's objects for them take ten times the memory of its columns."""
+    for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        yield from zip(*(each.to_pylist() for each in batch.columns), strict=True)
 
 
 def _counts(slices: Column, attempts: Column, *, rows: int = 0, failed: int = 0) -> pa.Table:
