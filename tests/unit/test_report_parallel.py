@@ -58,3 +58,14 @@ def test_who_stops_early_leaves_no_thread_and_nothing_open() -> None:
 
 def test_results_are_in_order_however_many_are_worked_on() -> None:
     assert list(in_order(lambda number: number**2, 9, workers=3)) == [n**2 for n in range(9)]
+
+
+def test_one_worker_is_the_caller_and_does_nothing_ahead() -> None:
+    begun: list[tuple[int, int]] = []
+
+    def note(number: int) -> int:
+        begun.append((number, threading.get_ident()))
+        return number
+
+    for number in in_order(note, 3, workers=1):
+        assert begun[-1] == (number, threading.get_ident())

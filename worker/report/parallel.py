@@ -17,9 +17,13 @@ def in_order(
 ) -> Iterator[_Result]:
     """Yield `function(n)` for n below `count`; results that wait are as few as the workers.
 
-    `workers` is by default one for each processor, 4 at most.
+    `workers` is by default one for each processor, 4 at most. One alone works in the caller's own
+    thread, and never beside what that does with a result: that takes the least memory.
     """
     workers = workers or min(_WORKERS_MAX, os.cpu_count() or 1)
+    if workers == 1:
+        yield from map(function, range(count))
+        return
     with ThreadPoolExecutor(workers) as pool:
         waiting: list[Future[_Result]] = []
         try:

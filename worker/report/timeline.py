@@ -157,8 +157,9 @@ class Timeline:
 
     def _double(self) -> None:
         self._slice_us *= 2
-        self._counts = [_sums(_shifted(self._settled_counts(), 0, 1))]
-        self._latencies = [_sums(_shifted(self._settled_latencies(), _BIN_BITS, 1))]
+        counts, latencies = pa.concat_tables(self._counts), pa.concat_tables(self._latencies)
+        self._counts = [_sums(_shifted(counts, 0, 1))]
+        self._latencies = [_sums(_shifted(latencies, _BIN_BITS, 1))]
 
     def _settled_counts(self) -> pa.Table:
         return _sums(pa.concat_tables(self._counts))
