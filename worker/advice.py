@@ -1,11 +1,11 @@
-"""What an error tells people: advice for what was foreseen, a stack trace for a bug."""
+"""What an error tells: advice for what was foreseen, a stack trace for a bug."""
 
 import traceback
 
 import click
 
 from worker.errors import StoppedError, WorkerError
-from worker.printable import printable_lines
+from worker.printable import printable, printable_lines
 
 
 def told(error: BaseException) -> tuple[str, int]:
@@ -19,6 +19,15 @@ def told(error: BaseException) -> tuple[str, int]:
     else:
         text = f"error: {known.what}\nhint: {known.hint}"
     return printable_lines(without_secrets(text)), 1 if known is None else known.exit_code
+
+
+def reason(error: BaseException) -> str:
+    """Return what an error tells, in one line without a secret: for a file, beside what is told."""
+    from worker.call.words import without_secrets
+
+    known = _first_known(error)
+    what = "a bug in personalize-worker, told with a stack trace" if known is None else known.what
+    return printable(without_secrets(what))
 
 
 def _first_known(error: BaseException) -> WorkerError | None:

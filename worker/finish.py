@@ -82,7 +82,7 @@ def _quality(files: RunFiles, config: Config) -> tuple[Measures, dict[str, Any]]
     give_memory_back(garbage=True)
     measures, overlap = measure(files, workers=1), None
     if previous := config.quality.previous:
-        found = compare(open_run(LocalStore(Path(previous))), files)
+        found = compare(open_run(LocalStore(Path(previous))), files, workers=1)
         overlap = found.overlap(10)
     return measures, quality_numbers(measures, overlap)
 

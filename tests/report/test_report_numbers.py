@@ -166,6 +166,38 @@ def test_latencies_of_every_length_take_no_more_than_so_many_keys() -> None:
     assert KEYS_MAX / 2 < made._latencies[0].num_rows <= KEYS_MAX
 
 
+one_row = st.tuples(st.floats(0, 50), st.sampled_from([0.5, 3.0, 40.0, 800.0]))
+
+
+@given(st.lists(one_row, min_size=1), st.lists(one_row, min_size=1))
+def test_timelines_added_are_the_timeline_of_all_rows(
+    some: list[tuple[float, float]], others: list[tuple[float, float]]
+) -> None:
+    def of(rows: list[tuple[float, float]]) -> Timeline:
+        made = Timeline()
+        for time_s, latency_ms in rows:  # each is settled
+            made.add(timeline([time_s], latency_ms=latency_ms))
+        return made
+
+    with (
+        mock.patch("worker.report.timeline.SLICES_MAX", 8),
+        mock.patch("worker.report.timeline._PENDING_MAX", 1),
+    ):
+        whole, both, turned = of(some + others), of(some), of(others)
+        both.add(of(others))
+        turned.add(of(some))
+        assert whole.slices(4) == both.slices(4) == turned.slices(4)
+        for each in whole.slices(1000)[0]:
+            times_us = range(each.at_us, each.at_us + round(each.seconds * 1e6))
+            own = sorted(
+                ms for s, ms in some + others if 1_000_000_000 + round(s * 1e6) in times_us
+            )
+            assert each.rows == len(own)
+            assert bool(own) == (each.latency_ms is not None)
+            if each.latency_ms is not None:
+                assert each.latency_ms[0] == pytest.approx(own[(len(own) - 1) // 2], rel=0.02)
+
+
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40))
 def test_concentration_is_what_the_textbook_says(counts: list[int]) -> None:
     found = concentration(pa.array(counts, pa.int64()), (3,))

@@ -55,7 +55,7 @@ def rows_of(page: str, caption: str) -> list[list[str]]:
         (
             {"state": "aborted"},
             "warning",
-            ["Not finished", "an error ended the test: the disk is full.", "15.0s of 15.0s"],
+            ["Not finished", "as this ended the test: the disk is full.", "15.0s of 15.0s"],
         ),
     ],
 )  # fmt: skip

@@ -27,7 +27,7 @@ def test_an_empty_folder_is_taken(tmp_path: Path, overwrite: bool) -> None:
     assert claimed(tmp_path / "new", overwrite=overwrite) == BEGINNING
 
 
-@pytest.mark.parametrize("state", ["running", "stopped"])
+@pytest.mark.parametrize("state", ["running", "stopped", "aborted"])
 def test_a_test_that_did_not_end_is_replaced(tmp_path: Path, state: str) -> None:
     (tmp_path / "_loadtest.json").write_text(json.dumps({**FINISHED, "state": state}))
     (tmp_path / "attempts.parquet").write_text("old")

@@ -41,9 +41,9 @@ def beginning(config: Config, *, started_at: str) -> dict[str, Any]:
     }
 
 
-def aborted(began: dict[str, Any], what: str, *, ended_at: str) -> dict[str, Any]:
-    """Return the result of a test that an error ended: `what` was wrong."""
-    return {**began, "state": "aborted", "ended_at": ended_at, "error": what}
+def aborted(began: dict[str, Any], reason: str, *, ended_at: str) -> dict[str, Any]:
+    """Return the result of a test that ended without a verdict."""
+    return {**began, "state": "aborted", "ended_at": ended_at, "error": reason}
 
 
 def measured(measures: Measures) -> dict[str, Any]:

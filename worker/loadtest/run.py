@@ -11,10 +11,11 @@ import anyio
 from anyio import to_thread
 
 from worker import log
+from worker.advice import reason
 from worker.call.access import Access
 from worker.call.choose import open_transport
 from worker.call.wire import WireTransport
-from worker.errors import ConfigError, OutputError, WorkerError, leaves
+from worker.errors import ConfigError, OutputError
 from worker.job import Job
 from worker.loadtest import result as results
 from worker.loadtest.attempts import ATTEMPTS_NAME, AttemptsFile
@@ -59,65 +60,78 @@ async def loadtest(
     StoppedError when the service takes no call at all, ConflictError, InputError or OutputError as
     their names say.
     """
-    settings, config = settings_of(job), job.config
-    began = results.beginning(config, started_at=_now())
+    settings = settings_of(job)
+    began = results.beginning(job.config, started_at=_now())
     with store.writing():
         claim(store, began, overwrite=overwrite)
-        async with AsyncExitStack() as stack:
-            stack.enter_context(_errors_noted(store, began))
-            timeline = stack.enter_context(closing(TimelineFile(store)))
-            transport = await stack.enter_async_context(
-                open_transport(
-                    access,
-                    operation=config.target.operation,
-                    wanted=config.target.transport,
-                    timeout_s=config.retry.timeout_s,
-                    connections_max=settings.in_flight_max,
-                )
-            )
-            group = await stack.enter_async_context(anyio.create_task_group())
-            users = _users(settings, job)
-            group.start_soon(users.run)
-            with switch.interruptible():
-                await users.ready()
-                if isinstance(transport, WireTransport):
-                    await transport.warm_up(_connections_at_first(settings))
-            if switch.reason is not None:
-                raise switch.error()
-            kinds = Kinds()
-            generator = Generator(
-                transport,
-                users,
-                kinds,
-                in_flight_max=settings.in_flight_max,
-                calls_max=calls_max(config),
-            )
-            stack.push_async_callback(generator.close)
-            file = _attempts_file(settings, store, kinds, begun_s=time.time() - generator.elapsed_s)
-            observer = Observer(generator, kinds, timeline=timeline, attempts_file=file)
-            session = Session(settings, generator, observer, switch)
-            group.start_soon(watch_deadline, config.stop.deadline, switch)
-            group.start_soon(observer.run, session.abort_if_broken)
-            group.start_soon(view.run, observer.status)
-            log.info("start", target=config.target.arn.split(":", 5)[5], **session.plan())
-            await session.run()
-            group.cancel_scope.cancel()
-        if session.stopped is None:
-            check_service(observer.status.total, at_end=True)
-        return await to_thread.run_sync(_conclude, store, began, session, observer, file, job)
+        with _end_noted(store, began):
+            made = await _make_calls(settings, job, store, access, view, switch)
+            return await to_thread.run_sync(_conclude, store, began, *made, job)
 
 
 @contextmanager
-def _errors_noted(store: LocalStore, began: dict[str, Any]) -> Iterator[None]:
-    """Have the result say which error ended the test."""
+def _end_noted(store: LocalStore, began: dict[str, Any]) -> Iterator[None]:
+    """Have the result and the report of a test without a verdict say what ended it."""
     try:
         yield
-    except (WorkerError, BaseExceptionGroup) as group:
-        error = leaves(group)[0]
-        if isinstance(error, WorkerError):
-            with suppress(OutputError):  # it may be the very reason
-                write_result(store, results.aborted(began, error.what, ended_at=_now()))
+    except Exception as error:
+        with suppress(OutputError):  # it may be the very reason
+            write_result(store, results.aborted(began, reason(error), ended_at=_now()))
+            _write_report(store)
         raise
+
+
+async def _make_calls(
+    settings: Loadtest,
+    job: Job,
+    store: LocalStore,
+    access: Access,
+    view: LoadView,
+    switch: StopSwitch,
+) -> tuple[Session, Observer, AttemptsFile | None]:
+    """Make the test's calls; return what knows of them."""
+    config = job.config
+    async with AsyncExitStack() as stack:
+        timeline = stack.enter_context(closing(TimelineFile(store)))
+        transport = await stack.enter_async_context(
+            open_transport(
+                access,
+                operation=config.target.operation,
+                wanted=config.target.transport,
+                timeout_s=config.retry.timeout_s,
+                connections_max=settings.in_flight_max,
+            )
+        )
+        group = await stack.enter_async_context(anyio.create_task_group())
+        users = _users(settings, job)
+        group.start_soon(users.run)
+        with switch.interruptible():
+            await users.ready()
+            if isinstance(transport, WireTransport):
+                await transport.warm_up(_connections_at_first(settings))
+        if switch.reason is not None:
+            raise switch.error()
+        kinds = Kinds()
+        generator = Generator(
+            transport,
+            users,
+            kinds,
+            in_flight_max=settings.in_flight_max,
+            calls_max=calls_max(config),
+        )
+        stack.push_async_callback(generator.close)
+        file = _attempts_file(settings, store, kinds, begun_s=time.time() - generator.elapsed_s)
+        observer = Observer(generator, kinds, timeline=timeline, attempts_file=file)
+        session = Session(settings, generator, observer, switch)
+        group.start_soon(watch_deadline, config.stop.deadline, switch)
+        group.start_soon(observer.run, session.abort_if_broken)
+        group.start_soon(view.run, observer.status)
+        log.info("start", target=config.target.arn.split(":", 5)[5], **session.plan())
+        await session.run()
+        group.cancel_scope.cancel()
+    if session.stopped is None:
+        check_service(observer.status.total, at_end=True)
+    return session, observer, file
 
 
 def _users(settings: Loadtest, job: Job) -> Users:
@@ -168,11 +182,15 @@ def _conclude(
         **session.conclusion(per_1000_usd),
     )
     write_result(store, result)
+    _write_report(store)
+    return result
+
+
+def _write_report(store: LocalStore) -> None:
     try:
         store.write(REPORT_NAME, load_report(store).encode())
     except Exception as error:  # noqa: BLE001 - what was measured is there; no page is worth it
         log.warning("no report", reason=f"{type(error).__name__}: {error}")
-    return result
 
 
 def _now() -> str:

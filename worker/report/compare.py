@@ -86,18 +86,23 @@ def check_comparable(old: Config, new: Config) -> None:
 
 
 def compare(
-    old: RunFiles, new: RunFiles, *, entries_per_bucket: int = ENTRIES_PER_BUCKET
+    old: RunFiles,
+    new: RunFiles,
+    *,
+    entries_per_bucket: int = ENTRIES_PER_BUCKET,
+    workers: int | None = None,
 ) -> Comparison:
     """Compare what is committed of two runs, in either layout.
 
-    Rows with the same IDs are paired in their order. Raises ConfigError when the runs do not
-    compare, ConflictError when a part cannot be read, OutputError when there is no room.
+    So many parts are read beside each other as `in_order` says. Rows with the same IDs are paired
+    in their order. Raises ConfigError when the runs do not compare, ConflictError when a part
+    cannot be read, OutputError when there is no room.
     """
     check_comparable(old.config, new.config)
     entries = max(_entries(old), _entries(new))
     bits = min(BITS_MAX, max(0, (entries - 1) // entries_per_bucket).bit_length())
     with two_bucketed(bits) as (old_rows, new_rows):
-        found = Comparison(_side(old, old_rows), _side(new, new_rows))
+        found = Comparison(_side(old, old_rows, workers), _side(new, new_rows, workers))
         for old_bucket, new_bucket in zip(old_rows.read(), new_rows.read(), strict=True):
             _compare_bucket(found, old_bucket, new_bucket)
             give_memory_back()
@@ -115,9 +120,10 @@ def _entries(files: RunFiles) -> int:
     return total
 
 
-def _side(files: RunFiles, buckets: Buckets) -> Side:
+def _side(files: RunFiles, buckets: Buckets, workers: int | None) -> Side:
     side, lists = Side(), SharedLists()
-    parts = in_order(functools.partial(_read_part, files), len(files.part_names))
+    read = functools.partial(_read_part, files)
+    parts = in_order(read, len(files.part_names), workers=workers)
     for number, (rows, entries) in enumerate(parts, 1):
         lengths = pc.list_value_length(column(rows, "entries"))
         side.rows += rows.num_rows

@@ -42,7 +42,7 @@ def load_page(files: LoadFiles, now: datetime) -> Page:
 
 
 def _verdict(files: LoadFiles) -> tuple[Tone, str, list[str]]:
-    if not files.has_ended:
+    if not files.has_verdict:
         return "warning", "Not finished", list(_unfinished(files))
     outcome = files.result["verdict"]["outcome"]
     tone, verdict = _OUTCOMES[outcome]
@@ -61,7 +61,7 @@ def _verdict(files: LoadFiles) -> tuple[Tone, str, list[str]]:
 
 def _unfinished(files: LoadFiles) -> Iterator[str]:
     if files.result["state"] == "aborted":
-        yield f"There is no verdict, as an error ended the test: {files.result['error']}."
+        yield f"There is no verdict, as this ended the test: {files.result['error'].rstrip('.')}."
     else:
         yield "There is no verdict: the test is still running, or was killed."
     if files.intervals:
@@ -75,16 +75,16 @@ def _unfinished(files: LoadFiles) -> Iterator[str]:
 
 
 def _sections(files: LoadFiles) -> Iterator[Section]:
-    if files.has_ended:
+    if files.has_verdict:
         yield from load_results.sections(files.result)
     yield from load_time.sections(files.intervals)
-    if files.has_ended:
+    if files.has_verdict:
         yield from load_results.latency_section(files.result)
     yield config_section(files.result["config"], of="load test")
 
 
 def _figures(files: LoadFiles) -> Iterator[Figure]:
-    if not files.has_ended:
+    if not files.has_verdict:
         yield from _figures_so_far(files.intervals)
         return
     result = files.result

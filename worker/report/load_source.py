@@ -29,8 +29,8 @@ class LoadFiles:
     intervals: list[Interval]  # all of it, or those before it was killed, or before now
 
     @property
-    def has_ended(self) -> bool:
-        """Whether there is a verdict; a test that is killed, or that an error ends, has none."""
+    def has_verdict(self) -> bool:
+        """Whether it came to one: not while it runs, nor killed, nor ended by an error."""
         return self.result["state"] in ("finished", "stopped")
 
 

@@ -27,7 +27,7 @@ from worker.rules import LISTS_ALIKE_BY_CHANCE
 
 CALL_COLUMNS = ("requested_at", "latency_ms", "attempts")
 _ROW_BITS = 40  # of a row's number: those above are its part's
-_TIDY_TIMES = 2  # of what a row group takes, a part stays as holes in the heap
+_TIDY_TIMES = 2  # row groups: some of what each of them takes stays as holes in the heap
 
 
 @dataclass
@@ -94,8 +94,8 @@ def measure(files: RunFiles, *, workers: int | None = None) -> Measures:
     parts = in_order(measured, len(files.part_names), workers=workers)
     for number, part in enumerate(parts, 1):
         whole.add(part)
-        for rows in part.lists:
-            lists.add(*rows)
+        while part.lists:  # the largest that it has: not kept beside the next part's
+            lists.add(*part.lists.pop())
         give_memory_back(garbage=number % GARBAGE_PARTS == 0)
     return Measures(
         total=whole,

@@ -16,7 +16,8 @@ from worker.report.column import Column, column, pc
 
 SLICE_US = 100_000
 SLICES_MAX = 1 << 12
-PAUSE_S = 60  # nothing for so long, and the run was stopped: retries wait 20 s at most
+# Nothing for so long, and for a whole slice, and the run was stopped: retries wait 20 s at most.
+PAUSE_S = 60
 QUANTILES = (0.5, 0.9, 0.99)
 
 # A latency's bin is counted from that of 2**-10 ms; what is below, or beyond 2**22 ms, counts as
@@ -50,8 +51,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self._slice_us = SLICE_US
-        nothing = pa.array([], pa.int64())
-        self._counts, self._latencies = [_counts(nothing, nothing)], [_counted_keys(nothing)]
+        self._counts, self._latencies = [_NO_COUNTS], [_NO_KEYS]
         self._pending = 0
 
     def add_answers(self, at_us: Column, latency_ms: Column, attempts: Column) -> None:
@@ -62,20 +62,21 @@ class Timeline:
         least, most = pa.scalar(0, pa.int64()), pa.scalar(_BIN_LAST, pa.int64())
         bins = pc.min_element_wise(pc.max_element_wise(bins, least), most)
         keys = pc.add(pc.shift_left(slices.filter(is_own), _BIN_BITS), bins)
-        self._latencies.append(_counted_keys(keys))
-        self._append(_counts(slices, attempts, rows=1))
+        self._append(_counts(slices, attempts, rows=1), _counted_keys(keys))
 
     def add_failures(self, at_us: Column, attempts: Column) -> None:
         """Count failed rows by when they failed."""
-        self._append(_counts(pc.divide(at_us, self._slice_us), attempts, failed=1))
+        self._append(_counts(pc.divide(at_us, self._slice_us), attempts, failed=1), _NO_KEYS)
 
     def add(self, other: Timeline) -> None:
         """Add another timeline's counts."""
         while self._slice_us < other._slice_us:
             self._double()
         shift = (self._slice_us // other._slice_us).bit_length() - 1
-        self._latencies.append(_shifted(other._settled_latencies(), _BIN_BITS, shift))
-        self._append(_shifted(other._settled_counts(), 0, shift))
+        self._append(
+            _shifted(other._settled_counts(), 0, shift),
+            _shifted(other._settled_latencies(), _BIN_BITS, shift),
+        )
 
     def slices(self, most: int) -> tuple[list[Slice], list[tuple[float, float]]]:
         """Return at most `most` slices of equal length (the last is shorter), and the pauses.
@@ -142,9 +143,10 @@ class Timeline:
             for group, some in groupby(members, lambda member: member[2])
         }
 
-    def _append(self, counts: pa.Table) -> None:
+    def _append(self, counts: pa.Table, latencies: pa.Table) -> None:
         self._counts.append(counts)
-        self._pending += counts.num_rows + self._latencies[-1].num_rows
+        self._latencies.append(latencies)
+        self._pending += counts.num_rows + latencies.num_rows
         if self._pending > _PENDING_MAX:
             self._settle()
 
@@ -201,3 +203,7 @@ def _shifted(table: pa.Table, low_bits: int, shift: int) -> pa.Table:
     low = pc.bit_wise_and(key, (1 << low_bits) - 1)
     high = pc.shift_left(pc.shift_right(key, low_bits + shift), low_bits)
     return table.set_column(0, "key", pc.bit_wise_or(high, low))
+
+
+_NOTHING = pa.array([], pa.int64())
+_NO_COUNTS, _NO_KEYS = _counts(_NOTHING, _NOTHING), _counted_keys(_NOTHING)
