@@ -63,7 +63,7 @@ def _unfinished(files: LoadFiles) -> Iterator[str]:
     if files.result["state"] == "aborted":
         yield f"There is no verdict, as this ended the test: {files.result['error'].rstrip('.')}."
     else:
-        yield "There is no verdict: the test is still running, or was killed, or could not write it."
+        yield "There is no verdict: the test is still running, or was killed, or cannot write."
     if files.intervals:
         stages = files.result["loadtest"]["stages"]
         of = f" of {duration(sum(stage['seconds'] for stage in stages))}" if stages else ""
