@@ -21,7 +21,12 @@ class Received:
     number: int  # from 0, in order of arrival
     path: str
     headers: dict[str, str]
-    body: dict[str, Any]
+    raw: bytes
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What its JSON says."""
+        return dict(json.loads(self.raw))
 
 
 @dataclass(frozen=True)
@@ -82,13 +87,15 @@ def serving(script: Script, *, port: int = 0) -> Iterator[Service]:
             super().setup()
 
         def do_POST(self) -> None:
-            length = int(self.headers["Content-Length"])
-            body = json.loads(self.rfile.read(length))
+            raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             with changed:
-                request = Received(len(received), self.path, dict(self.headers), body)
+                request = Received(len(received), self.path, dict(self.headers), raw)
                 received.append(request)
                 changed.notify_all()
             self._send(script(request))
+
+        def do_GET(self) -> None:
+            self.do_POST()
 
         def _send(self, reply: Reply) -> None:
             if reply.drop:

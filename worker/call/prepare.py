@@ -5,8 +5,10 @@ not be used here. Blocking: credentials may come from a file, a process or the n
 """
 
 import gzip
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,6 +53,8 @@ class SdkSession:
         self._access = access
         try:
             self._session = botocore.session.Session(profile=access.profile)
+            # As in aioboto3.Session(region_name=...): credentials of a role are asked for there.
+            self._session.set_config_variable("region", access.region)
             _look_at_one_service(self._session.get_component("data_loader"))
             if access.is_loopback and not access.profile and not self._session.get_credentials():
                 self._session.set_credentials(EMULATOR_KEY, EMULATOR_KEY)
@@ -91,9 +95,29 @@ class SdkSession:
 
 
 def _look_at_one_service(loader: Any) -> None:
-    """Start 40 ms earlier: the SDK would look through its folders of all other services, twice."""
-    loader.list_available_services = lambda _type_name: [_SERVICE]
+    """Start 40 ms earlier: the SDK would look through its folders of all other services, twice.
+
+    Credentials may come from another service (STS, IAM Identity Center): it is found as ever.
+    """
+    list_all = loader.list_available_services
+    loader.list_available_services = lambda type_name: _Services(partial(list_all, type_name))
     loader.file_loader.load_file = _load_file
+
+
+class _Services(Collection[str]):
+    """The names of the SDK's services, which are looked up for any but the one."""
+
+    def __init__(self, list_all: Callable[[], list[str]]) -> None:
+        self._list_all = list_all  # remembers what it found
+
+    def __contains__(self, name: object) -> bool:
+        return name == _SERVICE or name in self._list_all()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._list_all())
+
+    def __len__(self) -> int:
+        return len(self._list_all())
 
 
 def _load_file(name: str) -> Any:
