@@ -13,7 +13,7 @@ import pytest
 import trustme
 import uvloop
 
-from worker.call import speedups
+from worker.runtime import event_loop as speedups
 
 # A test run in the background inherits an ignored SIGINT, and so would the processes it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -16,8 +16,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from worker import keep, run, spool, store
-from worker.cli import main
+from worker.cli.main import main
+from worker.commands import run
+from worker.engine import local as engine
+from worker.output import spool
+from worker.pipeline import _keeper as keep
+from worker.store import local as store
 
 # The parts before are committed by then, those after it not begun, or hardly.
 PART = "part-00002.parquet"
@@ -56,7 +60,7 @@ def _is_folder_of_part(path: Path) -> bool:
 POINTS = {
     # name of the point: the call that it is at
     "run.json written": Point(owner=Path, name="write_bytes", matches=_named("_run.json")),
-    "run claimed": Point(owner=run, name="run_chunks"),
+    "run claimed": Point(owner=engine, name="run_chunks"),
     "answers received": Point(owner=keep.Keeper, name="_write", matches=_spools_part),
     "spool made": Point(owner=spool.SpoolWriter, name="__init__",
                         matches=lambda _, path: path.name == PART),

@@ -5,11 +5,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from worker.config import Operation
-from worker.decode import Decoder
-from worker.each import Decoded, decode_each
+from worker.codec._decode_each import decode_each
+from worker.codec.decoded import Decoded
+from worker.codec.decoder import Decoder
 from worker.model import Answer
-from worker.shape import SHAPES, AnswerShape
+from worker.personalize.answer_shape import SHAPES, AnswerShape
+from worker.personalize.operations import Operation
 
 ITEMS = SHAPES[Operation.GET_RECOMMENDATIONS]
 

@@ -9,8 +9,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from worker.emulator.answer import Answers
-from worker.emulator.data import load
+from worker.emulator.api.answer import Answers
+from worker.emulator.data.datasets import load
 from worker.emulator.resources import Resources
 from worker.emulator.settings import EmulatorSettings
 

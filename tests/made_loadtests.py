@@ -10,15 +10,15 @@ from typing import Any
 
 from conftest import campaign_arn
 
-from worker.config import Config
+from worker.config.model import Config
+from worker.config.thresholds import parse_threshold
+from worker.loadtest._verdict import judged, verdict
 from worker.loadtest.measure import Attempt, Interval, Kinds, Measures, Meter
 from worker.loadtest.result import aborted, beginning, ended, search_result
 from worker.loadtest.search import Found
-from worker.loadtest.thresholds import parse_threshold
-from worker.loadtest.timeline import line_of
-from worker.loadtest.verdict import judged, verdict
+from worker.loadtest.timeline_file import line_of
 from worker.model import Failure
-from worker.store import LocalStore
+from worker.store.local import LocalStore
 
 BEGUN = "2026-11-22T03:00:00.000+00:00"
 ENDED = "2026-11-22T04:00:00.000+00:00"

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from conftest import campaign_arn
 
-from worker.config import Config
-from worker.layout import errors_schema, explode, results_schema
-from worker.part import BOOKS_KEY, Books
+from worker.codec.columns import errors_schema, explode, results_schema
+from worker.config.model import Config
+from worker.output.books import BOOKS_KEY, Books
+from worker.personalize.answer_shape import SHAPES
 from worker.report.source import RunFiles, open_run
-from worker.shape import SHAPES
-from worker.store import LocalStore
+from worker.store.local import LocalStore
 
 BEGUN_US = 1_795_316_400_000_000  # 2026-11-22 03:00:00 UTC
 _UTC_US = pa.timestamp("us", "UTC")

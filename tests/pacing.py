@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import anyio
 
-from worker.clock import Timer
-from worker.pace import Pacer, Ramp, Schedule
+from worker.rate.pacer import Pacer
+from worker.rate.ramp import Ramp, Schedule
+from worker.runtime.clock import Timer
 
 
 def constant(tps: float) -> Ramp:

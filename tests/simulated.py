@@ -9,18 +9,19 @@ from typing import Any, TypeVar
 
 import anyio
 
-from worker.adapt import AdaptiveRate
-from worker.breaker import Breaker
-from worker.clock import Timer
-from worker.gate import Gate
-from worker.govern import Governor
-from worker.lane import Lane
+from worker.call.breaker import Breaker
+from worker.call.lane import Lane
+from worker.call.outage import Gate
+from worker.call.retry import RetryBudget
 from worker.model import Answer, Failure, Outcome
-from worker.pace import Pacer, Ramp
-from worker.progress import LineView
-from worker.retry import RetryBudget
-from worker.stop import StopSwitch
-from worker.tally import Tally
+from worker.rate._adaptive import AdaptiveRate
+from worker.rate.governor import Governor
+from worker.rate.pacer import Pacer
+from worker.rate.ramp import Ramp
+from worker.runtime.clock import Timer
+from worker.runtime.stop import StopSwitch
+from worker.telemetry.progress import LineView
+from worker.telemetry.tally import Tally
 
 _Result = TypeVar("_Result")
 ANSWER = Answer(body=b"{}", request_id=None)

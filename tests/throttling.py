@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
-from worker.pace import Ramp, Schedule
+from worker.rate.ramp import Ramp, Schedule
 
 SERVED, THROTTLED, FAILED = "served", "throttled", "failed"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.call.http1 import Connection
-from worker.call.pool import Pool
+from worker.transport._http1 import Connection
+from worker.transport._pool import Pool
 
 # Each test of a module with these marks runs on every event loop and transport there is.
 EVERY_NETWORK = [pytest.mark.every_loop, pytest.mark.usefixtures("with_and_without_aiofastnet")]

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 from typing import Any, Literal
 from unittest import mock
 
-from worker.call.access import Access
-from worker.call.choose import open_transport
-from worker.call.transport import Transport
-from worker.config import Operation
+from worker.aws.access import Access
+from worker.personalize.operations import Operation
+from worker.transport.base import Transport
+from worker.transport.choose import open_transport
 
 NOW = dt.datetime(2026, 3, 1, 12, 0, 0)  # noqa: DTZ001 - as botocore's own: UTC, and naive
 REGION = "eu-central-1"
@@ -24,7 +24,7 @@ def frozen_clock() -> Iterator[None]:
     stopped = SimpleNamespace(time=lambda: now_s, strptime=time.strptime)
     with (
         mock.patch("botocore.auth.get_current_datetime", return_value=NOW),
-        mock.patch("worker.call.wire.time", stopped),
+        mock.patch("worker.transport.wire.time", stopped),
     ):
         yield
 

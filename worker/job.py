@@ -10,15 +10,17 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from worker import limits
-from worker.build import RequestBuilder, check_column_types, request_constants
-from worker.config import Config, Operation
+from worker.codec.columns import errors_schema, results_schema
+from worker.codec.requests import RequestBuilder, check_column_types, request_constants
+from worker.config.model import Config
+from worker.config.rules import num_results_max
 from worker.errors import ConfigError
-from worker.layout import errors_schema, results_schema
+from worker.input.reader import read_batches
+from worker.input.source import Source, open_source, require_columns
 from worker.model import Chunk
-from worker.read import Source, open_source, read_batches, require_columns
-from worker.rules import num_results_max
-from worker.shape import SHAPES, AnswerShape
+from worker.personalize import limits
+from worker.personalize.answer_shape import SHAPES, AnswerShape
+from worker.personalize.operations import Operation
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def open_job(config: Config) -> Job:
     check_column_types(source.schema, columns)
     where, where_columns = None, tuple[str, ...]()
     if config.input.where:
-        from worker.where import check_where, parse_where  # its SQL parser is slow to import
+        from worker.input.where import check_where, parse_where  # its SQL parser is slow to import
 
         where, where_columns = parse_where(config.input.where)
         require_columns(source, where_columns, key="input.where")

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benching.process import ARN, environment, measure
-from worker.config import Config, Operation
-from worker.layout import results_schema
-from worker.part import BOOKS_KEY, Books
-from worker.shape import ITEM_TYPE, SHAPES
+from worker.codec.columns import results_schema
+from worker.config.model import Config
+from worker.output.books import BOOKS_KEY, Books
+from worker.personalize.answer_shape import ITEM_TYPE, SHAPES
+from worker.personalize.operations import Operation
 
 ROWS = 10_000_000
 QUICK_ROWS = 200_000

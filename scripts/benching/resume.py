@@ -17,19 +17,19 @@ from benching.job import Job, users_file, worker_environment
 from benching.process import PROJECT, BenchError
 from benching.server import Server
 from benching.start import arrivals
-from worker.folder import claim
+from worker.config.load import load_config
 from worker.job import Job as OpenJob
 from worker.job import open_job
-from worker.load import load_config
 from worker.model import Answer, Batch, Outcome
-from worker.spool import SpoolWriter, pack
-from worker.store import LocalStore
-from worker.write import PartWriter
+from worker.output.part_writer import PartWriter
+from worker.output.run_folder import claim
+from worker.output.spool import SpoolWriter, pack
+from worker.store.local import LocalStore
 
 DONE_SHARE = 0.99
 TIMES = 3
 WANTED_S = 5.0
-_BLOCK_ROWS = 32  # as worker.keep packs them
+_BLOCK_ROWS = 32  # as pipeline/_keeper.py packs them
 _TIMEOUT_S = 600.0
 _POLL_S = 0.01
 _OUTCOME = Outcome(

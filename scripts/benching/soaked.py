@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from worker.spool import Spool
-from worker.store import SPOOL
+from worker.output.spool import Spool
+from worker.store.local import SPOOL
 
 WARM_UP_S = 10.0
 FLAT = 1.2  # times the first half's memory, in the second half

@@ -10,16 +10,16 @@ from botocore import UNSIGNED
 from wired_service import WiredService, answering, reply, wired
 from wired_worker import REGION, opened
 
-from worker.call import wire as wires
-from worker.call.access import Access
-from worker.call.choose import open_transport
-from worker.call.prepare import PreparedRequest, client_options
-from worker.call.sdk import SdkTransport
-from worker.call.sigv4 import SigningCredentials
-from worker.call.wire import NotWireableError, WireTransport, signer_like
-from worker.config import Operation
+from worker.aws.access import Access
+from worker.aws.credentials import SigningCredentials
+from worker.aws.session import PreparedRequest, client_options
 from worker.errors import RefusedError
 from worker.model import Answer
+from worker.personalize.operations import Operation
+from worker.transport import wire as wires
+from worker.transport._sdk import SdkTransport
+from worker.transport.choose import open_transport
+from worker.transport.wire import NotWireableError, WireTransport, signer_like
 
 # Nothing listens here, and nobody is asked: the address is one of documentation's.
 ELSEWHERE = "http://192.0.2.1:1"
@@ -98,8 +98,8 @@ async def test_requests_that_the_sdk_does_not_sign_are_the_sdks(
     def options(**named: Any) -> dict[str, Any]:
         return {**client_options(**named), "signature_version": UNSIGNED}
 
-    monkeypatch.setattr("worker.call.prepare.client_options", options)
-    monkeypatch.setattr("worker.call.sdk.client_options", options)
+    monkeypatch.setattr("worker.aws.session.client_options", options)
+    monkeypatch.setattr("worker.aws.client.client_options", options)
     if not has_keys:
         monkeypatch.setattr(Access, "is_loopback", False)
     async with wired(answering(reply())) as service:

@@ -17,9 +17,9 @@ from wired_service import (
     wired,
 )
 
-from worker.call import http1
-from worker.call.http1 import ANSWER_BYTES_MAX, HEAD_BYTES_MAX, Reply
 from worker.model import Failure
+from worker.transport import _http1 as http1
+from worker.transport._http1 import ANSWER_BYTES_MAX, HEAD_BYTES_MAX, Reply
 
 pytestmark = EVERY_NETWORK
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wired_answers import BODY, WHOLE
 
-from worker.call.http1 import Connection, Reply
 from worker.model import Failure
+from worker.transport._http1 import Connection, Reply
 
 
 class Wire(asyncio.Transport):

@@ -20,8 +20,8 @@ from wired_service import (
     wired,
 )
 
-from worker.call.http1 import Reply
-from worker.call.pool import IDLE_S_MAX, Pool
+from worker.transport._http1 import Reply
+from worker.transport._pool import IDLE_S_MAX, Pool
 
 pytestmark = EVERY_NETWORK
 

@@ -10,8 +10,8 @@ import pytest
 from wired_service import Peer, Talk, no_socket_left, reply, wired
 from wired_worker import opened
 
-from worker.call.transport import Transport
 from worker.model import Failure
+from worker.transport.base import Transport
 
 pytestmark = pytest.mark.every_loop
 

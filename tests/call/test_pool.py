@@ -26,9 +26,9 @@ from wired_service import (
     wired,
 )
 
-from worker.call.http1 import Reply
-from worker.call.pool import ADDRESSES_S_MAX, DEAD_S, Address, Pool
 from worker.model import Failure
+from worker.transport._http1 import Reply
+from worker.transport._pool import ADDRESSES_S_MAX, DEAD_S, Address, Pool
 
 pytestmark = EVERY_NETWORK
 

@@ -24,9 +24,9 @@ from wired_service import (
     wired,
 )
 
-from worker.call.http1 import Reply
-from worker.call.pool import Pool
 from worker.model import Failure
+from worker.transport._http1 import Reply
+from worker.transport._pool import Pool
 
 pytestmark = EVERY_NETWORK
 

@@ -2,8 +2,8 @@
 
 import botocore.session
 
-from worker.call.access import Access
-from worker.call.prepare import SdkSession
+from worker.aws.access import Access
+from worker.aws.session import SdkSession
 
 
 def test_a_session_knows_every_service_that_the_sdk_knows() -> None:

@@ -12,12 +12,14 @@ from aiohttp.client_reqrep import ConnectionKey
 from botocore import exceptions as aws
 from scripted import Reply, Script, Service, error, serving
 
-from worker.call.access import Access
-from worker.call.provisioned import provisioned_tps
-from worker.call.sdk import SdkTransport, open_client
-from worker.config import Operation, Target
+from worker.aws.access import Access
+from worker.aws.client import open_client
+from worker.aws.control_plane import provisioned_tps
+from worker.config.model import Target
 from worker.errors import ConfigError, RefusedError
 from worker.model import Answer, Failure
+from worker.personalize.operations import Operation
+from worker.transport._sdk import SdkTransport
 
 CONNECTION = ConnectionKey("127.0.0.1", 443, True, True, None, None, None)
 ENDPOINT = {"endpoint_url": "http://127.0.0.1:1"}

@@ -16,9 +16,9 @@ from wired_service import (
 )  # fmt: skip
 from wired_worker import both, opened
 
-from worker.call.answers import BODY_BYTES_MAX
 from worker.model import Answer, Failure
-from worker.retry import Verdict, judge
+from worker.personalize.error_codes import Verdict, judge
+from worker.personalize.limits import BODY_BYTES_MAX
 
 BODY = b'{"itemList":[],"recommendationId":"\xc3\xbc"}'
 ID = b"x-amzn-RequestId: request-1\r\n"

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from wired_service import Request, answering, reply, wired
 from wired_worker import both, frozen_clock
 
-from worker.build import RequestBuilder
-from worker.config import InputColumns, Operation
+from worker.codec.requests import RequestBuilder
+from worker.config.model import InputColumns
 from worker.model import Answer
+from worker.personalize.operations import Operation
 
 # Of one attempt of the SDK, which counts them; and one of aiohttp's own.
 # The user agents differ in which of the SDKs they name: aiobotocore, or the botocore in it.

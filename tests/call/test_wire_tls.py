@@ -24,9 +24,9 @@ from wired_service import (
 )
 from wired_worker import opened
 
-from worker.call.http1 import Reply
 from worker.errors import RefusedError
 from worker.model import Answer, Failure
+from worker.transport._http1 import Reply
 
 pytestmark = EVERY_NETWORK
 

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from conftest import Result, campaign_arn, clean_environment
 from scripted import Received, Reply, Script, items
 
-from worker.spool import Spool
-from worker.store import SPOOL
+from worker.output.spool import Spool
+from worker.store.local import SPOOL
 
 WriteConfig = Callable[..., Path]
 EVENT_TIMEOUT_S = 30.0

@@ -34,7 +34,7 @@ from helpers import (
 )
 from scripted import Received, Reply, serving
 
-from worker.store import SPOOL
+from worker.store.local import SPOOL
 
 USERS = user_ids(45)
 # Root may write where nobody may, unless it has given that power away for good.

@@ -24,8 +24,8 @@ from conftest import COMMAND_TIMEOUT_S, PROJECT, Result, RunCommand, clean_envir
 from helpers import PARTS_OF_TEN, WriteConfig, asked_for, assert_advice, echo, user_ids, write_users
 from scripted import Received, Reply, Service, error, serving
 
-from worker.spool import Spool
-from worker.store import SPOOL
+from worker.output.spool import Spool
+from worker.store.local import SPOOL
 
 USERS = user_ids(45)
 TOLERANT = {"error_share_max": 0.5}

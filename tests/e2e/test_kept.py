@@ -21,8 +21,8 @@ from helpers import (
 )
 from scripted import serving
 
-from worker.keep import STOPWATCH
-from worker.store import SPOOL
+from worker.pipeline._keeper import STOPWATCH
+from worker.store.local import SPOOL
 
 
 def test_what_was_answered_and_kept_before_a_kill_is_not_asked_for_again(

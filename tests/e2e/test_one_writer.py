@@ -91,7 +91,7 @@ TAKE = """
 import os, sys
 from pathlib import Path
 from worker.errors import ConflictError
-from worker.store import LocalStore
+from worker.store.local import LocalStore
 taken = 0
 while taken < 100:
     try:

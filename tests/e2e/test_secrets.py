@@ -11,11 +11,11 @@ from conftest import RunCommand, clean_environment
 from helpers import WriteConfig, echo, part_paths, user_ids, write_users
 from scripted import Received, Reply, Script, serving
 
-from worker.call.access import Access
-from worker.call.prepare import SdkSession
-from worker.call.sigv4 import RequestSigner
-from worker.call.wire import signer_like
-from worker.config import Operation
+from worker.aws.access import Access
+from worker.aws.session import SdkSession
+from worker.personalize.operations import Operation
+from worker.transport._sigv4 import RequestSigner
+from worker.transport.wire import signer_like
 
 ROWS = 150
 KEYS = {
@@ -109,13 +109,13 @@ def test_a_bug_is_shown_without_them(tmp_path: Path, write_config: WriteConfig) 
     write_users(tmp_path, 3)
     main = """
 import sys
-from worker import cli
-from worker.call import sigv4
+from worker.cli.main import main
+from worker.transport import _sigv4
 def request(self, body, now_s):
     self._start_second(int(now_s))
     raise RuntimeError(self._request_head.decode() + self._signature(body).decode())
-sigv4.RequestSigner.request = request
-cli.main(sys.argv[1:])
+_sigv4.RequestSigner.request = request
+main(sys.argv[1:])
 """
     config = write_config(target={"endpoint_url": "http://127.0.0.1:9"})
     result = subprocess.run(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from worker.emulator.data import Data
-from worker.emulator.filters import Filter, compile_filters
+from worker.emulator.data.datasets import Data
+from worker.emulator.filters.compiled import Filter, compile_filters
 
 
 def made(

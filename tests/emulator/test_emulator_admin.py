@@ -13,17 +13,17 @@ from emulated import DECLARED
 from emulating import emulator, post
 from pydantic import ValidationError
 
-from worker.emulator.admin import _names_loopback
-from worker.emulator.answer import Answers
-from worker.emulator.conditions import StallSettings, WeatherSettings
-from worker.emulator.data import load
+from worker.emulator.api.admin import _names_loopback
+from worker.emulator.api.answer import Answers
+from worker.emulator.api.stats import DUES_MAX, Dues
+from worker.emulator.conditions.settings import StallSettings, WeatherSettings
+from worker.emulator.conditions.weather import LATENCY_MAX_S, latency_s
+from worker.emulator.data.datasets import load
 from worker.emulator.errors import EmulatorError
-from worker.emulator.message import Request
+from worker.emulator.http.message import Request
 from worker.emulator.resources import Resources
 from worker.emulator.server import assembled, serve
 from worker.emulator.settings import EmulatorSettings
-from worker.emulator.stats import DUES_MAX, Dues
-from worker.emulator.weather import LATENCY_MAX_S, latency_s
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from emulated import DECLARED
 
-from worker.emulator.answer import Answers
-from worker.emulator.data import load
+from worker.emulator.api.answer import Answers
+from worker.emulator.data.datasets import load
 from worker.emulator.resources import Resources
 
 PREFIX = "arn:aws:personalize:us-east-1:000000000000:"

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from worker.emulator.capacity import Capacity
-from worker.emulator.conditions import CapacitySettings
+from worker.emulator.api.stats import SECONDS_MAX, Outcome, Stats
+from worker.emulator.api.updates import Updates
+from worker.emulator.conditions.capacity import Capacity
+from worker.emulator.conditions.settings import CapacitySettings
 from worker.emulator.resources import Resources
 from worker.emulator.settings import EmulatorSettings
-from worker.emulator.stats import SECONDS_MAX, Outcome, Stats
-from worker.emulator.updates import Updates
 
 ARN = "arn:aws:personalize:us-east-1:000000000000:campaign/home"
 OTHERS = [f"{ARN}-{number}" for number in range(8)]

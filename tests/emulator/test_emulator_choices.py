@@ -11,13 +11,13 @@ import pyarrow as pa
 import pytest
 from emulated import Emulated, Items, filter_arn, ids, promotion
 
-from worker.emulator.cache import Recent
-from worker.emulator.contexts import SUPPORT_MIN
-from worker.emulator.data import load
-from worker.emulator.recommend import Recommender
-from worker.emulator.relevance import Relevance
+from worker.emulator.data.datasets import load
+from worker.emulator.model.cache import Recent
+from worker.emulator.model.contexts import SUPPORT_MIN
+from worker.emulator.model.recommend import Recommender
+from worker.emulator.model.relevance import Relevance
+from worker.emulator.model.train import train
 from worker.emulator.settings import EmulatorSettings
-from worker.emulator.train import train
 
 V2 = "user-personalization-v2"
 DAY_S = 86_400

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wired import GET, LAST, echo, exchange, served, telling
 
-from worker.emulator.message import BODY_BYTES_MAX, HEAD_BYTES_MAX, Answer, Request
-from worker.emulator.weather import FAIR, Fate
-from worker.emulator.wire import Connection
+from worker.emulator.conditions.weather import FAIR, Fate
+from worker.emulator.http.connection import Connection
+from worker.emulator.http.message import BODY_BYTES_MAX, HEAD_BYTES_MAX, Answer, Request
 
 
 async def test_pipelined_requests_are_answered_in_their_order() -> None:

@@ -9,9 +9,9 @@ from typing import cast
 import pytest
 from wired import GET, exchange, served
 
-from worker.emulator import wire
-from worker.emulator.message import Answer, Request
-from worker.emulator.weather import FAIR, Fate
+from worker.emulator.conditions.weather import FAIR, Fate
+from worker.emulator.http import connection as wire
+from worker.emulator.http.message import Answer, Request
 
 MIB = 1024 * 1024
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"

@@ -16,9 +16,9 @@ from emulated import Emulated, ids
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.emulator.coded import coded_columns
-from worker.emulator.contexts import SUPPORT_MIN, VALUES_PER_KEY_MAX, Contexts
+from worker.emulator.data.coded import coded_columns
 from worker.emulator.errors import ServiceFault
+from worker.emulator.model.contexts import SUPPORT_MIN, VALUES_PER_KEY_MAX, Contexts
 
 CONTEXTUAL = [
     "user-personalization",

@@ -13,14 +13,14 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from emulating import client, emulator, post
 
-from worker.emulator.capacity import Capacity
-from worker.emulator.conditions import CapacitySettings
-from worker.emulator.control import TARGET_PREFIX, Control
+from worker.emulator.api.control import TARGET_PREFIX, Control
+from worker.emulator.api.updates import Updates
+from worker.emulator.conditions.capacity import Capacity
+from worker.emulator.conditions.settings import CapacitySettings
 from worker.emulator.errors import ServiceFault
 from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES
 from worker.emulator.resources import Resources
 from worker.emulator.settings import EmulatorSettings
-from worker.emulator.updates import Updates
 
 PREFIX = "arn:aws:personalize:us-east-1:000000000000:"
 HOME = PREFIX + "campaign/home"

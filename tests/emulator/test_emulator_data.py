@@ -11,12 +11,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from worker.emulator.data import Data, load
+from worker.emulator.data.datasets import Data, load
+from worker.emulator.data.synthetic import synthetic_tables
 from worker.emulator.errors import EmulatorError
-from worker.emulator.recommend import Recommender
+from worker.emulator.model.recommend import Recommender
+from worker.emulator.model.train import train
 from worker.emulator.settings import EmulatorSettings
-from worker.emulator.synthetic import synthetic_tables
-from worker.emulator.train import train
 
 INTERACTIONS: dict[str, Any] = {
     "USER_ID": ["b", "a", "b"],

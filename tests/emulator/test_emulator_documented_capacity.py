@@ -13,18 +13,18 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from worker.emulator.answer import Answers
-from worker.emulator.app import Application
-from worker.emulator.capacity import Capacity
-from worker.emulator.conditions import CapacitySettings
-from worker.emulator.control import TARGET_PREFIX, Control
-from worker.emulator.data import load
-from worker.emulator.message import Request
+from worker.emulator.api.answer import Answers
+from worker.emulator.api.app import Application
+from worker.emulator.api.control import TARGET_PREFIX, Control
+from worker.emulator.api.updates import Updates
+from worker.emulator.conditions.capacity import Capacity
+from worker.emulator.conditions.settings import CapacitySettings
+from worker.emulator.conditions.weather import Weather
+from worker.emulator.data.datasets import load
+from worker.emulator.http.message import Request
+from worker.emulator.http.signature import Signatures
 from worker.emulator.resources import Resources
 from worker.emulator.settings import EmulatorSettings
-from worker.emulator.signature import Signatures
-from worker.emulator.updates import Updates
-from worker.emulator.weather import Weather
 
 PREFIX = "arn:aws:personalize:us-east-1:000000000000:campaign/"
 LISTS, RANKINGS = ["a", "b", "c", "d", "e", "f"], ["r", "s", "t"]

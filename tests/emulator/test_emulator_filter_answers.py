@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from filter_data import FILMS, compile_filter, made, shown
 
-from worker.emulator.filters import compile_filters
+from worker.emulator.filters.compiled import compile_filters
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from filter_data import compile_filter, made
 
-from worker.emulator.data import Data
+from worker.emulator.data.datasets import Data
 from worker.emulator.errors import EmulatorError
 
 

@@ -14,7 +14,7 @@ from filter_data import compile_filter, made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.emulator import filter_columns
+from worker.emulator.filters import columns as filter_columns
 
 STEADY = settings(deadline=None, derandomize=True, max_examples=400)
 USERS, ITEMS, RECENT = 2, 6, 2

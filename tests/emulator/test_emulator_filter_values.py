@@ -8,7 +8,7 @@ import pytest
 from filter_data import FILMS, compile_filter, made, shown
 
 from worker.emulator.errors import ServiceFault
-from worker.emulator.filter_values import parse_values
+from worker.emulator.filters.values import parse_values
 
 
 @pytest.mark.parametrize(

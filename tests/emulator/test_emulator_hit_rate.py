@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from worker.emulator.synthetic import synthetic_tables
+from worker.emulator.data.synthetic import synthetic_tables
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "hit-rate"
 

@@ -14,9 +14,9 @@ from emulated import DECLARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.emulator.answer import Answers
-from worker.emulator.control import Control
-from worker.emulator.data import load
+from worker.emulator.api.answer import Answers
+from worker.emulator.api.control import Control
+from worker.emulator.data.datasets import load
 from worker.emulator.errors import ServiceFault
 from worker.emulator.resources import Resources
 

@@ -13,8 +13,8 @@ from emulated import Emulated, filter_arn, ids, promotion
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.emulator.choose import promoted_count
 from worker.emulator.errors import ServiceFault
+from worker.emulator.model.choose import promoted_count
 from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Kind
 
 FILTERS = {

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from worker.emulator.answer import Answers
-from worker.emulator.data import load
+from worker.emulator.api.answer import Answers
+from worker.emulator.data.datasets import load
 from worker.emulator.errors import ServiceFault
 from worker.emulator.resources import Resources
 from worker.emulator.settings import EmulatorSettings

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from worker.emulator.actions import Propensities
-from worker.emulator.data import Data, load
-from worker.emulator.recommend import Recommender
+from worker.emulator.data.datasets import Data, load
+from worker.emulator.model.actions import Propensities
+from worker.emulator.model.recommend import Recommender
+from worker.emulator.model.softmax import as_scores, as_weights, best
+from worker.emulator.model.train import Model, train
 from worker.emulator.settings import EmulatorSettings
-from worker.emulator.softmax import as_scores, as_weights, best
-from worker.emulator.train import Model, train
 
 STEADY = settings(deadline=None, derandomize=True, max_examples=60)
 FLOATS = hnp.arrays(

@@ -17,12 +17,12 @@ import anyio.to_thread
 import pytest
 
 from worker.emulator import server
-from worker.emulator.contract import Contract
+from worker.emulator.api.contract import Contract
+from worker.emulator.api.stats import Stats
+from worker.emulator.conditions.weather import Weather
 from worker.emulator.errors import EmulatorError
 from worker.emulator.server import serve
 from worker.emulator.settings import EmulatorSettings
-from worker.emulator.stats import Stats
-from worker.emulator.weather import Weather
 
 
 @asynccontextmanager

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from worker.emulator.conditions import CredentialSettings
+from worker.emulator.conditions.settings import CredentialSettings
 from worker.emulator.errors import ServiceFault
-from worker.emulator.message import Request
+from worker.emulator.http.message import Request
+from worker.emulator.http.signature import Signatures
 from worker.emulator.settings import EmulatorSettings
-from worker.emulator.signature import Signatures
 
 KEY, SECRET = "AKIDEXAMPLE", "a secret/of+40 characters"
 BODY = b'{"userId": "u"}'

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from worker.emulator.conditions import StallSettings, WeatherSettings
-from worker.emulator.weather import FAIR, Fate, Weather, fate, latency_s, stalled_s
+from worker.emulator.conditions.settings import StallSettings, WeatherSettings
+from worker.emulator.conditions.weather import FAIR, Fate, Weather, fate, latency_s, stalled_s
 
 ALL_KINDS = {
     "error_shares": {"InternalFailure": 0.1, "ThrottlingException": 0.2},

@@ -17,7 +17,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from emulating import client, emulator, post
 
-from worker.emulator.message import BODY_BYTES_MAX
+from worker.emulator.http.message import BODY_BYTES_MAX
 
 ARN = "arn:aws:personalize:us-east-1:000000000000:"
 USER = ARN + "campaign/user-personalization"

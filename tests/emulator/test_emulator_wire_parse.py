@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.emulator.message import Answer, Request
-from worker.emulator.parse import Incoming
+from worker.emulator.http.message import Answer, Request
+from worker.emulator.http.parse import Incoming
 
 PARTS = [
     b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from worker.emulator.message import Answer, Request
-from worker.emulator.weather import FAIR, Fate
-from worker.emulator.wire import Connection, Handler
+from worker.emulator.conditions.weather import FAIR, Fate
+from worker.emulator.http.connection import Connection, Handler
+from worker.emulator.http.message import Answer, Request
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

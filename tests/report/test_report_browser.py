@@ -13,10 +13,10 @@ from made_runs import Failed, Row, make_run
 from playwright.sync_api import Browser, Page, ViewportSize
 
 from worker.loadtest.search import Found
-from worker.report.compare import compare
-from worker.report.diff import diff_numbers, diff_page
-from worker.report.html import render
+from worker.report.compare.compare import compare
+from worker.report.compare.page import diff_numbers, diff_page
 from worker.report.make import make_report
+from worker.report.pages.html import render
 
 WIDTHS = (360, 1280)
 CHARTS = {"run": 7, "none": 0, "diff": 1, "load": 6, "search": 6, "killed": 4}

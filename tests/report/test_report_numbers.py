@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.report import bins
-from worker.report.counts import EntryCounts, Scores, concentration
-from worker.report.failures import EXAMPLES_MAX, Failures
-from worker.report.hashes import U64, hash_lists, hash_strings, mix
-from worker.report.lists import LISTS_MAX, ROWS_MIN, SharedLists
-from worker.report.timeline import KEYS_MAX, PAUSE_S, SLICES_MAX, Timeline
+from worker.report.measure import bins
+from worker.report.measure.counts import EntryCounts, Scores, concentration
+from worker.report.measure.failures import EXAMPLES_MAX, Failures
+from worker.report.measure.hashes import U64, hash_lists, hash_strings, mix
+from worker.report.measure.lists import LISTS_MAX, ROWS_MIN, SharedLists
+from worker.report.measure.timeline import KEYS_MAX, PAUSE_S, SLICES_MAX, Timeline
 
 texts = st.text(max_size=8)
 
@@ -30,7 +30,7 @@ def test_equal_texts_have_equal_hashes_and_others_others(values: list[str]) -> N
 @given(st.lists(texts))
 def test_lists_hashed_by_halves_have_the_same_hashes(values: list[str]) -> None:
     whole = hash_strings(pa.array(values, pa.string()))
-    with mock.patch("worker.report.hashes._AT_ONCE_MAX", 1):
+    with mock.patch("worker.report.measure.hashes._AT_ONCE_MAX", 1):
         assert hash_strings(pa.array(values, pa.string())) == whole
 
 
@@ -180,8 +180,8 @@ def test_timelines_added_are_the_timeline_of_all_rows(
         return made
 
     with (
-        mock.patch("worker.report.timeline.SLICES_MAX", 8),
-        mock.patch("worker.report.timeline._PENDING_MAX", 1),
+        mock.patch("worker.report.measure.timeline.SLICES_MAX", 8),
+        mock.patch("worker.report.measure.timeline._PENDING_MAX", 1),
     ):
         whole, both, turned = of(some + others), of(some), of(others)
         both.add(of(others))

@@ -15,7 +15,7 @@ from made_loadtests import make_loadtest
 from worker.errors import InputError
 from worker.loadtest.search import Found
 from worker.report.make import make_report
-from worker.store import LocalStore
+from worker.store.local import LocalStore
 
 RESULT, TIMELINE = "_loadtest.json", "_loadtest_timeline.jsonl"
 

@@ -13,7 +13,7 @@ from made_runs import Row, make_run
 
 from worker.errors import ConflictError, InputError
 from worker.report.make import make_report
-from worker.store import LocalStore
+from worker.store.local import LocalStore
 
 GATES = [
     {"gate": "empty_share_max", "limit": 0.01, "seen": 0.5, "passed": False},

@@ -14,9 +14,9 @@ from made_runs import Row, make_run
 from pages import Reader
 
 from worker.errors import ConfigError
-from worker.report.compare import DEPTHS, compare
-from worker.report.diff import diff_numbers, diff_page, show_diff
-from worker.report.html import render
+from worker.report.compare.compare import DEPTHS, compare
+from worker.report.compare.page import diff_numbers, diff_page, show_diff
+from worker.report.pages.html import render
 
 POPULAR = ("p1", "p2", "p3")
 

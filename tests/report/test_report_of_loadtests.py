@@ -17,9 +17,9 @@ from pages import HOSTILE, Reader, charts_of
 from worker.errors import InputError
 from worker.loadtest.measure import Interval
 from worker.loadtest.search import Found
-from worker.report.load_points import points
+from worker.report.loadtest.points import points
 from worker.report.make import make_report
-from worker.store import LocalStore
+from worker.store.local import LocalStore
 
 BYTES_MAX = 2_000_000
 SECONDS_MAX = 30

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from made_runs import Failed, Row, make_run
 from pages import HOSTILE, Reader
 
-from worker.config import Quality
+from worker.config.model import Quality
 from worker.errors import ConflictError, QualityError
-from worker.quality import judge, raise_breaches
 from worker.report.make import make_report
-from worker.report.markup import Markup, tag
-from worker.report.measure import examples, measure
-from worker.report.numbers import quality_numbers
-from worker.report.origins import OTHERS, WORDS_MAX, Origins
+from worker.report.measure.measure import examples, measure
+from worker.report.measure.numbers import quality_numbers
+from worker.report.measure.origins import OTHERS, WORDS_MAX, Origins
+from worker.report.pages.markup import Markup, tag
+from worker.report.run.gates import judge, raise_breaches
 
 LAYOUTS = pytest.mark.parametrize("layout", ["nested", "exploded"])
 POPULAR = ("p1", "p2", "p3")

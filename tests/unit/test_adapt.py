@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from throttling import FAILED, SERVED, THROTTLED, History, Service, simulate
 
-from worker.adapt import FLOOR_TPS, AdaptiveRate
-from worker.pace import Ramp
+from worker.rate._adaptive import FLOOR_TPS, AdaptiveRate
+from worker.rate.ramp import Ramp
 
 ENDLESS = 1e9
 LATENCIES: list[dict[str, float]] = [

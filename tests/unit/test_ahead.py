@@ -11,17 +11,17 @@ from conftest import campaign_arn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker import ahead
-from worker.ahead import count, look_ahead
-from worker.config import Config
+from worker.commands.plan import make_plan
+from worker.config.model import Config
 from worker.errors import InputError
 from worker.job import Job, open_job
 from worker.model import Answer, Outcome
-from worker.plan import make_plan
-from worker.spool import SpoolWriter, pack
-from worker.stop import StopSwitch
-from worker.store import LocalStore
-from worker.tally import Tally
+from worker.output.spool import SpoolWriter, pack
+from worker.pipeline import forecast as ahead
+from worker.pipeline.forecast import count, look_ahead
+from worker.runtime.stop import StopSwitch
+from worker.store.local import LocalStore
+from worker.telemetry.tally import Tally
 
 ANSWERED = Outcome(Answer(b"{}", None), 1, 0, 5, 0.5)
 LISTS = pa.list_(pa.string())

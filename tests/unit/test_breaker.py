@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.breaker import (
+from worker.call.breaker import (
     FAILURES_TO_OPEN,
     PROBE_S_MAX,
     PROBE_S_MIN,
@@ -11,8 +11,9 @@ from worker.breaker import (
     Breaker,
     RowTrouble,
 )
+from worker.call.retry import HINT_MAX_S
 from worker.model import Failure
-from worker.retry import HINT_MAX_S, Verdict
+from worker.personalize.error_codes import Verdict
 
 BROKEN = Failure("InternalFailure", "oops", http_status=500)
 SILENT = Failure("TimedOut", "no answer")

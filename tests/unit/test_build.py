@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.build import RequestBuilder, check_column_types, request_constants
-from worker.config import InputColumns, RequestSection, Target
+from worker.codec.requests import RequestBuilder, check_column_types, request_constants
+from worker.config.model import InputColumns, RequestSection, Target
 from worker.errors import InputError
 from worker.model import Failure
 

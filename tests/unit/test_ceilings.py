@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from worker.ceilings import (
+from worker.rate.remembered import (
     AGE_S_MAX,
     ENTRIES_MAX,
     LOOPBACK_AGE_S_MAX,

@@ -10,10 +10,10 @@ import pytest
 from conftest import PROJECT, campaign_arn, toml
 from pydantic import ValidationError
 
-from worker.config import Config
+from worker.config.load import load_config, load_emulator_settings
+from worker.config.model import Config
+from worker.config.schema import config_schema
 from worker.errors import ConfigError
-from worker.load import load_config, load_emulator_settings
-from worker.schema import config_schema
 
 CONFIGS = sorted((PROJECT / "configs").glob("*.toml"))
 SOUND = {

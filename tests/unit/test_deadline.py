@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from worker.deadline import deadline_at, parse_deadline
+from worker.runtime.deadline import deadline_at, parse_deadline
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.config import Operation
-from worker.decode import Decoder
+from worker.codec.decoder import Decoder
 from worker.model import Answer
-from worker.shape import SHAPES
+from worker.personalize.answer_shape import SHAPES
+from worker.personalize.operations import Operation
 
 ITEMS = SHAPES[Operation.GET_RECOMMENDATIONS]
 ACTIONS = SHAPES[Operation.GET_ACTION_RECOMMENDATIONS]

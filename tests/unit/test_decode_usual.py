@@ -7,10 +7,10 @@ from decoding import ITEMS, USUAL, answers_of, check, said
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.config import Operation
-from worker.decode import Decoder
-from worker.each import decode_each
-from worker.shape import SHAPES
+from worker.codec._decode_each import decode_each
+from worker.codec.decoder import Decoder
+from worker.personalize.answer_shape import SHAPES
+from worker.personalize.operations import Operation
 
 
 @given(st.lists(USUAL, max_size=5), st.integers(1, 200))
@@ -19,8 +19,10 @@ def test_answers_of_the_usual_form_need_no_json_parser(
 ) -> None:
     expected = said(decode_each(answers_of(bodies), ITEMS))
     with (
-        mock.patch("worker.decode._PIECE_BYTES", piece_bytes),
-        mock.patch("worker.decode.arrow_json.read_json", side_effect=AssertionError("as JSON")),
+        mock.patch("worker.codec.decoder._PIECE_BYTES", piece_bytes),
+        mock.patch(
+            "worker.codec.decoder.arrow_json.read_json", side_effect=AssertionError("as JSON")
+        ),
     ):
         assert said(Decoder(ITEMS).decode(answers_of(bodies))) == expected
 
@@ -31,7 +33,9 @@ def test_each_operation_has_its_usual_form(operation: Operation) -> None:
     body = '{"%s":[{"%s":"a","score":0.5}],"recommendationId":"r"}'
     bodies = [(body % (shape.member, shape.id_member)).encode()] * 2
     expected = said(decode_each(answers_of(bodies), shape))
-    with mock.patch("worker.decode.arrow_json.read_json", side_effect=AssertionError("as JSON")):
+    with mock.patch(
+        "worker.codec.decoder.arrow_json.read_json", side_effect=AssertionError("as JSON")
+    ):
         assert said(Decoder(shape).decode(answers_of(bodies))) == expected
 
 
@@ -77,8 +81,8 @@ def test_what_resembles_the_usual_form_is_read_as_what_it_is(bodies: list[bytes]
 def test_batches_beyond_what_the_reader_takes_are_read_as_json() -> None:
     expected = said(decode_each(answers_of([usual()]), ITEMS))
     with (
-        mock.patch("worker.decode._USUAL_BYTES_MAX", 0),
-        mock.patch("worker.usual.csv.read_csv", side_effect=AssertionError("cut")),
+        mock.patch("worker.codec.decoder._USUAL_BYTES_MAX", 0),
+        mock.patch("worker.codec._decode_fast.csv.read_csv", side_effect=AssertionError("cut")),
     ):
         assert said(Decoder(ITEMS).decode(answers_of([usual()]))) == expected
 
@@ -87,5 +91,5 @@ def test_batches_beyond_what_the_reader_takes_are_read_as_json() -> None:
 def test_a_piece_of_another_form_costs_no_other_piece_its_rows(
     bodies: list[bytes], piece_bytes: int
 ) -> None:
-    with mock.patch("worker.decode._PIECE_BYTES", piece_bytes):
+    with mock.patch("worker.codec.decoder._PIECE_BYTES", piece_bytes):
         check([bodies], ITEMS)

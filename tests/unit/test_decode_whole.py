@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import json as arrow_json
 
-from worker.config import Operation
-from worker.decode import Decoder
-from worker.each import decode_each
-from worker.shape import SHAPES, AnswerShape
+from worker.codec._decode_each import decode_each
+from worker.codec.decoder import Decoder
+from worker.personalize.answer_shape import SHAPES, AnswerShape
+from worker.personalize.operations import Operation
 
 ACTIONS = SHAPES[Operation.GET_ACTION_RECOMMENDATIONS]
 
@@ -177,7 +177,7 @@ def item(**members: Any) -> bytes:
 def test_sound_answers_are_parsed_whole(bodies: list[bytes]) -> None:
     decoder = Decoder(ITEMS)
     expected = said(decode_each(answers_of(bodies), ITEMS))
-    with mock.patch("worker.decode.decode_each", side_effect=AssertionError("one by one")):
+    with mock.patch("worker.codec.decoder.decode_each", side_effect=AssertionError("one by one")):
         for _ in range(3):
             assert said(decoder.decode(answers_of(bodies))) == expected
 
@@ -198,7 +198,9 @@ def test_what_a_batch_held_is_expected_of_the_next(
 ) -> None:
     decoder, found = Decoder(ITEMS), []
     for _ in parses:
-        with mock.patch("worker.decode.arrow_json.read_json", wraps=arrow_json.read_json) as parse:
+        with mock.patch(
+            "worker.codec.decoder.arrow_json.read_json", wraps=arrow_json.read_json
+        ) as parse:
             decoder.decode(answers_of([item(**members)]))
         found.append(parse.call_count)
     assert found == parses

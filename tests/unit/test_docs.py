@@ -11,8 +11,8 @@ import pytest
 from conftest import PROJECT
 
 from worker import errors
-from worker.cli import EPILOG, cli
-from worker.load import load_config
+from worker.cli.main import EPILOG, cli
+from worker.config.load import load_config
 
 README = (PROJECT / "README.md").read_text()
 

@@ -14,22 +14,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker import duplicates, pipeline, room
-from worker.breaker import Breaker
-from worker.clock import MonotonicClock
-from worker.config import Config
-from worker.duplicates import FirstRows
-from worker.gate import Gate
+from worker.call.breaker import Breaker
+from worker.call.lane import Lane
+from worker.call.outage import Gate
+from worker.call.retry import RetryBudget
+from worker.codec import duplicates
+from worker.codec.duplicates import FirstRows
+from worker.config.model import Config
 from worker.job import Job, open_job
-from worker.lane import Lane
 from worker.model import Answer, Failure
-from worker.pace import Pacer, Ramp
-from worker.part import Books
-from worker.retry import RetryBudget
-from worker.stop import StopSwitch
-from worker.store import LocalStore
-from worker.summary import add_up
-from worker.tally import Tally
+from worker.output.books import Books
+from worker.output.summary import add_up
+from worker.pipeline import _memory as room
+from worker.pipeline import pipeline
+from worker.rate.pacer import Pacer
+from worker.rate.ramp import Ramp
+from worker.runtime.clock import MonotonicClock
+from worker.runtime.stop import StopSwitch
+from worker.store.local import LocalStore
+from worker.telemetry.tally import Tally
 
 ROWS_PER_PART = 8
 Row = dict[str, Any]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.elapsed import Load, Stopwatch
+from worker.output.stopwatch import Stopwatch
+from worker.runtime.thread_load import Load
 
 
 class Time:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pacing import constant
 
-from worker.fit import TPS_MIN, fit
-from worker.pace import Ramp
+from worker.rate.deadline import TPS_MIN, fit
+from worker.rate.ramp import Ramp
 
 counts = st.integers(min_value=0, max_value=10_000_000)
 seconds = st.floats(min_value=1, max_value=100_000)

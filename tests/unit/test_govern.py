@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pacing import FakeClock, constant
 
-from worker.adapt import AdaptiveRate
-from worker.ceilings import remember_tps, remembered_tps
-from worker.config import Rate
-from worker.govern import Governor
-from worker.pace import Pacer
-from worker.retry import Verdict
-from worker.steer import DeadlineFit, ceiling, keep_ceiling, steered
-from worker.tally import Tally
+from worker.config.model import Rate
+from worker.personalize.error_codes import Verdict
+from worker.rate._adaptive import AdaptiveRate
+from worker.rate.deadline import DeadlineFit
+from worker.rate.governor import Governor
+from worker.rate.pacer import Pacer
+from worker.rate.remembered import remember_tps, remembered_tps
+from worker.rate.setup import ceiling, keep_ceiling, steered
+from worker.telemetry.tally import Tally
 
 
 class RecordingPacer(Pacer):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from worker.histogram import acyclic, decoded
 from worker.loadtest.measure import Measures, counted
-from worker.part import Books
+from worker.output.books import Books
+from worker.runtime.histogram import acyclic, decoded
 
 NOTHING = HdrHistogram(1, 1000, 2).encode()
 

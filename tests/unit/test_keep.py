@@ -9,12 +9,12 @@ import anyio
 import pyarrow as pa
 import pytest
 
-from worker import keep
-from worker.keep import Keeper
 from worker.model import Answer, Batch, Chunk, Outcome, Piece
-from worker.room import Room
-from worker.spool import Spool, SpoolWriter
-from worker.store import LocalStore
+from worker.output.spool import Spool, SpoolWriter
+from worker.pipeline import _keeper as keep
+from worker.pipeline._keeper import Keeper
+from worker.pipeline._memory import Room
+from worker.store.local import LocalStore
 
 OUTCOME = Outcome(Answer(b"{}", "r"), 1, 0, 1, 1.0)
 CHUNK = Chunk(index=0, pieces=(Piece(path="p", row_group=0, offset=0, rows=2),))
@@ -69,7 +69,7 @@ async def test_what_was_written_is_synced_with_its_folders_every_two_seconds(
     store, batch = LocalStore(tmp_path / "out"), _batch()
     folders = list[str]()
     with store.writing():
-        monkeypatch.setattr("worker.store._sync", lambda path: folders.append(str(path)))
+        monkeypatch.setattr("worker.store.local._sync", lambda path: folders.append(str(path)))
         keeper = Keeper(store, "run", Room(10), parts_done=0)
         keeper.note(batch, 0, OUTCOME)
         async with anyio.create_task_group() as group:

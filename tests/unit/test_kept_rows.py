@@ -12,22 +12,25 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import campaign_arn
 
-from worker import drain, pipeline, room
-from worker.breaker import Breaker
-from worker.clock import MonotonicClock
-from worker.config import Config
+from worker.call.breaker import Breaker
+from worker.call.lane import Lane
+from worker.call.outage import Gate
+from worker.call.retry import RetryBudget
+from worker.config.model import Config
 from worker.errors import OutputError, leaves
-from worker.gate import Gate
 from worker.job import Job, open_job
-from worker.lane import Lane
 from worker.model import Answer, Batch, Failure, Outcome
-from worker.pace import Pacer, Ramp
-from worker.retry import RetryBudget
-from worker.spool import Spool, SpoolWriter, pack
-from worker.stop import StopSwitch
-from worker.store import LocalStore
-from worker.tally import Tally
-from worker.write import PartWriter
+from worker.output.part_writer import PartWriter
+from worker.output.spool import Spool, SpoolWriter, pack
+from worker.pipeline import _drain as drain
+from worker.pipeline import _memory as room
+from worker.pipeline import pipeline
+from worker.rate.pacer import Pacer
+from worker.rate.ramp import Ramp
+from worker.runtime.clock import MonotonicClock
+from worker.runtime.stop import StopSwitch
+from worker.store.local import LocalStore
+from worker.telemetry.tally import Tally
 
 ROWS_PER_PART = 20
 BODY = b'{"itemList":[],"recommendationId":"%s"}'

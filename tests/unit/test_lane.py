@@ -7,16 +7,17 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from worker.breaker import Breaker
-from worker.clock import MonotonicClock
+from worker.call.breaker import Breaker
+from worker.call.lane import Lane
+from worker.call.outage import Gate
+from worker.call.retry import RetryBudget
 from worker.errors import RefusedError
-from worker.gate import Gate
-from worker.lane import Lane
 from worker.model import Answer, Failure, Outcome
-from worker.pace import Pacer, Ramp
-from worker.retry import RetryBudget
-from worker.stop import StopSwitch
-from worker.tally import REJECTIONS_TO_JUDGE, ROWS_TO_SHARE, Tally
+from worker.rate.pacer import Pacer
+from worker.rate.ramp import Ramp
+from worker.runtime.clock import MonotonicClock
+from worker.runtime.stop import StopSwitch
+from worker.telemetry.tally import REJECTIONS_TO_JUDGE, ROWS_TO_SHARE, Tally
 
 ANSWER = Answer(body=b"{}", request_id="r")
 THROTTLE = Failure(code="ThrottlingException", message="slow down", http_status=400)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from conftest import campaign_arn, toml
 
-from worker.config import Config
+from worker.config.load import load_config
+from worker.config.model import Config
 from worker.errors import ConfigError
-from worker.load import load_config
 
 STAGES = [{"tps": 10, "seconds": 1}]
 

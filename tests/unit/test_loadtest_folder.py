@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from worker.errors import ConflictError
-from worker.loadtest.folder import claim
-from worker.store import LocalStore
+from worker.loadtest.claim import claim
+from worker.store.local import LocalStore
 
 BEGINNING: dict[str, Any] = {"state": "running"}
 FINISHED = {"state": "finished", "ended_at": "2026-11-21T03:00:00+00:00"}

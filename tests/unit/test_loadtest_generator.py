@@ -9,10 +9,10 @@ from itertools import pairwise
 import pytest
 
 from worker.errors import RefusedError
+from worker.loadtest._schedule import Leg, Schedule
+from worker.loadtest.bodies import Body, Users
 from worker.loadtest.generator import CREDIT_CALLS, Generator
 from worker.loadtest.measure import Attempt, Kinds
-from worker.loadtest.schedule import Leg, Schedule
-from worker.loadtest.users import Body, Users
 from worker.model import Answer, Failure
 
 OK = Answer(b"{}", None)

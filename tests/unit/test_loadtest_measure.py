@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from worker.loadtest.histogram import Latencies, merged
+from worker.config.thresholds import METRICS, parse_threshold
+from worker.loadtest._latencies import Latencies, merged
+from worker.loadtest._verdict import client_limits, judged, verdict
 from worker.loadtest.measure import Attempt, Kinds, Measures, Meter, together, wilson
-from worker.loadtest.thresholds import METRICS, parse_threshold
-from worker.loadtest.verdict import client_limits, judged, verdict
 from worker.model import Failure
 
 

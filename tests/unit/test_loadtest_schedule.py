@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.loadtest.schedule import Leg, Schedule, legs_of
-from worker.loadtest.settings import Stage
+from worker.config.loadtest import Stage
+from worker.loadtest._schedule import Leg, Schedule, legs_of
 
 
 def schedule(*stages: tuple[float, float] | tuple[float, float, bool]) -> Schedule:

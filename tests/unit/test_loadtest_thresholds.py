@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.loadtest.thresholds import METRICS, Threshold, parse_threshold
+from worker.config.thresholds import METRICS, Threshold, parse_threshold
 
 NOTHING: dict[str, float | None] = dict.fromkeys(METRICS)
 

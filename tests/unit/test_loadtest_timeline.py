@@ -7,8 +7,8 @@ import pytest
 
 from worker.errors import OutputError
 from worker.loadtest.measure import Interval
-from worker.loadtest.timeline import TIMELINE_NAME, TimelineFile
-from worker.store import LocalStore
+from worker.loadtest.timeline_file import TIMELINE_NAME, TimelineFile
+from worker.store.local import LocalStore
 
 INTERVAL = Interval(
     at_s=1.0004, seconds=1.0, stage=0, target_tps=10.0, sent=10, successes=9, throttles=0, errors=1,

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import campaign_arn
 
-from worker.config import Config
+from worker.config.model import Config
 from worker.errors import InputError
 from worker.job import Job, open_job
-from worker.loadtest.users import Body, cycled, sampled
+from worker.loadtest.bodies import Body, cycled, sampled
 
 Names = list[str | None]
 

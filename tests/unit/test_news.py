@@ -8,11 +8,11 @@ import pytest
 from pacing import FakeClock, constant
 from throttling import Service, simulate
 
-from worker.adapt import AdaptiveRate
-from worker.govern import Governor, News
-from worker.pace import Pacer
-from worker.retry import Verdict
-from worker.tally import Tally
+from worker.personalize.error_codes import Verdict
+from worker.rate._adaptive import AdaptiveRate
+from worker.rate.governor import Governor, News
+from worker.rate.pacer import Pacer
+from worker.telemetry.tally import Tally
 
 
 class Governed:

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worker import open_rows
-from worker.build import RequestBuilder
-from worker.config import InputColumns
+from worker.codec.requests import RequestBuilder
+from worker.config.model import InputColumns
 from worker.model import Answer, Batch, Chunk, Failure, Outcome, Piece
-from worker.open_rows import OpenRows
-from worker.room import Room
-from worker.tally import Tally
+from worker.pipeline import _dispatch as open_rows
+from worker.pipeline._dispatch import OpenRows
+from worker.pipeline._memory import Room
+from worker.telemetry.tally import Tally
 
 COLUMNS = InputColumns.model_validate({"user_id": "ID"})
 ANSWERED = Outcome(Answer(b"{}", "q"), 1, 0, 5, 0.5)

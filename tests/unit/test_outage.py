@@ -9,11 +9,11 @@ import anyio
 import pytest
 from simulated import ANSWER, Behaviour, LoopClock, Run, simulate
 
-from worker.breaker import FAILURES_TO_OPEN, PROBE_S_MAX, UNREACHED_S_MAX, Breaker, RowTrouble
-from worker.gate import Gate
+from worker.call.breaker import FAILURES_TO_OPEN, PROBE_S_MAX, UNREACHED_S_MAX, Breaker, RowTrouble
+from worker.call.outage import Gate
 from worker.model import Answer, Failure
-from worker.retry import Verdict
-from worker.stop import StopSwitch
+from worker.personalize.error_codes import Verdict
+from worker.runtime.stop import StopSwitch
 
 REFUSED = Failure("ConnectFailed", "connection refused")
 SILENT = Failure("TimedOut", "no whole answer within 5 s")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pacing import Callers, constant, take
 
-from worker.pace import CREDIT_S, RAMP_S_MIN, Ramp, Schedule
+from worker.rate.ramp import CREDIT_S, RAMP_S_MIN, Ramp, Schedule
 
 rates = st.floats(min_value=0.5, max_value=5_000)
 

@@ -13,23 +13,24 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import campaign_arn
 
-from worker.breaker import Breaker
-from worker.clock import MonotonicClock
-from worker.config import Config
-from worker.elapsed import Load
+from worker.call.breaker import Breaker
+from worker.call.lane import Lane
+from worker.call.outage import Gate
+from worker.call.retry import RetryBudget
+from worker.config.model import Config
 from worker.errors import OutputError, leaves
-from worker.gate import Gate
 from worker.job import open_job
-from worker.lane import Lane
 from worker.model import Answer, Batch, Failure
-from worker.pace import Pacer, Ramp
-from worker.part import Books
-from worker.pipeline import run_chunks
-from worker.retry import RetryBudget
-from worker.stop import StopSwitch
-from worker.store import LocalStore
-from worker.tally import Tally
-from worker.write import PartWriter
+from worker.output.books import Books
+from worker.output.part_writer import PartWriter
+from worker.pipeline.pipeline import run_chunks
+from worker.rate.pacer import Pacer
+from worker.rate.ramp import Ramp
+from worker.runtime.clock import MonotonicClock
+from worker.runtime.stop import StopSwitch
+from worker.runtime.thread_load import Load
+from worker.store.local import LocalStore
+from worker.telemetry.tally import Tally
 
 
 class Echo:
@@ -98,7 +99,7 @@ async def test_lanes_that_are_done_while_the_drain_fails_are_no_failure_of_their
 async def test_row_groups_are_written_in_order_beside_the_batches_after_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_busy: bool
 ) -> None:
-    monkeypatch.setattr("worker.write.ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr("worker.output.part_writer.ROW_GROUP_BYTES", 1)
     monkeypatch.setattr(Load, "share", lambda _: 0.7 if is_busy else 0.5)
     await _run(tmp_path, 5000, rows_per_part=5000)
     part = pq.ParquetFile(tmp_path / "out" / "part-00000.parquet")
@@ -112,7 +113,7 @@ async def test_a_row_group_that_the_disk_refuses_ends_the_run_without_its_part(
     def refuse(*_: Any) -> None:
         raise OutputError("the disk is full", hint="make room")
 
-    monkeypatch.setattr("worker.write.ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr("worker.output.part_writer.ROW_GROUP_BYTES", 1)
     monkeypatch.setattr(PartWriter, "write", refuse)
     with pytest.raises(ExceptionGroup) as caught:
         await _run(tmp_path, 5000, rows_per_part=5000)

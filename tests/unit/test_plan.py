@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.plan import DistinctCounter
-from worker.show import duration
-from worker.summary import cost_usd
+from worker.commands.plan import DistinctCounter
+from worker.runtime.text import duration
+from worker.telemetry.cost import cost_usd
 
 
 @given(st.lists(st.integers(0, 50)))

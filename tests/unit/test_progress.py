@@ -8,10 +8,11 @@ import anyio
 import pytest
 from simulated import ANSWER, Run
 
-from worker import log, progress
 from worker.model import Answer, Failure
-from worker.progress import Eta, LineView, RateMeter, state_of
-from worker.tally import Outage, Tally
+from worker.runtime import log
+from worker.telemetry import progress
+from worker.telemetry.progress import Eta, LineView, RateMeter, state_of
+from worker.telemetry.tally import Outage, Tally
 
 
 def test_the_rate_is_that_of_the_last_ten_seconds() -> None:

@@ -7,10 +7,10 @@ import ssl
 
 import pytest
 
-from worker.call.access import Access
-from worker.config import Target
-from worker.reach import run_with_access
-from worker.stop import StopSwitch
+from worker.aws.access import Access
+from worker.commands.session import run_with_access
+from worker.config.model import Target
+from worker.runtime.stop import StopSwitch
 
 TARGET = Target.model_validate(
     {

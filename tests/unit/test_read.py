@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import InputError
+from worker.input.reader import read_batches
+from worker.input.source import Source, open_source, plan_chunks
+from worker.input.where import parse_where
 from worker.model import Chunk
-from worker.read import Source, open_source, plan_chunks, read_batches
-from worker.where import parse_where
 
 
 def write(path: Path, *, row_group_size: int = 1_000_000, **columns: Any) -> Path:
@@ -168,7 +169,7 @@ def test_where_skips_row_groups_by_their_statistics(
             return super().iter_batches(*arguments, **options)
 
     source = open_source(str(path), rows_per_chunk=1000)
-    monkeypatch.setattr("worker.read.pq.ParquetFile", Spy)
+    monkeypatch.setattr("worker.input.reader.pq.ParquetFile", Spy)
     assert [row["N"] for row in rows_of(source, "N", where="N BETWEEN 38 AND 41")] == [
         38, 39, 40, 41,
     ]  # fmt: skip
@@ -208,7 +209,7 @@ def test_a_file_is_opened_once_for_all_its_row_groups(
         opened.append(path)
         return original(path, **options)
 
-    monkeypatch.setattr("worker.read.pq.ParquetFile", spy)
+    monkeypatch.setattr("worker.input.reader.pq.ParquetFile", spy)
     assert len(rows_of(source, "N", where="N >= 0")) == 100
     assert len(opened) == len(source.chunks) == 2
 

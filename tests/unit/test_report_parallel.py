@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from worker.report.parallel import ahead, in_order
+from worker.report.measure.parallel import ahead, in_order
 
 
 def test_what_is_made_ahead_comes_in_order() -> None:

@@ -7,18 +7,17 @@ from botocore.retries.standard import ThrottledRetryableChecker, TransientRetrya
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.model import Failure
-from worker.retry import (
+from worker.call.retry import (
     BACKOFF_BASE_S,
     BACKOFF_MAX_S,
     BUDGET_FLOOR,
     HINT_MAX_S,
     RetryBudget,
-    Verdict,
     backoff_s,
-    judge,
     wait_s,
 )
+from worker.model import Failure
+from worker.personalize.error_codes import Verdict, judge
 
 
 @pytest.mark.parametrize(

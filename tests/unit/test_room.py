@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from worker.model import Batch, Chunk
-from worker.room import HELD_BYTES_MAX, Room
+from worker.pipeline._memory import HELD_BYTES_MAX, Room
 
 CHUNK = Chunk(index=0, pieces=())
 

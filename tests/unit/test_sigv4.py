@@ -11,7 +11,8 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.call.sigv4 import RequestSigner, RequestTemplate, SigningCredentials
+from worker.aws.credentials import SigningCredentials
+from worker.transport._sigv4 import RequestSigner, RequestTemplate
 
 HOST = "personalize-runtime.example"
 KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=60)

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from worker.model import Answer, Outcome
-from worker.spool import Settled, Spool, SpoolIndex, SpoolWriter, pack
+from worker.output._spool_index import SpoolIndex
+from worker.output.spool import Settled, Spool, SpoolWriter, pack
 
 texts = st.text(max_size=8)
 answers = st.builds(

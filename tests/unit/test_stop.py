@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import anyio
 import pytest
 
-from worker.config import Config
-from worker.rules import calls_max
-from worker.stop import StopSwitch, watch_deadline
+from worker.config.model import Config
+from worker.runtime.stop import StopSwitch, watch_deadline
+from worker.telemetry.cost import calls_max
 
 START = datetime.fromisoformat("2026-11-21T22:00:00+00:00")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from worker import store as module
 from worker.errors import OutputError
-from worker.store import LOCK, TEMPORARY, LocalStore
+from worker.store import local as module
+from worker.store.local import LOCK, TEMPORARY, LocalStore
 
 
 @pytest.fixture

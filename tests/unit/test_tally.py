@@ -3,7 +3,7 @@
 import pytest
 
 from worker.model import Answer, Chunk, Failure, Outcome, Piece
-from worker.tally import REJECTIONS_TO_JUDGE, ROWS_TO_SHARE, Tally
+from worker.telemetry.tally import REJECTIONS_TO_JUDGE, ROWS_TO_SHARE, Tally
 
 ANSWER = Answer(body=b"{}", request_id="r")
 BROKEN = Failure(code="InternalFailure", message="oops", http_status=500)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from worker.errors import ConfigError
-from worker.where import check_where, parse_where
+from worker.input.where import check_where, parse_where
 
 ROWS = pa.table(
     {

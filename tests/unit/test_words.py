@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.call.answers import service_failure
-from worker.call.words import CODE_CHARS_MAX, MESSAGE_CHARS_MAX, hinted_s, said, said_id
-from worker.printable import printable
+from worker.aws.errors import hinted_s, service_failure
+from worker.aws.redact import CODE_CHARS_MAX, MESSAGE_CHARS_MAX, said, said_id
+from worker.runtime.text import printable
 
 TOKEN = "IQoJb3JpZ2luX2VjE" + "Az09+/" * 60 + "=="
 SIGNATURE = "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker import layout
-from worker.config import Operation
-from worker.decode import Decoder
+from worker.codec import columns as layout
+from worker.codec.decoder import Decoder
 from worker.errors import ConfigError, ConflictError, OutputError
 from worker.model import Answer, Batch, Chunk, Failure, Outcome
-from worker.part import Books, new_histogram, read_books
-from worker.shape import SHAPES
-from worker.store import LocalStore
-from worker.write import PartWriter
+from worker.output.books import Books, new_histogram, read_books
+from worker.output.part_writer import PartWriter
+from worker.personalize.answer_shape import SHAPES
+from worker.personalize.operations import Operation
+from worker.store.local import LocalStore
 
 SHAPE = SHAPES[Operation.GET_RECOMMENDATIONS]
 CHUNK = Chunk(index=3, pieces=())

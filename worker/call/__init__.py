@@ -1,1 +1,1 @@
-"""One HTTP attempt. transport.py is the interface; sdk.py makes it with aioboto3."""
+"""One request to its outcome."""

@@ -16,18 +16,18 @@ from typing import Any, Final
 
 import anyio
 
-from worker.emulator.answer import Answers
-from worker.emulator.app import Application
-from worker.emulator.capacity import Capacity
-from worker.emulator.control import Control
-from worker.emulator.data import load
+from worker.emulator.api.answer import Answers
+from worker.emulator.api.app import Application
+from worker.emulator.api.control import Control
+from worker.emulator.api.updates import Updates
+from worker.emulator.conditions.capacity import Capacity
+from worker.emulator.conditions.weather import Weather
+from worker.emulator.data.datasets import load
 from worker.emulator.errors import EmulatorError
+from worker.emulator.http.connection import Connection
+from worker.emulator.http.signature import Signatures
 from worker.emulator.resources import Resources
 from worker.emulator.settings import EmulatorSettings
-from worker.emulator.signature import Signatures
-from worker.emulator.updates import Updates
-from worker.emulator.weather import Weather
-from worker.emulator.wire import Connection
 
 _log = logging.getLogger("worker.emulator")
 

@@ -11,7 +11,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
-from worker.emulator.conditions import CapacitySettings, CredentialSettings, WeatherSettings
+from worker.emulator.conditions.settings import (
+    CapacitySettings,
+    CredentialSettings,
+    WeatherSettings,
+)
 from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Kind, Recipe
 
 

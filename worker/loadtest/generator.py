@@ -19,15 +19,15 @@ from typing import Final
 
 import anyio
 
-from worker.call.transport import Transport
-from worker.lane import refused
+from worker.call.lane import refused
+from worker.loadtest._schedule import Leg, Schedule
+from worker.loadtest.bodies import Users
 from worker.loadtest.measure import SUCCESS, Attempt, Kinds
-from worker.loadtest.schedule import Leg, Schedule
-from worker.loadtest.users import Users
 from worker.model import Answer, Failure
-from worker.retry import Verdict, judge
+from worker.personalize.error_codes import Verdict, judge
+from worker.transport.base import Transport
 
-# A second may hold 1 % more calls than were asked for, as in pace.py; 2 ms of these 10 are for
+# A second may hold 1 % more calls than were asked for, as in rate/ramp.py; 2 ms of these 10 are for
 # lanes, which send a moment after their turn.
 CREDIT_S: Final = 0.008
 CREDIT_CALLS: Final = 5

@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from worker.loadtest.histogram import Latencies, merged
+from worker.loadtest._latencies import Latencies, merged
 from worker.model import Failure
-from worker.retry import Verdict, judge
+from worker.personalize.error_codes import Verdict, judge
 
 LATE_S: Final = 0.02
 """A call that leaves later than this after it was due is late."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import anyio
 from anyio import to_thread
 
+from worker.call.lane import refused
 from worker.errors import StoppedError
-from worker.lane import refused
-from worker.loadtest.attempts import AttemptsFile
+from worker.loadtest.attempts_file import AttemptsFile
 from worker.loadtest.generator import Generator
 from worker.loadtest.measure import Attempt, Interval, Kinds, Measures, Meter, counted
-from worker.loadtest.timeline import TimelineFile
+from worker.loadtest.timeline_file import TimelineFile
 
 INTERVAL_S = 1.0
 _REJECTIONS = frozenset({"InvalidInputException", "InvalidAnswer"})

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from worker import __version__
-from worker.config import Config
+from worker.config.model import Config
 from worker.loadtest.measure import (
     LATENCIES,
     QUANTILES,
@@ -17,7 +17,7 @@ from worker.loadtest.measure import (
     wilson,
 )
 from worker.loadtest.search import Found
-from worker.summary import cost_usd
+from worker.telemetry.cost import cost_usd
 
 FORMAT: Final = 1
 _HOURS_PER_MONTH: Final = 730

@@ -5,17 +5,17 @@ from typing import Any
 
 from anyio import to_thread
 
-from worker import log
+from worker.config.loadtest import Loadtest, SearchSection
+from worker.config.thresholds import Threshold, parse_threshold
+from worker.loadtest._schedule import Leg, Schedule, legs_of
+from worker.loadtest._verdict import client_limits, judged, verdict
 from worker.loadtest.generator import Generator
 from worker.loadtest.measure import Measures, together
 from worker.loadtest.observer import Observer
 from worker.loadtest.result import search_result
-from worker.loadtest.schedule import Leg, Schedule, legs_of
 from worker.loadtest.search import Found, Phase, Search, Step
-from worker.loadtest.settings import Loadtest, SearchSection
-from worker.loadtest.thresholds import Threshold, parse_threshold
-from worker.loadtest.verdict import client_limits, judged, verdict
-from worker.stop import StopSwitch
+from worker.runtime import log
+from worker.runtime.stop import StopSwitch
 
 WARM_UP_SHARE = 0.1  # of a step of a search, which is not judged
 TRIES_MAX = 3  # of a step in which the client was the limit

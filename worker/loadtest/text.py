@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from worker.show import duration, table
+from worker.runtime.text import duration, table
 
 _SHOWN_STAGES = 40
 HINTS: Final = {

@@ -5,11 +5,11 @@ from typing import Any, Protocol
 
 import anyio
 
-from worker import log
 from worker.loadtest.observer import Status
-from worker.progress import LINE_INTERVAL_S
-from worker.show import duration
-from worker.summary import cost_usd
+from worker.runtime import log
+from worker.runtime.text import duration
+from worker.telemetry.cost import cost_usd
+from worker.telemetry.progress import LINE_INTERVAL_S
 
 _LIVE_INTERVAL_S = 0.5
 _SHOWN_CODES = 4

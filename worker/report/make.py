@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from worker.errors import OutputError
-from worker.folder import REPORT_NAME
-from worker.report.compare import compare
-from worker.report.diff import diff_numbers, diff_page
-from worker.report.html import render
-from worker.report.load_make import load_report
-from worker.report.load_source import holds_load_test
-from worker.report.measure import Measures, examples, measure
-from worker.report.numbers import quality_numbers
-from worker.report.run_page import Run, run_page
+from worker.output.run_folder import REPORT_NAME
+from worker.report.compare.compare import compare
+from worker.report.compare.page import diff_numbers, diff_page
+from worker.report.loadtest.make import load_report
+from worker.report.loadtest.source import holds_load_test
+from worker.report.measure.measure import Measures, examples, measure
+from worker.report.measure.numbers import quality_numbers
+from worker.report.pages.html import render
+from worker.report.run.page import Run, run_page
 from worker.report.source import RunFiles, open_run
-from worker.store import LocalStore
+from worker.store.local import LocalStore
 
 _LISTS_SHOWN = 5
 _ENTRIES_SHOWN = 8

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 from pydantic import Field, ValidationError
 
-from worker.config import Config, Operation
+from worker.config.model import Config
 from worker.errors import ConfigError, InputError
-from worker.folder import (
+from worker.output.run_folder import (
     ERRORS_FOLDER,
     PART_NAME,
     QUALITY_FAILED_NAME,
@@ -18,10 +18,11 @@ from worker.folder import (
     SUCCESS_NAME,
     read_run,
 )
-from worker.limits import NUM_ACTIONS_DEFAULT, NUM_RESULTS_DEFAULT
+from worker.personalize.answer_shape import SHAPES, AnswerShape
+from worker.personalize.limits import NUM_ACTIONS_DEFAULT, NUM_RESULTS_DEFAULT
+from worker.personalize.operations import Operation
 from worker.report.checked import Count, Moment, Number, Part, wrong_in
-from worker.shape import SHAPES, AnswerShape
-from worker.store import LocalStore
+from worker.store.local import LocalStore
 
 
 class _Plan(Part):

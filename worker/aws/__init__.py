@@ -1,0 +1,1 @@
+"""The SDK's part: credentials, clients, errors, the control plane."""

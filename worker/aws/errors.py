@@ -1,0 +1,128 @@
+"""What the SDK raises -> a failed call, or the end of the run. For all that is made of botocore."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from botocore import exceptions as aws
+
+from worker.aws.redact import CODE_CHARS_MAX, said, said_id
+from worker.errors import ConfigError, RefusedError
+from worker.model import Failure
+from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER
+
+SDK_ERRORS = (aws.BotoCoreError, aws.ClientError)
+CREDENTIAL_ERRORS = (
+    aws.NoCredentialsError,
+    aws.PartialCredentialsError,
+    aws.CredentialRetrievalError,
+    aws.TokenRetrievalError,
+    aws.SSOError,
+    aws.UnauthorizedSSOTokenError,
+)
+# Without a request to the service, they are those of whatever issues credentials.
+RENEWAL_ERRORS = (aws.ClientError, aws.ConnectionError, aws.HTTPClientError)
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return the failed call in what the SDK raised, here or when it renewed credentials.
+
+    Raises RefusedError for what no call can get past, and `error` itself where it is a bug.
+    """
+    match error:
+        case aws.ClientError():
+            return service_failure(error.response)
+        case aws.SSLError() | aws.EndpointConnectionError() | aws.ProxyConnectionError():
+            return Failure(code="ConnectFailed", message=said(str(error)))
+        case aws.ParamValidationError():
+            # codec/requests.py checks what the SDK checks, so only this row makes such a request.
+            return Failure(code="InvalidRow", message=said(f"the SDK refuses it: {error}"))
+        case aws.ConnectTimeoutError() | aws.ReadTimeoutError():
+            return Failure(code="TimedOut", message=said(str(error)))
+        case aws.HTTPClientError() | aws.ResponseStreamingError():
+            return Failure(code=CONNECTION_LOST, message=said(str(error)) or type(error).__name__)
+    if isinstance(error, CREDENTIAL_ERRORS):
+        raise no_credentials(error)
+    raise error
+
+
+def untrusted(error: Exception) -> RefusedError:
+    """Return the error for a run whose endpoint shows a certificate that nobody vouches for."""
+    return RefusedError(
+        f"the endpoint's certificate is not trusted: {said(str(error))}",
+        hint="check target.endpoint_url; for a private endpoint set target.ca_bundle",
+    )
+
+
+def no_credentials(error: Exception) -> RefusedError:
+    """Return the error for a run that cannot sign its requests."""
+    return RefusedError(
+        f"no usable AWS credentials: {said(str(error))}",
+        hint="set target.profile or the AWS_* variables, or log in again; "
+        "to try without AWS, add --emulator",
+    )
+
+
+def not_set_up(error: Exception) -> ConfigError | RefusedError:
+    """Return the error for an SDK that the config or the environment keeps from working."""
+    if isinstance(error, CREDENTIAL_ERRORS):
+        return no_credentials(error)
+    if isinstance(error, aws.ProfileNotFound):
+        return ConfigError(
+            f"target.profile: {error}", hint="name a profile of ~/.aws/config, or remove the key"
+        )
+    return ConfigError(
+        f"the AWS SDK cannot be set up: {said(str(error))}",
+        hint="check [target] and the AWS_* environment variables",
+    )
+
+
+def service_failure(response: Any) -> Failure:
+    """Return the failure in what the SDK's parser makes of an error: the service's own words."""
+    error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
+    status, request_id = metadata.get("HTTPStatusCode"), metadata.get("RequestId")
+    if request_id is not None:
+        request_id = said_id(str(request_id))
+    if status is not None and status < 400:
+        message = f"the endpoint redirects (HTTP {status}); it is not Personalize"
+        return Failure(INVALID_ANSWER, message, status, request_id)
+    return Failure(
+        code=said(str(error.get("Code") or ""), chars_max=CODE_CHARS_MAX) or "Unknown",
+        message=said(str(error.get("Message") or "")) or f"HTTP {status} without a message",
+        http_status=status,
+        request_id=request_id,
+        retry_after_s=hinted_s(metadata.get("HTTPHeaders", {})),
+    )
+
+
+def hinted_s(headers: Mapping[str, str]) -> float | None:
+    """Return for how many seconds a failure's headers ask to wait; None when they do not say.
+
+    `headers` has lower-case names. What is no number or date, or not in the future, is ignored.
+    Sources: `x-amz-retry-after` in milliseconds (AWS SDKs and Tools Reference Guide, "Retry
+    behavior"); `Retry-After` in seconds or as a date (RFC 9110, 10.2.3), which is held against the
+    answer's own Date, so that clocks need not agree.
+    """
+    own, common = headers.get("x-amz-retry-after", ""), headers.get("retry-after", "")
+    seconds: float | None = None
+    if _is_number(own):
+        seconds = int(own) / 1000
+    elif _is_number(common):
+        seconds = float(int(common))
+    elif common and (at := _date(common)) and (now := _date(headers.get("date", ""))):
+        seconds = (at - now).total_seconds()
+    return seconds if seconds and seconds > 0.0 else None
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is digits alone, and few enough to be meant."""
+    return 0 < len(text) <= 12 and text.isascii() and text.isdigit()
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text[:64])
+    except (ValueError, OverflowError):
+        return None
+    return date if date.tzinfo is not None else None

@@ -1,0 +1,281 @@
+"""The command line: what each command does, and with which exit code it ends.
+
+Modules that are heavy to import are imported where a command needs them, so that --help is quick.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker import __version__
+from worker.cli.exit import leave
+from worker.cli.options import (
+    emulator_config,
+    is_live,
+    load_settings,
+    open_settings,
+    options,
+    set_up_log,
+    view_of,
+)
+from worker.cli.stdout import echo, show
+from worker.commands.advice import told
+
+if TYPE_CHECKING:
+    from worker.aws.access import Access
+    from worker.runtime.stop import StopSwitch
+
+EPILOG = """\b
+Start here:
+  personalize-worker plan configs/demo.toml            what would happen, without a call
+  personalize-worker run configs/demo.toml --emulator  the whole job, without AWS
+
+\b
+Exit codes:
+  0   done                                 4   the service refuses the whole run
+  1   a bug in this program                5   results or a load test that did not pass
+  2   command line, config or input wrong  6   another run's output, or being written
+  3   done, but too many rows failed       75  stopped early; run again to carry on
+"""
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=_CONTEXT, epilog=EPILOG)
+@click.version_option(__version__, prog_name="personalize-worker")
+def cli() -> None:
+    """Parquet in, rate-limited Amazon Personalize calls, Parquet out: each row exactly once."""
+
+
+_config_argument = click.argument("config", type=click.Path(path_type=Path))
+
+
+@cli.command()
+@_config_argument
+@options("set", "emulator")
+@click.option("--overwrite", is_flag=True, help="Drop the run that the output folder holds.")
+@options("json", "log", "quiet", "verbose")
+def run(config: Path, **flags: Any) -> int:
+    """Read Parquet, call, write Parquet. Run again to carry on after a stop.
+
+    CONFIG is a TOML file; see configs/ for examples and `schema` for every key.
+    """
+    from worker.runtime.tuning import end_start, set_up_interpreter
+
+    set_up_interpreter()
+    from worker.cli.text import show_summary
+    from worker.commands.session import run_with_access
+    from worker.report.run.gates import raise_breaches
+
+    set_up_log(flags)
+    settings = load_settings(config, flags["settings"])
+    job, store = open_settings(settings)
+    view = view_of(settings, flags)
+
+    async def main(access: "Access", switch: "StopSwitch") -> dict[str, Any]:
+        from worker.commands.run import (
+            run as run_job,  # the SDK is slow to import, bad input quick to say
+        )
+
+        end_start()
+        return await run_job(job, store, access, view, switch, overwrite=flags["overwrite"])
+
+    summary = run_with_access(
+        main, settings.target, emulator=emulator_config(config, flags), settings=flags["settings"]
+    )
+    show(summary, show_summary(summary, settings.output.path), as_json=flags["as_json"])
+    share, tolerated = summary["error_share"], settings.stop.error_share_max
+    if share > tolerated:
+        click.echo(
+            f"error: {summary['rows_failed']:,} rows failed, {share:.2%} of all; "
+            f"tolerated are {tolerated:.2%}\n"
+            f"hint: look at error_code in {settings.output.path}/_errors; that folder can be the "
+            "next run's input.path, and stop.error_share_max says how much is tolerated",
+            err=True,
+        )
+    raise_breaches(summary, settings.output.path)
+    return 3 if share > tolerated else 0
+
+
+@cli.command()
+@_config_argument
+@options("set", "emulator", "json", "log", "quiet", "verbose")
+def plan(config: Path, **flags: Any) -> int:
+    """Show what `run` would do, without one runtime call.
+
+    Reads the input, builds every request, and shows rows, calls, time, cost, the deadline, the
+    rows that would be refused, and the first requests.
+    """
+    from datetime import datetime
+
+    from worker.aws.control_plane import provisioned_tps
+    from worker.cli.text import show_plan
+    from worker.commands.plan import make_plan
+    from worker.commands.session import run_with_access
+
+    set_up_log(flags)
+    settings = load_settings(config, flags["settings"])
+    job, store = open_settings(settings)
+    tps = settings.rate.tps or run_with_access(
+        lambda access, _: provisioned_tps(access, settings.target),
+        settings.target,
+        emulator=emulator_config(config, flags),
+        settings=flags["settings"],
+    )
+    made = make_plan(job, store, tps=tps, now=datetime.now().astimezone())
+    show(made, show_plan(made), as_json=flags["as_json"])
+    return 0
+
+
+@cli.command()
+@_config_argument
+@options("set", "emulator")
+@click.option("--overwrite", is_flag=True, help="Replace the load test that the folder holds.")
+@options("json", "log", "quiet", "verbose")
+def loadtest(config: Path, **flags: Any) -> int:
+    """Put open-loop load on a campaign: stages of it, or a search for what it holds.
+
+    Section [loadtest] of CONFIG says how much; [input] brings the users; the result goes to
+    output.path, a folder of its own.
+    """
+    from worker.runtime.tuning import end_start, set_up_interpreter
+
+    set_up_interpreter()
+    from worker.commands.session import run_with_access
+    from worker.job import open_job
+    from worker.loadtest.text import ending, show_loadtest
+    from worker.loadtest.view import load_view
+    from worker.store.local import LocalStore
+
+    set_up_log(flags)
+    settings = load_settings(config, flags["settings"])
+    job, store = open_job(settings), LocalStore(Path(settings.output.path))
+    view = load_view(settings.price.per_1000_usd, live=is_live(flags))
+
+    async def main(access: "Access", switch: "StopSwitch") -> dict[str, Any]:
+        from worker.commands.loadtest import loadtest as run_test  # as in `run`
+
+        end_start()
+        return await run_test(job, store, access, view, switch, overwrite=flags["overwrite"])
+
+    result = run_with_access(
+        main, settings.target, emulator=emulator_config(config, flags), settings=flags["settings"]
+    )
+    show(result, show_loadtest(result, settings.output.path), as_json=flags["as_json"])
+    code, message = ending(result)
+    if message:
+        click.echo(message, err=True)
+    return code
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path), required=False)
+@options("set", "log", "quiet", "verbose")
+@click.option("--until-eof", is_flag=True, hidden=True, help="End with the parent's pipe.")
+def emulate(config: Path | None, **flags: Any) -> int:
+    """Serve a local Personalize until it is interrupted.
+
+    Prints `ready http://127.0.0.1:8765` on stdout when it accepts calls. Section [emulator] of
+    CONFIG says which data it learns from, which campaigns it has and where it listens; without
+    CONFIG it makes up a small data set.
+    """
+    from worker.commands.emulate import serve_until_stopped
+    from worker.config.load import load_emulator_settings
+
+    set_up_log(flags)
+    settings = load_emulator_settings(config, settings=flags["settings"], environ=os.environ)
+    serve_until_stopped(
+        settings, on_ready=lambda url: click.echo(f"ready {url}"), until_eof=flags["until_eof"]
+    )
+    return 0
+
+
+@cli.command()
+@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("identifier", metavar="ID")
+@options("json")
+def explain(output: Path, identifier: str, **flags: Any) -> int:
+    """Show everything known about one row: request, attempts, result or error.
+
+    OUTPUT is a run's output folder, ID a user or item ID of its input.
+    """
+    from worker.cli.text import show_explanation
+    from worker.commands.explain import explain as explain_rows
+    from worker.store.local import LocalStore
+
+    found = explain_rows(LocalStore(output), identifier)
+    show(found, show_explanation(found, str(output)), as_json=flags["as_json"])
+    return 0
+
+
+@cli.command()
+@click.argument("output", type=click.Path(path_type=Path))
+def report(output: Path) -> int:
+    """Write OUTPUT/_report.html anew, and print where it is.
+
+    OUTPUT is the folder of a run or a load test, finished or not. The report is made from its
+    files alone.
+    """
+    from worker.runtime.tuning import end_start, set_up_interpreter
+
+    set_up_interpreter()
+    from worker.report.make import make_report
+    from worker.store.local import LocalStore
+
+    end_start()
+    echo(str(make_report(LocalStore(output))))
+    return 0
+
+
+@cli.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@options("json")
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page, too.")
+def diff(old: Path, new: Path, **flags: Any) -> int:
+    """Compare two runs' results, row by row.
+
+    OLD and NEW are output folders, in either layout. Rows are paired by their IDs.
+    """
+    from worker.runtime.tuning import end_start, set_up_interpreter
+
+    set_up_interpreter()
+    from worker.report.compare.page import show_diff
+    from worker.report.make import make_diff
+    from worker.store.local import LocalStore
+
+    end_start()
+    numbers = make_diff(LocalStore(old), LocalStore(new), html=flags["html"])
+    show(numbers, show_diff(numbers), as_json=flags["as_json"])
+    return 0
+
+
+@cli.command()
+def schema() -> int:
+    """Print the JSON Schema of the config, for editors and for checking."""
+    from worker.config.schema import config_schema
+
+    echo(json.dumps(config_schema(), indent=2))
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the code of the interface."""
+    # While an event loop runs, it watches signals; before that, SIGTERM ends the program as Ctrl-C
+    # does, even where Ctrl-C itself is ignored, as in a shell's background jobs.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = cli.main(arguments, prog_name="personalize-worker", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        leave(error.exit_code)
+    except BaseException as error:  # noqa: BLE001 - the one place that decides what users see
+        text, code = told(error)
+        click.echo(text, err=True)
+        leave(code)
+    leave(code if isinstance(code, int) else 0)

@@ -1,0 +1,1 @@
+"""Rows to request bodies, and answers' bodies to columns. Pure."""

@@ -1,0 +1,132 @@
+"""The output's columns, for both layouts, and for failed rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from worker.codec.decoded import Decoded
+from worker.errors import ConfigError
+from worker.model import Failure, Outcome
+from worker.personalize.answer_shape import AnswerShape
+
+_UTC_US = pa.timestamp("us", tz="UTC")
+_CALL_FIELDS = (
+    pa.field("requested_at", _UTC_US),
+    pa.field("latency_ms", pa.float32()),
+    pa.field("attempts", pa.int8()),
+    pa.field("request_id", pa.string()),
+)
+_ERROR_FIELDS = (
+    pa.field("error_code", pa.string()),
+    pa.field("error_message", pa.string()),
+    pa.field("http_status", pa.int16()),
+    pa.field("attempts", pa.int8()),
+    pa.field("request_id", pa.string()),
+    pa.field("failed_at", _UTC_US),
+)
+
+
+def results_schema(copied: pa.Schema, shape: AnswerShape, layout: str) -> pa.Schema:
+    """Return the schema of the results; `copied` are the ID and `keep` columns.
+
+    Raises ConfigError when an input column has a result column's name.
+    """
+    if layout == "exploded":
+        own = [pa.field("rank", pa.int32()), *shape.type]
+    else:
+        own = [pa.field(shape.column, pa.list_(shape.type))]
+    own = [pa.field("recommendation_id", pa.string()), *own, *_CALL_FIELDS]
+    for field in own:
+        if field.name in copied.names:
+            raise ConfigError(
+                f"the input column {field.name!r} has the name of a result column",
+                hint="rename it in the input, or leave it out of input.keep",
+            )
+    return pa.schema([*copied, *own])
+
+
+def nested(
+    copied: pa.RecordBatch, decoded: Decoded, outcomes: Sequence[Outcome], schema: pa.Schema
+) -> pa.RecordBatch:
+    """Return one row per answered input row; `copied` holds just those rows, in order."""
+    own = [decoded.recommendation_ids, decoded.lists, *_call_columns(outcomes)]
+    return pa.RecordBatch.from_arrays([*copied.columns, *own], schema=schema)
+
+
+def explode(rows: pa.RecordBatch, shape: AnswerShape, schema: pa.Schema) -> pa.RecordBatch:
+    """Return one row per item of nested `rows`; a row without items keeps one, of nulls."""
+    lists = rows.column(shape.column)
+    if not isinstance(lists, pa.ListArray):
+        raise TypeError(f"{shape.column} is a {lists.type}")
+    has_items = pc.greater(lists.value_lengths(), pa.scalar(0, pa.int32()))
+    if pc.any(pc.invert(has_items)).as_py():
+        lists = pc.if_else(has_items, lists, pa.scalar([None], lists.type))
+    items, parents = pc.list_flatten(lists), pc.list_parent_indices(lists)
+    columns: list[pa.Array[Any]] = []
+    for field in schema:
+        if field.name == "rank":
+            columns.append(_ranks(lists, parents, items))
+        elif field.name in shape.type.names:
+            columns.append(pc.struct_field(items, field.name))
+        else:
+            columns.append(rows.column(field.name).take(parents))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _ranks(lists: pa.ListArray[Any], parents: pa.Array[Any], items: pa.Array[Any]) -> Any:
+    """Count each list's items from 1; one that stands for no items has no rank."""
+    counted = pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int32()), len(items)))
+    before = pc.subtract(lists.offsets, lists.offsets[0]).take(parents)
+    return pc.if_else(items.is_valid(), pc.subtract(counted, before), None)
+
+
+def errors_schema(source: pa.Schema) -> pa.Schema:
+    """Return the schema of failed rows: all input columns, then why.
+
+    An input that is itself a folder of failed rows has all these columns already; they are
+    replaced. Raises ConfigError when just some of their names are taken.
+    """
+    own = [field.name for field in _ERROR_FIELDS]
+    taken = [field for field in source if field.name in own]
+    if taken and {*taken} != {*_ERROR_FIELDS}:
+        raise ConfigError(
+            f"the input column {taken[0].name!r} has the name of a column of _errors/, "
+            "where all input columns go",
+            hint="rename it in the input",
+        )
+    return pa.schema([*(field for field in source if field.name not in own), *_ERROR_FIELDS])
+
+
+def failed(
+    rows: pa.RecordBatch, outcomes: Sequence[tuple[Failure, Outcome]], schema: pa.Schema
+) -> pa.RecordBatch:
+    """Return failed input rows, given with all their columns, beside why each failed."""
+    inputs: list[pa.Array[Any]] = [
+        rows.column(field.name) for field in list(schema)[: -len(_ERROR_FIELDS)]
+    ]
+    failures = [failure for failure, _ in outcomes]
+    own: list[pa.Array[Any]] = [
+        pa.array([failure.code for failure in failures], pa.string()),
+        pa.array([failure.message for failure in failures], pa.string()),
+        pa.array([failure.http_status for failure in failures], pa.int16()),
+        pa.array([outcome.attempts for _, outcome in outcomes], pa.int8()),
+        pa.array([failure.request_id for failure in failures], pa.string()),
+        pa.array(
+            [outcome.sent_us + round(outcome.latency_ms * 1e3) for _, outcome in outcomes], _UTC_US
+        ),
+    ]
+    return pa.RecordBatch.from_arrays([*inputs, *own], schema=schema)
+
+
+def _call_columns(outcomes: Sequence[Outcome]) -> list[pa.Array[Any]]:
+    request_ids = [outcome.result.request_id for outcome in outcomes]
+    return [
+        pa.array([outcome.sent_us for outcome in outcomes], _UTC_US),
+        pa.array([outcome.latency_ms for outcome in outcomes], pa.float32()),
+        pa.array([outcome.attempts for outcome in outcomes], pa.int8()),
+        pa.array(request_ids, pa.string()),
+    ]

@@ -1,0 +1,1 @@
+"""A verb each, without the command line."""

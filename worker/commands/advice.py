@@ -1,0 +1,40 @@
+"""What an error tells: advice for what was foreseen, a stack trace for a bug."""
+
+import traceback
+
+import click
+
+from worker.errors import StoppedError, WorkerError
+from worker.runtime.text import printable, printable_lines
+
+
+def told(error: BaseException) -> tuple[str, int]:
+    """Return what to print, in which no secret is left, and the exit code."""
+    from worker.aws.redact import without_secrets
+
+    known = _first_known(error)
+    if known is None:
+        trace = "".join(traceback.format_exception(error))
+        text = f"{trace}error: this is a bug in personalize-worker; please report it"
+    else:
+        text = f"error: {known.what}\nhint: {known.hint}"
+    return printable_lines(without_secrets(text)), 1 if known is None else known.exit_code
+
+
+def reason(error: BaseException) -> str:
+    """Return what an error tells, in one line without a secret: for a file, beside what is told."""
+    from worker.aws.redact import without_secrets
+
+    known = _first_known(error)
+    what = "a bug in personalize-worker, told with a stack trace" if known is None else known.what
+    return printable(without_secrets(what))
+
+
+def _first_known(error: BaseException) -> WorkerError | None:
+    """Return the WorkerError that `error` is or holds; None if any of it is a bug."""
+    if isinstance(error, BaseExceptionGroup):
+        inner = [_first_known(part) for part in error.exceptions]
+        return None if None in inner else inner[0]
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return StoppedError("interrupted", hint="run the same command again")
+    return error if isinstance(error, WorkerError) else None

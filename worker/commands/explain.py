@@ -1,0 +1,124 @@
+"""`explain`: everything known about the rows of one ID, from the output folder and the input."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from worker.codec.requests import INVALID_ROW
+from worker.errors import ConflictError, InputError
+from worker.job import Job, open_job
+from worker.model import Chunk, Failure
+from worker.report.source import open_run
+from worker.store.local import LocalStore
+
+MATCHES_MAX = 100
+
+
+def explain(store: LocalStore, identifier: str) -> dict[str, Any]:
+    """Return the requests, results and errors of the rows whose user or item ID is `identifier`.
+
+    The requests are built again from the input, which must still be there. Of each part at most
+    `MATCHES_MAX` of each. Raises ConfigError when the folder holds no run, InputError when no row
+    has the ID, or the input is another one by now.
+    """
+    files = open_run(store)
+    run, job = files.run, open_job(files.config)
+    if job.source.fingerprint != run["identity"]["input"]["fingerprint"]:
+        raise InputError(
+            f"the input {job.config.input.path} has changed since the run",
+            hint="explain builds requests again from the input; bring the old one back",
+        )
+    columns = job.config.input.columns
+    names = [name for name in (columns.user_id, columns.item_id) if name]
+    rows: list[dict[str, Any]] = []
+    for chunk in job.source.chunks:
+        rows.extend(_chunk_rows(job, store, chunk, names, identifier))
+    if not rows:
+        raise InputError(
+            f"no row of {job.config.input.path} has the ID {identifier!r} in {' or '.join(names)}",
+            hint="IDs are case-sensitive; the input may have changed since the run",
+        )
+    return {"id": identifier, "run_id": run["run_id"], "rows": rows}
+
+
+def _chunk_rows(
+    job: Job, store: LocalStore, chunk: Chunk, names: list[str], identifier: str
+) -> list[dict[str, Any]]:
+    matching = (
+        _request(body)
+        for rows in job.read(chunk)
+        for body in job.builder.build(rows.filter(_same(rows, names, identifier)))
+    )
+    requests = list(itertools.islice(matching, MATCHES_MAX))
+    if not requests:
+        return []
+    results = _matching(store, chunk.part_name, names, identifier)
+    errors = _matching(store, chunk.errors_name, names, identifier)
+    for row in (*results, *errors):
+        if not row["attempts"] and row.get("error_code") != INVALID_ROW:
+            row.setdefault("answered_by", "an identical request of this part")
+    if store.path(chunk.part_name).exists():
+        state = "failed" if errors and not results else "done"
+    else:
+        state = "not done yet: run again to carry on"
+    return [
+        {
+            "part": chunk.part_name,
+            "state": state,
+            "requests": requests,
+            "results": results,
+            "errors": errors,
+        }
+    ]
+
+
+def _request(body: bytes | Failure) -> Any:
+    return {"not sent": body.message} if isinstance(body, Failure) else orjson.loads(body)
+
+
+def _same(rows: pa.RecordBatch, names: list[str], identifier: str) -> pa.BooleanArray:
+    """Return which rows have the ID in any of the columns."""
+    wanted = pa.scalar(identifier)
+    return functools.reduce(
+        pc.or_kleene, [pc.equal(rows.column(name).cast(pa.string()), wanted) for name in names]
+    )
+
+
+def _matching(
+    store: LocalStore, name: str, names: list[str], identifier: str
+) -> list[dict[str, Any]]:
+    path = store.path(name)
+    if not path.exists():
+        return []
+    found: list[dict[str, Any]] = []
+    try:
+        with pq.ParquetFile(path) as file:
+            for rows in file.iter_batches():
+                matching = rows.filter(_same(rows, names, identifier))
+                found.extend(_to_microseconds(matching).to_pylist())
+                if len(found) >= MATCHES_MAX:
+                    break
+    except (pa.ArrowException, OSError) as error:
+        raise ConflictError(
+            f"{path} cannot be read: {error}",
+            hint="move it away and run again; the rows of that part are then computed anew",
+        ) from None
+    return found[:MATCHES_MAX]
+
+
+def _to_microseconds(rows: pa.RecordBatch) -> pa.Table:
+    """Return the rows without nanoseconds, which Python's datetime has not."""
+    fields = [
+        pa.field(field.name, pa.timestamp("us", field.type.tz))
+        if isinstance(field.type, pa.TimestampType)
+        else field
+        for field in rows.schema
+    ]
+    return pa.Table.from_batches([rows]).cast(pa.schema(fields), safe=False)

@@ -1,0 +1,102 @@
+"""The end of a run: its sum, what its results are like, the gates, the report, then `_SUCCESS`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from worker.config.model import Config
+from worker.errors import ConfigError
+from worker.job import Job
+from worker.output.run_folder import QUALITY_FAILED_NAME, REPORT_NAME, SUCCESS_NAME
+from worker.output.summary import summarize
+from worker.report.compare.compare import check_comparable, compare
+from worker.report.make import run_report
+from worker.report.measure.measure import Measures, measure
+from worker.report.measure.numbers import quality_numbers
+from worker.report.run.gates import breaches, judge
+from worker.report.source import RunFiles, open_run
+from worker.runtime import log
+from worker.runtime.tuning import give_memory_back
+from worker.store.local import LocalStore
+
+
+def finish(job: Job, store: LocalStore, summary: dict[str, Any] | None) -> dict[str, Any]:
+    """Sum up a run all of whose chunks are committed; return what `_SUCCESS` says.
+
+    `summary` is that of a `_SUCCESS` that is there already. It stays, unless the gates are others
+    than it was held against.
+
+    When a gate of [quality] does not pass, `_QUALITY_FAILED` says it instead, and there is no
+    `_SUCCESS`: who waits for that must not take these results. No report is no reason to fail.
+    Blocking.
+    """
+    if summary and summary.get("quality", {}).get("config", {}) == _gates(job.config):
+        return summary
+    summary = summarize(
+        store,
+        job.source.chunks,
+        run_id=job.run_id,
+        per_1000_usd=job.config.price.per_1000_usd,
+        error_share_max=job.config.stop.error_share_max,
+    )
+    if not summary["rows_read"]:
+        log.warning("no rows", where=job.config.input.where)
+    store.clear_spool()
+    with _no_harm("quality and report", unless=bool(_gates(job.config))):
+        files = open_run(store)
+        measures, numbers = _quality(files, job.config)
+        gates = judge(job.config.quality, numbers)
+        summary["quality"] = {**numbers, "gates": gates, "config": _gates(job.config)}
+        with _no_harm("report"):
+            page = run_report(files, measures, numbers, summary)
+            store.write(REPORT_NAME, page.encode())
+    failed = breaches(summary.get("quality", {}).get("gates", []))
+    name, other = SUCCESS_NAME, QUALITY_FAILED_NAME
+    if failed:
+        name, other = other, name
+    store.remove(other)
+    store.write(name, orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+    return summary
+
+
+def check_previous(config: Config) -> None:
+    """Raise ConfigError, before any call, when `quality.previous` cannot be compared with."""
+    previous = config.quality.previous
+    if previous is None:
+        return
+    if Path(previous).resolve() == Path(config.output.path).resolve():
+        raise ConfigError(
+            f"quality.previous is this run's own output: {previous}",
+            hint="name the output.path of the run before it",
+        )
+    check_comparable(open_run(LocalStore(Path(previous))).config, config)
+
+
+def _quality(files: RunFiles, config: Config) -> tuple[Measures, dict[str, Any]]:
+    # One part at a time, and what the run has left free: no more memory at its end than before.
+    give_memory_back(garbage=True)
+    measures, overlap = measure(files, workers=1), None
+    if previous := config.quality.previous:
+        found = compare(open_run(LocalStore(Path(previous))), files, workers=1)
+        overlap = found.overlap(10)
+    return measures, quality_numbers(measures, overlap)
+
+
+def _gates(config: Config) -> dict[str, Any]:
+    return config.quality.model_dump(exclude_none=True)
+
+
+@contextmanager
+def _no_harm(what: str, *, unless: bool = False) -> Iterator[None]:
+    """Let nothing that goes wrong cost a run that is paid for, `unless` it is needed."""
+    try:
+        yield
+    except Exception as error:
+        if unless:
+            raise
+        log.warning(f"no {what}", reason=f"{type(error).__name__}: {error}")

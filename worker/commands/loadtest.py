@@ -1,0 +1,197 @@
+"""`loadtest`: claims the folder, makes the calls of all stages or of a search, and sums up."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, closing, contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+from anyio import to_thread
+
+from worker.aws.access import Access
+from worker.commands.advice import reason
+from worker.config.loadtest import Loadtest
+from worker.errors import ConfigError, OutputError
+from worker.job import Job
+from worker.loadtest import result as results
+from worker.loadtest.attempts_file import ATTEMPTS_NAME, AttemptsFile
+from worker.loadtest.bodies import Users, cycled, sampled
+from worker.loadtest.claim import REPORT_NAME, claim, write_result
+from worker.loadtest.generator import Generator
+from worker.loadtest.measure import Kinds
+from worker.loadtest.observer import Observer, check_service
+from worker.loadtest.session import Session
+from worker.loadtest.timeline_file import TIMELINE_NAME, TimelineFile
+from worker.loadtest.view import LoadView
+from worker.report.loadtest.make import load_report
+from worker.runtime import log
+from worker.runtime.stop import StopSwitch, watch_deadline
+from worker.store.local import LocalStore
+from worker.telemetry.cost import calls_max
+from worker.transport.choose import open_transport
+from worker.transport.wire import WireTransport
+
+
+def settings_of(job: Job) -> Loadtest:
+    """Return the section [loadtest]; raise ConfigError when there is none."""
+    if job.config.loadtest is None:
+        raise ConfigError(
+            "the config has no section [loadtest]",
+            hint="say how much load, for example --set "
+            "'loadtest.stages=[{ tps = 100, seconds = 60 }]'; configs/loadtest.toml shows more",
+        )
+    return job.config.loadtest
+
+
+async def loadtest(
+    job: Job,
+    store: LocalStore,
+    access: Access,
+    view: LoadView,
+    switch: StopSwitch,
+    *,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Make the test and return the content of `_loadtest.json`.
+
+    `switch` and the caps of [stop] end it early, with what there is so far. Raises RefusedError or
+    StoppedError when the service takes no call at all, ConflictError, InputError or OutputError as
+    their names say.
+    """
+    settings = settings_of(job)
+    began = results.beginning(job.config, started_at=_now())
+    with store.writing():
+        claim(store, began, overwrite=overwrite)
+        with _end_noted(store, began):
+            made = await _make_calls(settings, job, store, access, view, switch)
+            return await to_thread.run_sync(_conclude, store, began, *made, job)
+
+
+@contextmanager
+def _end_noted(store: LocalStore, began: dict[str, Any]) -> Iterator[None]:
+    """Have the result and the report of a test without a verdict say what ended it."""
+    try:
+        yield
+    except Exception as error:
+        with suppress(OutputError):  # it may be the very reason
+            write_result(store, results.aborted(began, reason(error), ended_at=_now()))
+            _write_report(store)
+        raise
+
+
+async def _make_calls(
+    settings: Loadtest,
+    job: Job,
+    store: LocalStore,
+    access: Access,
+    view: LoadView,
+    switch: StopSwitch,
+) -> tuple[Session, Observer, AttemptsFile | None]:
+    """Make the test's calls; return what knows of them."""
+    config = job.config
+    async with AsyncExitStack() as stack:
+        timeline = stack.enter_context(closing(TimelineFile(store)))
+        transport = await stack.enter_async_context(
+            open_transport(
+                access,
+                operation=config.target.operation,
+                wanted=config.target.transport,
+                timeout_s=config.retry.timeout_s,
+                connections_max=settings.in_flight_max,
+            )
+        )
+        group = await stack.enter_async_context(anyio.create_task_group())
+        users = _users(settings, job)
+        group.start_soon(users.run)
+        with switch.interruptible():
+            await users.ready()
+            if isinstance(transport, WireTransport):
+                await transport.warm_up(_connections_at_first(settings))
+        if switch.reason is not None:
+            raise switch.error()
+        kinds = Kinds()
+        generator = Generator(
+            transport,
+            users,
+            kinds,
+            in_flight_max=settings.in_flight_max,
+            calls_max=calls_max(config),
+        )
+        stack.push_async_callback(generator.close)
+        file = _attempts_file(settings, store, kinds, begun_s=time.time() - generator.elapsed_s)
+        observer = Observer(generator, kinds, timeline=timeline, attempts_file=file)
+        session = Session(settings, generator, observer, switch)
+        group.start_soon(watch_deadline, config.stop.deadline, switch)
+        group.start_soon(observer.run, session.abort_if_broken)
+        group.start_soon(view.run, observer.status)
+        log.info("start", target=config.target.arn.split(":", 5)[5], **session.plan())
+        await session.run()
+        group.cancel_scope.cancel()
+    if session.stopped is None:
+        check_service(observer.status.total, at_end=True)
+    return session, observer, file
+
+
+def _users(settings: Loadtest, job: Job) -> Users:
+    is_sample = settings.order == "sample"
+    return Users(sampled(job, seed=settings.seed) if is_sample else cycled(job))
+
+
+# Of the first calls: the handshakes of all of them at once would make them late.
+_LATENCY_S_AT_FIRST = 0.05
+
+
+def _connections_at_first(settings: Loadtest) -> int:
+    """Return how many calls may be open soon after the start."""
+    if settings.search:
+        tps = settings.search.tps_start
+    else:
+        first = settings.stages[0]
+        tps = 0.0 if first.ramp else first.tps
+    return min(settings.in_flight_max, math.ceil(tps * _LATENCY_S_AT_FIRST))
+
+
+def _attempts_file(
+    settings: Loadtest, store: LocalStore, kinds: Kinds, *, begun_s: float
+) -> AttemptsFile | None:
+    return AttemptsFile(store, kinds, begun_s=begun_s) if settings.attempts_parquet else None
+
+
+def _conclude(
+    store: LocalStore,
+    began: dict[str, Any],
+    session: Session,
+    observer: Observer,
+    file: AttemptsFile | None,
+    job: Job,
+) -> dict[str, Any]:
+    files = {"timeline": TIMELINE_NAME}
+    if file is not None:
+        file.commit()
+        files["attempts"] = ATTEMPTS_NAME
+    per_1000_usd = job.config.price.per_1000_usd
+    result = results.ended(
+        began,
+        ended_at=_now(),
+        stages=session.stages,
+        measures=observer.meter.stages,
+        per_1000_usd=per_1000_usd,
+        files=files,
+        **session.conclusion(per_1000_usd),
+    )
+    write_result(store, result)
+    _write_report(store)
+    return result
+
+
+def _write_report(store: LocalStore) -> None:
+    try:
+        store.write(REPORT_NAME, load_report(store).encode())
+    except Exception as error:  # noqa: BLE001 - what was measured is there; no page is worth it
+        log.warning("no report", reason=f"{type(error).__name__}: {error}")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

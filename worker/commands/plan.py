@@ -1,0 +1,142 @@
+"""`plan`: what `run` would do, without one runtime call."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+import orjson
+
+from worker.codec.duplicates import FirstRows
+from worker.config.model import Config
+from worker.job import Job
+from worker.model import Chunk, Failure
+from worker.output.run_folder import check_owner, chunks_by_state
+from worker.rate.deadline import RESERVE_SHARE, fit
+from worker.rate.ramp import Ramp
+from worker.rate.setup import ceiling
+from worker.runtime.deadline import deadline_at
+from worker.store.local import LocalStore
+from worker.telemetry.cost import calls_max, cost_usd
+
+SHOWN_REQUESTS = 3
+SHOWN_REASONS = 10
+
+
+class DistinctCounter:
+    """Counts distinct bodies: exactly up to `size`, beyond it within about 1/sqrt(size).
+
+    Keeps the `size` smallest 64-bit hashes (K minimum values; Bar-Yossef et al., "Counting
+    distinct elements in a data stream", 2002), so memory does not grow with the rows.
+    """
+
+    def __init__(self, size: int = 1 << 18) -> None:
+        self._size = size
+        self._bound = 1 << 64  # hashes from here on are not kept
+        self._kept: set[int] = set()
+
+    def add(self, body: bytes) -> None:
+        """Count `body`."""
+        value = int.from_bytes(hashlib.blake2b(body, digest_size=8).digest())
+        if value < self._bound:
+            self._kept.add(value)
+            if len(self._kept) >= 2 * self._size:  # pruned now and then: constant time a row
+                self._kept = set(sorted(self._kept)[: self._size])
+                self._bound = max(self._kept) + 1
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing has been dropped."""
+        return self._bound == 1 << 64
+
+    def estimate(self) -> int:
+        """Return the count, exact if `is_exact`."""
+        if self.is_exact:
+            return len(self._kept)
+        smallest = sorted(self._kept)[: self._size]
+        return round((self._size - 1) * (1 << 64) / smallest[-1])
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What reading the input told."""
+
+    rows: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    duplicates: int = 0
+    distinct: DistinctCounter = field(default_factory=DistinctCounter)
+    first: list[Any] = field(default_factory=list)
+
+
+def make_plan(job: Job, store: LocalStore, *, tps: float, now: datetime) -> dict[str, Any]:
+    """Read the rows that are left and return the plan. Blocking; makes no call.
+
+    Raises ConflictError when the output belongs to another run, as `run` would.
+    """
+    check_owner(job, store)
+    done, todo = chunks_by_state(store, job.source.chunks)
+    seen = _Seen()
+    for chunk in todo:
+        _look(seen, job, chunk)
+    config, refused = job.config, sum(seen.refused.values())
+    calls = seen.rows - refused - seen.duplicates
+    ramp, left_s = ceiling(config.rate, tps=tps), _left_s(config, now)
+    if left_s is not None and config.rate.tps is None:
+        fitted = fit(calls, ramp, elapsed_s=0.0, left_s=left_s, reserve_s=RESERVE_SHARE * left_s)
+        ramp = ramp.below(fitted.tps)
+    return {
+        "operation": config.target.operation.value,
+        "target": config.target.arn,
+        "input_rows": job.source.rows,
+        "rows": seen.rows,
+        "rows_refused": refused,
+        "refused": dict(sorted(seen.refused.items(), key=lambda item: -item[1])[:SHOWN_REASONS]),
+        "distinct_requests": seen.distinct.estimate(),
+        "distinct_is_exact": seen.distinct.is_exact,
+        "duplicates": seen.duplicates,
+        "calls": calls,
+        "calls_max": calls_max(config),
+        "tps": ramp.tps,
+        "tps_max": tps,
+        "seconds": round(ramp.due_at(calls), 1),  # retries come on top
+        "cost_usd_estimate": cost_usd(calls, config.price.per_1000_usd),
+        **_deadline(config, ramp, calls, left_s),
+        "parts": len(job.source.chunks),
+        "parts_done": len(done),
+        "first_requests": seen.first,
+    }
+
+
+def _look(seen: _Seen, job: Job, chunk: Chunk) -> None:
+    asked = FirstRows(chunk.rows) if job.config.input.deduplicate else None
+    requests = chain.from_iterable(job.builder.build(rows) for rows in job.read(chunk))
+    for row, request in enumerate(requests):
+        seen.rows += 1
+        if isinstance(request, Failure):
+            # Messages name columns and limits; lengths in them could vary without end.
+            reason = request.message if len(seen.refused) < 1000 else "other"
+            seen.refused[reason] = seen.refused.get(reason, 0) + 1
+        else:
+            seen.distinct.add(request)
+            seen.duplicates += asked is not None and asked.find(request, row) != row
+            if len(seen.first) < SHOWN_REQUESTS:
+                seen.first.append(orjson.loads(request))
+
+
+def _left_s(config: Config, now: datetime) -> float | None:
+    deadline = config.stop.deadline
+    return None if deadline is None else (deadline_at(deadline, start=now) - now).total_seconds()
+
+
+def _deadline(config: Config, ramp: Ramp, calls: int, left_s: float | None) -> dict[str, Any]:
+    if left_s is None:
+        return {}
+    missing = max(0, calls - int(ramp.attempts_at(left_s) + 1e-6))
+    return {
+        "deadline": config.stop.deadline,
+        "deadline_seconds": round(left_s, 1),
+        "deadline_feasible": not missing,
+        "deadline_tps_needed": round(calls / left_s, 3),
+        "deadline_rows_missing": missing,
+    }

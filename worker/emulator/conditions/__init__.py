@@ -1,0 +1,1 @@
+"""What the emulator is told of its capacity, its weather and its credentials."""

@@ -1,0 +1,1 @@
+"""Filter expressions, and what they let through."""

@@ -1,0 +1,131 @@
+"""Works on chunks in this process: who calls, at which rate, and what ends it early."""
+
+import random
+from contextlib import AsyncExitStack
+
+import anyio
+
+from worker.aws.access import Access
+from worker.aws.control_plane import provisioned_tps
+from worker.call.breaker import Breaker
+from worker.call.lane import Lane
+from worker.call.outage import Gate
+from worker.call.retry import RetryBudget
+from worker.config.model import Config, Target
+from worker.job import Job
+from worker.model import Chunk
+from worker.output.books import Books
+from worker.output.run_folder import chunks_by_state
+from worker.pipeline.forecast import look_ahead
+from worker.pipeline.pipeline import run_chunks
+from worker.rate.deadline import DeadlineFit
+from worker.rate.governor import Governor
+from worker.rate.pacer import Pacer
+from worker.rate.remembered import ceiling_key
+from worker.rate.setup import ceiling, keep_ceiling, steered
+from worker.runtime import log
+from worker.runtime.clock import MonotonicClock
+from worker.runtime.stop import StopSwitch, watch_deadline
+from worker.store.local import LocalStore
+from worker.telemetry.cost import calls_max
+from worker.telemetry.progress import View
+from worker.telemetry.tally import Tally
+from worker.transport.base import Transport
+from worker.transport.choose import open_transport
+
+
+async def work(
+    job: Job,
+    todo: list[Chunk],
+    tally: Tally,
+    store: LocalStore,
+    access: Access,
+    view: View,
+    switch: StopSwitch,
+) -> None:
+    """Call for every row of `todo` and commit every part.
+
+    Raises StoppedError when `switch` or a cap of [stop] ends it early, RefusedError when the
+    service refuses the whole run; errors of input and output leave in an ExceptionGroup.
+    """
+    config = job.config
+    tps = config.rate.tps or await _provisioned_tps(config.target, access, switch)
+    paced_to = config.stop.deadline if config.rate.tps is None else None
+    if paced_to is not None or job.where is not None:
+        await look_ahead(job, todo, tally, store, switch)
+    log.info(
+        "start",
+        operation=config.target.operation.value,
+        target=config.target.arn.split(":", 5)[5],
+        rows=tally.rows_expected,
+        parts=len(todo),
+        tps=tps,
+    )
+
+    async with AsyncExitStack() as stack:
+        with switch.interruptible():
+            transport = await stack.enter_async_context(
+                open_transport(
+                    access,
+                    operation=config.target.operation,
+                    wanted=config.target.transport,
+                    timeout_s=config.retry.timeout_s,
+                    connections_max=config.rate.in_flight_max,
+                )
+            )
+        if switch.reason is not None:
+            raise switch.error()
+        target, ramp = config.target, ceiling(config.rate, tps=tps)
+        key = ceiling_key(target.arn, target.region_name, access.endpoint_url)
+        pacer, governor = steered(config.rate, ramp, tally, MonotonicClock(), ceiling_key=key)
+        stack.callback(keep_ceiling, governor, key)
+        lane = _lane(config, transport, pacer, governor, switch, tally)
+        group = await stack.enter_async_context(anyio.create_task_group())
+        group.start_soon(watch_deadline, config.stop.deadline, switch)
+        if paced_to is not None:
+            fit = DeadlineFit(governor, tally, ramp, deadline=paced_to)
+            fit.plan()
+            group.start_soon(fit.run)
+        group.start_soon(view.run, tally)
+        await run_chunks(
+            job, todo, lane=lane, tally=tally, switch=switch, store=store, on_commit=_log_commit
+        )
+        group.cancel_scope.cancel()
+    if missing := chunks_by_state(store, todo)[1]:
+        switch.throw(f"{missing[0].part_name} was committed, but is not there any more")
+        raise switch.error()
+
+
+async def _provisioned_tps(target: Target, access: Access, switch: StopSwitch) -> float:
+    tps = None
+    with switch.interruptible():
+        tps = await provisioned_tps(access, target)
+    if tps is None:
+        raise switch.error()
+    return tps
+
+
+def _log_commit(chunk: Chunk, books: Books) -> None:
+    log.debug("committed", part=chunk.part_name, rows=books.rows_read, results=books.results)
+
+
+def _lane(
+    config: Config,
+    transport: Transport,
+    pacer: Pacer,
+    governor: Governor,
+    switch: StopSwitch,
+    tally: Tally,
+) -> Lane:
+    return Lane(
+        transport=transport,
+        pacer=pacer,
+        gate=Gate(Breaker(config.stop.outage_s), MonotonicClock(), switch),
+        budget=RetryBudget(config.retry.budget_share),
+        switch=switch,
+        tally=tally,
+        attempts_max=config.retry.attempts_max,
+        calls_max=calls_max(config),
+        rng=random.Random(),  # noqa: S311 - jitter is no secret
+        governor=governor,
+    )

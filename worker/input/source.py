@@ -1,0 +1,128 @@
+"""A Parquet data set -> Chunks, from its footers alone."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from worker.errors import InputError
+from worker.input._files import find_files, hive_keys
+from worker.input._footer import read_footer
+from worker.input._plain_types import plain_type
+from worker.model import Chunk, Piece
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file, as it was when the run was planned."""
+
+    keys: dict[str, object]  # hive keys and their values
+    file_bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input, known from its footers."""
+
+    schema: pa.Schema  # every column of every file, hive keys last; plain types
+    chunks: tuple[Chunk, ...]
+    files: dict[str, SourceFile]
+    row_bytes: int  # the widest rows, all columns, uncompressed
+    fingerprint: str  # SHA-256 over names, sizes and footers: the same data, the same value
+
+    @property
+    def rows(self) -> int:
+        """Rows before `where`."""
+        return sum(chunk.rows for chunk in self.chunks)
+
+
+def open_source(path: str, *, rows_per_chunk: int) -> Source:
+    """Find the files of `path` (file, folder or glob) and read their footers.
+
+    Raises InputError when nothing is there, a file is not Parquet, or columns disagree in type.
+    """
+    root, names = find_files(path)
+    keys, keys_schema = hive_keys(root, names)
+    digest = hashlib.sha256()
+    schemas: dict[pa.Schema, str] = {}
+    groups: list[tuple[str, int, int]] = []
+    files: dict[str, SourceFile] = {}
+    row_bytes = 0
+    for name in names:
+        footer = read_footer(name)
+        digest.update(f"{os.path.relpath(name, root)}\0{footer.file_bytes}\0".encode())
+        digest.update(footer.sha256)
+        schemas.setdefault(_plain_schema(footer.schema, name, without=keys_schema.names), name)
+        groups.extend((name, group, rows) for group, rows in enumerate(footer.group_rows))
+        row_bytes = max(row_bytes, footer.row_bytes)
+        files[name] = SourceFile(keys[name], footer.file_bytes, footer.modified_ns)
+    if not any(rows for _, _, rows in groups):
+        raise InputError(
+            f"the input {path} has no rows ({len(names)} files were looked at)",
+            hint="check the job that writes it; a run needs at least one row",
+        )
+    return Source(
+        schema=pa.schema([*_unify(list(schemas.items())), *keys_schema]),
+        chunks=tuple(plan_chunks(groups, rows_per_chunk=rows_per_chunk)),
+        files=files,
+        row_bytes=row_bytes,
+        fingerprint=digest.hexdigest(),
+    )
+
+
+def plan_chunks(groups: Iterable[tuple[str, int, int]], *, rows_per_chunk: int) -> Iterator[Chunk]:
+    """Cut row groups, given as (file, row group, rows), into chunks of `rows_per_chunk` rows.
+
+    Every chunk but the last is full; a chunk may begin and end inside a row group. Pure.
+    """
+    index, pieces, room = 0, list[Piece](), rows_per_chunk
+    for path, row_group, rows in groups:
+        offset = 0
+        while offset < rows:
+            taken = min(room, rows - offset)
+            pieces.append(Piece(path=path, row_group=row_group, offset=offset, rows=taken))
+            offset += taken
+            room -= taken
+            if room == 0:
+                yield Chunk(index=index, pieces=tuple(pieces))
+                index, pieces, room = index + 1, [], rows_per_chunk
+    if pieces:
+        yield Chunk(index=index, pieces=tuple(pieces))
+
+
+def require_columns(source: Source, columns: Iterable[str], *, key: str) -> None:
+    """Raise InputError when the input lacks one of `columns`, which the config names at `key`."""
+    for name in columns:
+        if name not in source.schema.names:
+            raise InputError(
+                f"the input has no column {name!r}, which {key} names; "
+                f"it has: {', '.join(source.schema.names)}",
+                hint=f"correct {key}; column names are case-sensitive",
+            )
+
+
+def _plain_schema(schema: pa.Schema, file: str, *, without: Sequence[str]) -> pa.Schema:
+    """Return the columns in plain types; a hive key's folder wins over a column of its name."""
+    for name in schema.names:
+        if schema.names.count(name) > 1:
+            raise InputError(
+                f"{file} has more than one column {name!r}", hint="give each column its own name"
+            )
+    fields = [pa.field(each.name, plain_type(each.type)) for each in schema]
+    return pa.schema([field for field in fields if field.name not in without])
+
+
+def _unify(schemas: Sequence[tuple[pa.Schema, str]]) -> pa.Schema:
+    unified, first = schemas[0]
+    for schema, file in schemas[1:]:
+        try:
+            unified = pa.unify_schemas([unified, schema], promote_options="permissive")
+        except pa.ArrowException as error:
+            raise InputError(
+                f"{file} and {first} disagree on a column: {error}",
+                hint="write the files with one schema, or name fewer of them in input.path",
+            ) from None
+    return unified

@@ -1,0 +1,1 @@
+"""Parquet out, and what is kept until then."""

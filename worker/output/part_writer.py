@@ -1,0 +1,201 @@
+"""A Chunk's outcomes -> its part and its failed rows; the part's final name is the commit."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import TypedDict
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from worker.codec import columns
+from worker.codec.decoded import Decoded
+from worker.codec.decoder import Decoder
+from worker.config.values import Compression
+from worker.model import Answer, Batch, Chunk, Failure, Outcome
+from worker.output.books import BOOKS_KEY, Books
+from worker.personalize.answer_shape import AnswerShape
+from worker.store.local import LocalStore
+
+# Rows wait in memory until they make a row group; larger ones were no smaller on disk, nor quicker.
+ROW_GROUP_BYTES = 8 << 20
+
+# Columns whose values hardly ever come twice: a dictionary costs time and saves nothing. Exploded,
+# an answer's own values come once per item.
+_DISTINCT_IN_ITEMS = frozenset({"score"})
+_DISTINCT_IN_ROWS = frozenset({"recommendation_id", "request_id", "requested_at", "latency_ms"})
+
+
+class _ParquetOptions(TypedDict):
+    """Options of ParquetWriter, by the path of each leaf."""
+
+    use_dictionary: list[str]
+    write_statistics: list[str]
+
+
+class PartWriter:
+    """Writes one chunk.
+
+    `add` the chunk's batches in order; between them `take_row_group`, and `write` what it returns,
+    one after the other, which may be beside an `add`; then `commit`, or `discard`. All that touch
+    the disk block, and raise OutputError when it refuses; `discard` then raises nothing.
+    """
+
+    def __init__(
+        self,
+        store: LocalStore,
+        chunk: Chunk,
+        *,
+        copied: tuple[str, ...],
+        shape: AnswerShape,
+        results_schema: pa.Schema,
+        errors_schema: pa.Schema,
+        exploded: bool,
+        compression: Compression,
+    ) -> None:
+        self._store = store
+        self._chunk = chunk
+        self._copied = copied
+        self._shape = shape
+        self._results_schema = results_schema
+        self._errors_schema = errors_schema
+        self._exploded = exploded
+        self._compression = compression
+        self._decoder = Decoder(shape)
+        self._held: list[pa.RecordBatch] = []
+        self._held_bytes = 0
+        # Failed rows by batch within the chunk: their positions, and why.
+        self._failed: list[dict[int, tuple[Failure, Outcome]]] = []
+        self.books = Books()
+        with self._store.errors_as_advice():
+            options = _parquet_options(results_schema, shape, exploded=exploded)
+            self._results = self._open(chunk.part_name, results_schema, **options)
+
+    def add(self, batch: Batch) -> None:
+        """Take the next batch, all of whose rows are done, into memory."""
+        outcomes = [outcome for outcome in batch.outcomes if outcome is not None]
+        answered = [
+            (row, outcome, outcome.result)
+            for row, outcome in enumerate(outcomes)
+            if isinstance(outcome.result, Answer)
+        ]
+        decoded = self._decoder.decode([answer for _, _, answer in answered])
+        failures = {
+            row: (outcome.result, outcome)
+            for row, outcome in enumerate(outcomes)
+            if isinstance(outcome.result, Failure)
+        }
+        for position, failure in decoded.failures.items():
+            row, outcome, _ = answered[position]
+            failures[row] = failure, outcome
+        self._failed.append(dict(sorted(failures.items())))
+        self.books.enter(outcomes)
+        self.books.duplicates += len(batch.duplicates)
+        self.books.results += len(decoded.positions)
+        self.books.errors.update(failure.code for failure, _ in failures.values())
+        if decoded.positions:
+            sound = [answered[position] for position in decoded.positions]
+            copied = batch.rows.select(list(self._copied)).take([row for row, _, _ in sound])
+            self._hold(self._lay_out(copied, decoded, [outcome for _, outcome, _ in sound]))
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether `add` takes some 5 us for each KB, and not several times that."""
+        return self._decoder.is_quick
+
+    def take_row_group(self) -> list[pa.RecordBatch]:
+        """Return what is to be written now; nothing while it is too little for a row group."""
+        if self._held_bytes < ROW_GROUP_BYTES:
+            return []
+        return self._take()
+
+    def write(self, rows: Sequence[pa.RecordBatch]) -> None:
+        """Write a row group."""
+        with self._store.errors_as_advice():
+            table = pa.Table.from_batches(rows)
+            self._results.write_table(table, row_group_size=table.num_rows)
+
+    def commit(self, read_rows: Callable[[], Iterator[pa.RecordBatch]]) -> None:
+        """Give the part its final name. `read_rows` reads the chunk again with all its columns.
+
+        Failed rows are written first: while the part is missing, the chunk counts as not done, so
+        a crash in between repeats it and replaces both files.
+        """
+        name = self._chunk.errors_name
+        with self._store.errors_as_advice():
+            if any(self._failed):
+                with self._open(name, self._errors_schema) as errors:
+                    for rows, failed in zip(read_rows(), self._failed, strict=True):
+                        if failed:
+                            chosen = rows.take(list(failed))
+                            outcomes = list(failed.values())
+                            errors.write_batch(
+                                columns.failed(chosen, outcomes, self._errors_schema)
+                            )
+                self._store.commit(name)
+            else:
+                self._store.remove(name)
+            if held := self._take():
+                self.write(held)
+            self.books.check()
+            self._results.add_key_value_metadata({BOOKS_KEY: self.books.dump().decode()})
+            self._results.close()
+            self._store.commit(self._chunk.part_name)
+
+    def discard(self) -> None:
+        """Drop what was written; nothing of it has a final name."""
+        with suppress(OSError):  # a full disk, say, which has ended the run already
+            self._results.close()
+            self._store.temporary_path(self._chunk.part_name).unlink(missing_ok=True)
+
+    def _lay_out(
+        self, copied: pa.RecordBatch, decoded: Decoded, outcomes: list[Outcome]
+    ) -> pa.RecordBatch:
+        if not self._exploded:
+            return columns.nested(copied, decoded, outcomes, self._results_schema)
+        between = columns.results_schema(copied.schema, self._shape, "nested")
+        rows = columns.nested(copied, decoded, outcomes, between)
+        return columns.explode(rows, self._shape, self._results_schema)
+
+    def _take(self) -> list[pa.RecordBatch]:
+        held, self._held, self._held_bytes = self._held, [], 0
+        return held
+
+    def _hold(self, rows: pa.RecordBatch) -> None:
+        self._held.append(rows)
+        self._held_bytes += rows.nbytes
+
+    def _open(
+        self,
+        name: str,
+        schema: pa.Schema,
+        *,
+        use_dictionary: bool | list[str] = True,
+        write_statistics: bool | list[str] = True,
+    ) -> pq.ParquetWriter:
+        return pq.ParquetWriter(
+            self._store.temporary_path(name),
+            schema,
+            compression=self._compression,
+            use_dictionary=use_dictionary,  # type: ignore[arg-type] # the stubs forget the list
+            write_statistics=write_statistics,
+        )
+
+
+def _parquet_options(schema: pa.Schema, shape: AnswerShape, *, exploded: bool) -> _ParquetOptions:
+    """Say which columns repay a dictionary, and which statistics: no one looks for a score.
+
+    Parquet knows columns by the paths of their leaves, so an empty file is asked for these.
+    """
+    file = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), file)
+    leaves = pq.ParquetFile(pa.BufferReader(file.getvalue())).schema
+    distinct = _DISTINCT_IN_ITEMS if exploded else _DISTINCT_IN_ITEMS | _DISTINCT_IN_ROWS
+    of_items = {shape.column, *shape.type.names}
+    options = _ParquetOptions(use_dictionary=[], write_statistics=[])
+    for path in (leaves.column(index).path for index in range(len(leaves))):
+        outermost, innermost = path.split(".")[0], path.split(".")[-1]
+        if innermost not in distinct:
+            options["use_dictionary"].append(path)
+        if outermost not in of_items:
+            options["write_statistics"].append(path)
+    return options

@@ -1,0 +1,1 @@
+"""Facts about the service, as its models and its developer guide have them. No I/O."""

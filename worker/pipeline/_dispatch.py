@@ -1,0 +1,146 @@
+"""Batches -> their open rows, with requests: built a few at a time, just before they are sent.
+
+In the event loop: so few take a fraction of a millisecond, and a thread that makes Python objects
+beside the loop costs both of them more than that.
+"""
+
+import time
+from collections import deque
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from worker.codec.duplicates import FirstRows
+from worker.codec.requests import RequestBuilder
+from worker.model import Batch, Failure, Outcome
+from worker.pipeline._memory import Room
+from worker.telemetry.tally import Tally
+
+# What is built at once: of short rows so many, of long ones (lists of items) so many bytes. With
+# four times as many, calls were seen to leave late whose turn had come.
+_SLICE_ROWS_MAX = 16
+_SLICE_BYTES = 4 << 10
+_KEPT_SLICES = 16  # of rows that are all kept: there are hundreds of thousands to get past
+
+# A batch, a row's position in it, and its request.
+OpenRow = tuple[Batch, int, bytes]
+
+
+class OpenRows:
+    """Hands the rows of one batch after the other to all lanes.
+
+    Rows that need no call get what they end with: those that cannot be sent their Failure, later
+    ones of identical requests the row that they repeat. Batches left without open rows are done.
+    """
+
+    def __init__(
+        self,
+        builder: RequestBuilder,
+        todo: MemoryObjectReceiveStream[Batch],
+        done: MemoryObjectSendStream[Batch],
+        room: Room,
+        tally: Tally,
+        *,
+        deduplicate: bool,
+    ) -> None:
+        self._builder = builder
+        self._todo = todo
+        self._done = done
+        self._room = room
+        self._tally = tally
+        self._deduplicate = deduplicate
+        self._first_rows: FirstRows | None = None  # of the chunk
+        self._chunk_rows = self._chunk_calls = 0
+        self._one_at_a_time = anyio.Lock()
+        self._batch: Batch | None = None  # until all of it is built
+        self._next_row = 0
+        self._slice_rows = 1
+        self._ready = deque[OpenRow]()  # of one batch
+
+    def take_now(self) -> OpenRow | None:
+        """Return the next open row, or None when `take` must wait."""
+        ready = self._ready
+        if not ready and (batch := self._batch or self._begin_next()):
+            self._build_some(batch)
+        if not ready or not self._room.may_call(ready[0][0]):
+            return None
+        return ready.popleft()
+
+    async def take(self) -> OpenRow | None:
+        """Return what `take_now` does, or None after the last row."""
+        while not (taken := self.take_now()):
+            async with self._one_at_a_time:
+                if self._ready:
+                    await self._room.wait_to_call(self._ready[0][0])
+                elif self._batch is None:  # else some of it is to be built; others had their turn
+                    try:
+                        self._begin(await self._todo.receive())
+                    except anyio.EndOfStream:
+                        return None
+        return taken
+
+    def _begin_next(self) -> Batch | None:
+        if self._one_at_a_time.locked():  # by a lane that may be about to begin with another
+            return None
+        try:
+            return self._begin(self._todo.receive_nowait())
+        except (anyio.WouldBlock, anyio.EndOfStream):
+            return None
+
+    def _begin(self, batch: Batch) -> Batch:
+        self._batch, self._next_row = batch, 0
+        if batch.first_row == 0:
+            self._chunk_rows = self._chunk_calls = 0
+            self._first_rows = FirstRows(batch.chunk.rows) if self._deduplicate else None
+        row_bytes = batch.rows.nbytes // max(1, batch.rows.num_rows)
+        self._slice_rows = max(1, min(_SLICE_ROWS_MAX, _SLICE_BYTES // max(1, row_bytes)))
+        self._tally.note_kept(batch.kept.count(1))
+        return batch
+
+    def _build_some(self, batch: Batch) -> None:
+        first = self._next_row
+        size = _KEPT_SLICES * self._slice_rows
+        if 0 in batch.kept[first : first + size]:
+            size = self._slice_rows
+        rows = batch.rows.slice(first, size)
+        self._next_row += rows.num_rows
+        if self._first_rows is None and 0 not in batch.kept[first : self._next_row]:
+            batch.open_rows -= rows.num_rows
+        else:
+            for row, request in enumerate(self._builder.build(rows), first):
+                self._enter(batch, row, request)
+        self._chunk_rows += rows.num_rows
+        self._chunk_calls += len(self._ready)
+        if self._next_row == batch.rows.num_rows:
+            self._end(batch)
+
+    def _enter(self, batch: Batch, row: int, request: bytes | Failure) -> None:
+        """Make a row ready, or give it what it ends with."""
+        if isinstance(request, Failure):
+            batch.outcomes[row] = outcome = _unsent(request)
+            batch.open_rows -= 1
+            self._tally.note(outcome)
+            return
+        own = first = batch.first_row + row
+        if self._first_rows is not None:
+            first = self._first_rows.find(request, own)
+        if first == own and not batch.kept[row]:
+            self._ready.append((batch, row, request))
+            return
+        batch.open_rows -= 1
+        if not batch.kept[row]:
+            batch.duplicates[row] = first
+
+    def _end(self, batch: Batch) -> None:
+        """Go on to the next batch; its last rows, at least, were open until now."""
+        self._batch = None
+        if batch.last:
+            needless = self._chunk_rows - self._chunk_calls
+            self._tally.expect(batch.chunk, rows=self._chunk_rows, needless=needless)
+        if batch.open_rows == 0:
+            self._done.send_nowait(batch)
+
+
+def _unsent(failure: Failure) -> Outcome:
+    now_us = time.time_ns() // 1_000
+    return Outcome(result=failure, attempts=0, throttles=0, sent_us=now_us, latency_ms=0.0)

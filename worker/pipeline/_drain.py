@@ -1,0 +1,183 @@
+"""Writes done batches in order, and commits a chunk after its last one."""
+
+import gc
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pyarrow as pa
+from anyio import to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from worker.call.lane import Lane, refused
+from worker.job import Job
+from worker.model import Batch, Chunk
+from worker.output.books import Books
+from worker.output.part_writer import PartWriter
+from worker.output.repeat import Repeater
+from worker.output.spool import Spool
+from worker.pipeline._keeper import Keeper
+from worker.pipeline._memory import Room
+from worker.runtime.stop import StopSwitch
+from worker.runtime.thread_load import Load
+from worker.runtime.tuning import give_memory_back
+from worker.store.local import LocalStore
+from worker.telemetry.tally import Tally
+
+# Told of each part that is committed, with its books.
+OnCommit = Callable[[Chunk, Books], None]
+
+# Where the event loop has no time to spare, a thread that decodes beside it costs both sides more
+# than the decoding (20 to 40 us a row of 25 items; to decode one takes 12), so the loop does it. So
+# many bytes hold it up for some 10 ms (30 where one of them is malformed).
+_BUSY_SHARE = 0.6
+_SMALL_BYTES = 2 << 20
+_TIDY_S = 1.0  # it takes some 5 ms, 10 with garbage; what is needed again must be brought back
+
+
+class Drain:
+    """The pipeline's last task."""
+
+    def __init__(
+        self,
+        job: Job,
+        store: LocalStore,
+        tally: Tally,
+        switch: StopSwitch,
+        room: Room,
+        keeper: Keeper,
+        lane: Lane,
+        on_commit: OnCommit,
+        *,
+        chunks: Sequence[Chunk],
+    ) -> None:
+        self._job = job
+        self._store = store
+        self._tally = tally
+        self._switch = switch
+        self._room = room
+        self._keeper = keeper
+        self._lane = lane
+        self._load = Load()
+        self._on_commit = on_commit
+        self._chunks = chunks
+        self._writer: PartWriter | None = None
+        self._repeater: Repeater | None = None
+        self._spool: Spool | None = None  # of what is kept, once a batch has some of it
+        self._tidied_s = anyio.current_time()
+        self._has_garbage = False
+
+    async def run(self, done: MemoryObjectReceiveStream[Batch]) -> None:
+        """Drain until every lane has ended; discard a part that is then incomplete."""
+        waiting: dict[int, Batch] = {}
+        left: list[Batch] = []
+        expected = 0
+        try:
+            async with done:
+                async for batch in done:
+                    waiting[batch.sequence] = batch
+                    while (following := waiting.pop(expected, None)) is not None:
+                        await self._room.wait_to_write()
+                        if self._switch.reason is None:
+                            await self._write(following)
+                        else:  # in vain if its part does not become whole
+                            left.append(following)
+                        expected += 1
+                        self._room.leave(following)
+                        await self._tidy()
+            whole = max((index + 1 for index, batch in enumerate(left) if batch.last), default=0)
+            for batch in left[:whole]:
+                await self._write(batch)
+        finally:
+            if self._writer is not None:
+                self._writer.discard()
+
+    async def _tidy(self) -> None:
+        """Tidy up now and then: answers leave holes in the heap, and a part garbage."""
+        if (now_s := anyio.current_time()) - self._tidied_s >= _TIDY_S:
+            self._tidied_s = now_s
+            if self._has_garbage:
+                gc.collect()  # in no thread of its own: all of them wait for it anyway
+                self._has_garbage = False
+            await to_thread.run_sync(give_memory_back)
+
+    async def _write(self, batch: Batch) -> None:
+        # Not abandoned on cancellation: a thread writing a file that is being discarded would
+        # outlive the run. A commit that has begun is finished.
+        if self._writer is None or self._repeater is None:
+            self._writer = self._open(batch.chunk)
+            self._repeater = Repeater(self._spool_path(batch.chunk))
+        writer, repeater = self._writer, self._repeater
+        if batch.duplicates:  # of rows that the spool must have by now
+            await self._keeper.flush()
+        async with anyio.create_task_group() as group:
+            if self._keeper.is_full:  # what is given free must be kept: the room bounds both
+                group.start_soon(self._keeper.flush)
+            if rows := writer.take_row_group():
+                group.start_soon(_write_rows, writer, rows)
+            if writer.is_quick and self._is_for_the_loop(batch):
+                self._add(writer, repeater, batch)
+            else:
+                await to_thread.run_sync(self._add, writer, repeater, batch)
+        for row in batch.duplicates:
+            if (outcome := batch.outcomes[row]) is not None:
+                self._tally.note_duplicate(outcome)
+        if not batch.last:
+            return
+        self._judge_run(batch.chunk)
+        stopwatch = self._keeper.stopwatch
+        writer.books.seconds = stopwatch.read()
+        await to_thread.run_sync(
+            writer.commit, partial(self._job.read, batch.chunk, all_columns=True)
+        )
+        self._writer = self._repeater = self._spool = None
+        stopwatch.next_part(writer.books.seconds)
+        await self._keeper.forget(batch.chunk)
+        self._on_commit(batch.chunk, writer.books)
+        self._has_garbage = True
+
+    def _is_for_the_loop(self, batch: Batch) -> bool:
+        is_busy = self._load.share() > _BUSY_SHARE and not self._lane.is_held_back
+        needs_disk = batch.duplicates or 1 in batch.kept
+        return is_busy and not needs_disk and batch.held_bytes <= _SMALL_BYTES
+
+    def _add(self, writer: PartWriter, repeater: Repeater, batch: Batch) -> None:
+        with self._store.errors_as_advice():
+            if 1 in batch.kept:
+                self._spool = self._spool or Spool(self._spool_path(batch.chunk))
+                self._spool.recall(batch)
+            repeater.repeat(batch)
+        writer.add(batch)
+
+    def _judge_run(self, chunk: Chunk) -> None:
+        """Judge a run without any result by all its rows, however few, before a part of it is."""
+        tally = self._tally
+        if tally.has_results:
+            return
+        if chunk == self._chunks[-1] and (refusal := tally.refusal(at_end=True)):
+            raise refused(*refusal)
+        if reason := tally.unreached():
+            self._switch.throw(reason)
+            raise self._switch.error()
+
+    def _spool_path(self, chunk: Chunk) -> Path:
+        return self._store.spool_path(self._job.run_id, chunk.part_name)
+
+    def _open(self, chunk: Chunk) -> PartWriter:
+        return PartWriter(
+            self._store,
+            chunk,
+            copied=self._job.copied,
+            shape=self._job.shape,
+            results_schema=self._job.results_schema,
+            errors_schema=self._job.errors_schema,
+            exploded=self._job.config.output.layout == "exploded",
+            compression=self._job.config.output.compression,
+        )
+
+
+async def _write_rows(writer: PartWriter, rows: Sequence[pa.RecordBatch]) -> None:
+    """Write a row group that was taken: a part must not be committed without it."""
+    with anyio.CancelScope(shield=True):
+        await to_thread.run_sync(writer.write, rows)

@@ -1,0 +1,87 @@
+"""The input's rows, read ahead as far as there is room, and cut into batches."""
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from itertools import count
+
+import pyarrow as pa
+from anyio import to_thread
+from anyio.streams.memory import MemoryObjectSendStream
+
+from worker.job import Job
+from worker.model import Batch, Chunk
+from worker.output.spool import Spool
+from worker.pipeline._memory import Room
+from worker.runtime.stop import StopSwitch
+from worker.store.local import LocalStore
+
+_ROW_BYTES = 8  # its place in a list
+
+
+async def feed(
+    reads: Generator[list[Batch]],
+    todo: MemoryObjectSendStream[Batch],
+    room: Room,
+    switch: StopSwitch,
+) -> None:
+    """Read ahead, as far as there is room."""
+    async with todo:
+        with closing(reads), switch.interruptible(), room.being_read_for():
+            while True:
+                await room.wait_to_read()
+                batches = await to_thread.run_sync(next, reads, None)
+                if batches is None:
+                    return
+                for batch in batches:
+                    room.enter(batch)
+                    todo.send_nowait(batch)
+
+
+def reads(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[list[Batch]]:
+    """Yield the chunks' rows as batches, some at a time; of a chunk without rows an empty one."""
+    numbers = count()
+    for chunk in chunks:
+        with store.errors_as_advice():
+            spool = Spool(store.spool_path(job.run_id, chunk.part_name))
+        first_row = 0
+        reads = job.read(chunk, batches=job.batches_per_read)
+        rows = next(reads, None)
+        while True:
+            following = next(reads, None)
+            if rows is None:
+                rows = job.no_rows()
+            with store.errors_as_advice():
+                kept = spool.mask(first_row, rows.num_rows)
+            size = job.batch_rows
+            batches = [
+                _batch(
+                    chunk,
+                    next(numbers),
+                    first_row + offset,
+                    rows.slice(offset, size),
+                    kept[offset : offset + size],
+                )
+                for offset in range(0, max(1, rows.num_rows), size)
+            ]
+            batches[-1].last = following is None
+            yield batches
+            if following is None:
+                break
+            first_row += rows.num_rows
+            rows = following
+
+
+def _batch(
+    chunk: Chunk, sequence: int, first_row: int, rows: pa.RecordBatch, kept: bytearray
+) -> Batch:
+    return Batch(
+        chunk=chunk,
+        sequence=sequence,
+        first_row=first_row,
+        last=False,
+        rows=rows,
+        outcomes=[None] * rows.num_rows,
+        open_rows=rows.num_rows,
+        held_bytes=rows.nbytes + _ROW_BYTES * rows.num_rows,
+        kept=kept,
+    )

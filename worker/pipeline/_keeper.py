@@ -1,0 +1,162 @@
+"""Rows that are answered go to their chunk's spool every two seconds, and leave with its part."""
+
+import os
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+
+from worker.model import Answer, Batch, Chunk, Outcome
+from worker.output.spool import Settled, SpoolWriter, pack
+from worker.output.stopwatch import Stopwatch
+from worker.pipeline._memory import Room
+from worker.store.local import LocalStore
+
+# What a kill costs is what was answered since the block before was begun, and what is in flight:
+# two seconds of calls, and the time to write a block, after so many seconds of which calls wait.
+FLUSH_S = 2.0
+LATE_S = 2.0
+STOPWATCH = "seconds"
+_NOTED_BYTES = 2 << 20  # more is written before the two seconds are over
+_BLOCK_ROWS = 32  # packed at once: what takes longer makes calls late
+_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+
+
+class Keeper:
+    """Keeps what is paid for. Blocks are made in the event loop, and written in a worker thread."""
+
+    def __init__(self, store: LocalStore, run_id: str, room: Room, *, parts_done: int) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._room = room
+        self._noted = defaultdict[Chunk, list[Settled]](list)
+        self._blocks = defaultdict[Chunk, list[bytes]](list)
+        self._noted_bytes = 0  # of bodies, packed or not
+        self._writers: dict[Chunk, SpoolWriter] = {}
+        self._unsynced = set[Chunk]()
+        self._one_at_a_time = anyio.Lock()
+        self._folder = store.spool_path(run_id, "")
+        self.stopwatch = Stopwatch(self._folder / STOPWATCH, parts_done=parts_done)
+
+    def note(self, batch: Batch, row: int, outcome: Outcome) -> None:
+        """Remember that a row of `batch` is answered; one that failed gets a new chance."""
+        if isinstance(outcome.result, Answer):
+            rows = self._noted[batch.chunk]
+            rows.append((batch.first_row + row, outcome))
+            self._noted_bytes += len(outcome.result.body)
+            if len(rows) == _BLOCK_ROWS:
+                self._pack(batch.chunk)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is noted that it is to be written before the two seconds are over."""
+        return self._noted_bytes >= _NOTED_BYTES
+
+    async def run(self) -> None:
+        """Every two seconds, write what was noted, and bring it to the disk itself.
+
+        Apart from each other: a disk may take long. For ever; cancel it.
+        """
+        async with anyio.create_task_group() as group:
+            for step in (self.flush, self._sync):
+                group.start_soon(_repeat, step)
+
+    async def flush(self) -> None:
+        """Write what was noted, against a kill. Not to be cancelled half-way. Raises OutputError.
+
+        While it is late no call begins, so that a slow disk does not raise what a kill costs.
+        """
+        with anyio.CancelScope(shield=True):
+            async with self._one_at_a_time:
+                for chunk in tuple(self._noted):
+                    self._pack(chunk)
+                blocks, self._blocks = self._blocks, defaultdict(list)
+                self._noted_bytes = 0
+                if blocks:
+                    await self._write_watched(blocks)
+
+    async def forget(self, chunk: Chunk) -> None:
+        """Drop the spool of a chunk whose part is committed."""
+        with anyio.CancelScope(shield=True):
+            async with self._one_at_a_time:
+                self._noted.pop(chunk, None)
+                self._blocks.pop(chunk, None)
+                self._unsynced.discard(chunk)
+                if writer := self._writers.pop(chunk, None):
+                    writer.close()
+                self._store.drop_spool(self._run_id, chunk.part_name)
+
+    async def close(self) -> None:
+        """Write what was noted, and close the files, which stay."""
+        try:
+            await self.flush()
+            await self._sync()
+        finally:
+            for writer in self._writers.values():
+                writer.close()
+            self._writers.clear()
+
+    def _pack(self, chunk: Chunk) -> None:
+        self._blocks[chunk] += pack(self._noted.pop(chunk))
+
+    async def _write_watched(self, blocks: Mapping[Chunk, Sequence[bytes]]) -> None:
+        """Write, and let no call begin while that is late. To be shielded.
+
+        In time, nothing is cancelled: each cancelled task would leave garbage.
+        """
+        written = anyio.Event()
+
+        async def write() -> None:
+            await to_thread.run_sync(self._write, blocks)
+            written.set()
+
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(write)
+                with anyio.move_on_after(LATE_S):
+                    await written.wait()
+                if not written.is_set():
+                    self._room.close()
+        finally:
+            self._room.open()
+
+    def _path(self, chunk: Chunk) -> Path:
+        return self._store.spool_path(self._run_id, chunk.part_name)
+
+    def _write(self, blocks: Mapping[Chunk, Sequence[bytes]]) -> None:
+        self._store.check_held()
+        with self._store.errors_as_advice():
+            for chunk, blocks_of_it in blocks.items():
+                if chunk not in self._writers:
+                    self._writers[chunk] = SpoolWriter(self._path(chunk))
+                self._writers[chunk].append(blocks_of_it)
+                self._unsynced.add(chunk)
+
+    async def _sync(self) -> None:
+        """Bring what was written to the disk itself. Blocks may be written meanwhile."""
+        with anyio.CancelScope(shield=True):
+            async with self._one_at_a_time:
+                files = [os.dup(self._writers[chunk].file) for chunk in self._unsynced]
+                self._unsynced.clear()
+            await to_thread.run_sync(self._sync_files, files)
+
+    def _sync_files(self, files: Sequence[int]) -> None:
+        self._store.check_held()
+        with self._store.errors_as_advice():
+            try:
+                for file in files:
+                    _sync_data(file)
+            finally:
+                for file in files:
+                    os.close(file)
+            if self._folder.is_dir():  # nothing is kept of a run that was never answered
+                self.stopwatch.keep()
+                self._store.sync_spool(self._run_id)
+
+
+async def _repeat(step: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await anyio.sleep(FLUSH_S)
+        await step()

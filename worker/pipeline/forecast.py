@@ -1,0 +1,71 @@
+"""What is left to do, counted before the first call: footers tell nothing of `where`, say."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from anyio import to_thread
+
+from worker.codec.duplicates import COMPARED_ROWS_MAX
+from worker.input.reader import read_batches
+from worker.job import Job
+from worker.model import Chunk
+from worker.output.spool import Spool
+from worker.runtime.stop import StopSwitch
+from worker.runtime.tuning import give_memory_back
+from worker.store.local import LocalStore
+from worker.telemetry.tally import Tally
+
+_BATCH_ROWS = 1 << 16
+
+
+async def look_ahead(
+    job: Job, todo: Sequence[Chunk], tally: Tally, store: LocalStore, switch: StopSwitch
+) -> None:
+    """Tell `tally` what each chunk comes to; a thrown switch ends it early.
+
+    Reads the columns of `where` and of the requests: some 0.2 s for a million rows.
+    Raises InputError on damaged data.
+    """
+    for chunk in todo:
+        if switch.reason is not None:
+            return
+        rows, calls = await to_thread.run_sync(count, job, chunk)
+        with store.errors_as_advice():
+            kept = await to_thread.run_sync(_kept, store.spool_path(job.run_id, chunk.part_name))
+        tally.expect(chunk, rows=rows, needless=min(rows, rows - calls + kept))
+    give_memory_back()
+
+
+def count(job: Job, chunk: Chunk) -> tuple[int, int]:
+    """Return the chunk's selected rows, and how many different requests they make at most.
+
+    Rows that cannot be sent count as requests, those with a null ID as one. Requests with a list
+    count as different, and so do those that are not compared. Memory: the request's columns of
+    COMPARED_ROWS_MAX rows. Blocking.
+    """
+    columns = list(job.config.input.columns.all)
+    compared = job.config.input.deduplicate and not any(
+        pa.types.is_nested(job.source.schema.field(name).type) for name in columns
+    )
+    rows, to_compare = 0, list[pa.RecordBatch]()
+    for batch in read_batches(
+        job.source,
+        chunk,
+        columns=columns,
+        where=job.where,
+        where_columns=job.where_columns,
+        batch_rows=_BATCH_ROWS,
+    ):
+        if compared and rows < COMPARED_ROWS_MAX:
+            to_compare.append(batch)
+        rows += batch.num_rows
+    if not to_compare:
+        return rows, rows
+    requests = pa.Table.from_batches(to_compare)
+    distinct = requests.group_by(columns, use_threads=False).aggregate([]).num_rows
+    return rows, rows - requests.num_rows + distinct
+
+
+def _kept(path: Path) -> int:
+    return Spool(path).count()

@@ -1,0 +1,99 @@
+"""A run's only task group: feed -> lanes -> drain. Bounded streams hold the reader back."""
+
+import math
+from collections.abc import Sequence
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
+
+from worker.call.lane import Lane
+from worker.job import Job
+from worker.model import Batch, Chunk, Failure, answer_bytes
+from worker.pipeline._dispatch import OpenRows
+from worker.pipeline._drain import Drain, OnCommit
+from worker.pipeline._feed import feed, reads
+from worker.pipeline._keeper import Keeper
+from worker.pipeline._memory import Room
+from worker.runtime.stop import StopSwitch
+from worker.store.local import LocalStore
+from worker.telemetry.tally import Tally
+
+# So many rows wait for a slow one before the reader is held back.
+_OPEN_ROWS = 8192
+
+
+async def run_chunks(
+    job: Job,
+    chunks: Sequence[Chunk],
+    *,
+    lane: Lane,
+    tally: Tally,
+    switch: StopSwitch,
+    store: LocalStore,
+    on_commit: OnCommit,
+) -> None:
+    """Process `chunks` in order, each to its committed part.
+
+    Returns early, with whole parts only, when `switch` is thrown. Errors leave in an
+    ExceptionGroup, half-written parts discarded.
+    """
+    in_flight_max = job.config.rate.in_flight_max
+    room = Room(max(_OPEN_ROWS, 2 * in_flight_max))
+    # Never full: `room` bounds the rows on their way, and so the batches.
+    todo_in, todo_out = anyio.create_memory_object_stream[Batch](math.inf)
+    done_in, done_out = anyio.create_memory_object_stream[Batch](math.inf)
+    parts_done = len(job.source.chunks) - len(chunks)
+    keeper = Keeper(store, job.run_id, room, parts_done=parts_done)
+    drain = Drain(job, store, tally, switch, room, keeper, lane, on_commit, chunks=chunks)
+    rows = OpenRows(
+        job.builder, todo_out, done_in, room, tally, deduplicate=job.config.input.deduplicate
+    )
+
+    async def call_all() -> None:
+        async with done_in, todo_out, anyio.create_task_group() as lanes:
+            lanes.start_soon(feed, reads(job, chunks, store), todo_in, room, switch)
+            for _ in range(in_flight_max):
+                lanes.start_soon(_work, rows, lane, tally, switch, room, keeper, done_in)
+
+    try:
+        # A drain that fails leaves its stream open: lanes may be done before they are cancelled.
+        async with done_out, anyio.create_task_group() as group:
+            group.start_soon(call_all)
+            group.start_soon(keeper.run)
+            await drain.run(done_out.clone())
+            group.cancel_scope.cancel()
+    finally:
+        await keeper.close()
+
+
+async def _work(
+    rows: OpenRows,
+    lane: Lane,
+    tally: Tally,
+    switch: StopSwitch,
+    room: Room,
+    keeper: Keeper,
+    done: MemoryObjectSendStream[Batch],
+) -> None:
+    """Settle one row after the other until there are no more."""
+    while switch.reason is None:
+        taken = rows.take_now()
+        if taken is None:
+            # A stop keeps rows that others wait for: those of the oldest batch make room.
+            with switch.interruptible():
+                taken = await rows.take()
+        if taken is None:
+            return
+        batch, row, request = taken
+        outcome = await lane.settle(request)
+        if outcome is None:
+            return
+        batch.outcomes[row] = outcome
+        batch.open_rows -= 1
+        room.hold(batch, answer_bytes(outcome))
+        keeper.note(batch, row, outcome)
+        tally.note(outcome)
+        if isinstance(outcome.result, Failure):
+            lane.judge_run()
+        if batch.open_rows == 0:
+            done.send_nowait(batch)

@@ -1,0 +1,82 @@
+"""A load test's folder as its readers see it: its result, and its timeline so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from worker.errors import InputError
+from worker.loadtest.claim import RESULT_NAME
+from worker.loadtest.measure import Interval
+from worker.loadtest.result import FORMAT
+from worker.loadtest.timeline_file import TIMELINE_NAME
+from worker.report.loadtest.check import wrong_in_interval, wrong_in_result
+from worker.store.local import LocalStore
+
+_REPLACE = "replace the load test: run it again with --overwrite"
+_REMOVE = "remove it: the report is then made without a timeline"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadFiles:
+    """What a load test has left so far."""
+
+    where: str  # the folder
+    result: Mapping[str, Any]  # `_loadtest.json`
+    intervals: list[Interval]  # all of it, or those before it was killed, or before now
+
+    @property
+    def has_verdict(self) -> bool:
+        """Whether it came to one: not while it runs, nor killed, nor ended by an error."""
+        return self.result["state"] in ("finished", "stopped")
+
+
+def holds_load_test(store: LocalStore) -> bool:
+    """Return whether the folder is a load test's."""
+    return store.size(RESULT_NAME) is not None
+
+
+def open_load_test(store: LocalStore) -> LoadFiles:
+    """Return the files of the load test that `store` holds, ended or not.
+
+    Raises InputError when one of them is damaged, or another version's.
+    """
+    result = _parsed(store, RESULT_NAME, store.read(RESULT_NAME) or b"", _REPLACE)
+    written = result.get("format", FORMAT) if isinstance(result, dict) else FORMAT
+    if written != FORMAT:
+        raise InputError(
+            f"{store.path(RESULT_NAME)} has format {written!r}, and this version reads {FORMAT}",
+            hint=f"use the version that wrote it: {result.get('version')}",
+        )
+    if wrong := wrong_in_result(result):
+        raise _damaged(store, RESULT_NAME, wrong, _REPLACE)
+    return LoadFiles(where=str(store.root), result=result, intervals=_intervals(store))
+
+
+def _intervals(store: LocalStore) -> list[Interval]:
+    """Return the timeline; a line without its end was torn by a kill, or is just being written."""
+    *lines, _ = (store.read(TIMELINE_NAME) or b"").split(b"\n")
+    intervals: list[Interval] = []
+    for number, line in enumerate(lines, 1):
+        values = _parsed(store, TIMELINE_NAME, line, _REMOVE, place=f"line {number} ")
+        wrong = wrong_in_interval(values)
+        if not wrong and intervals and values["at_s"] < intervals[-1].at_s:
+            wrong = f"at_s: is before that of the line above (seen: {values['at_s']})"
+        if wrong:
+            raise _damaged(store, TIMELINE_NAME, f"line {number}, {wrong}", _REMOVE)
+        intervals.append(Interval(**{name: values[name] for name in Interval._fields}))
+    return intervals
+
+
+def _parsed(store: LocalStore, name: str, text: bytes, to_do: str, place: str = "it ") -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError as error:
+        raise _damaged(store, name, f"{place}is not JSON ({error})", to_do) from None
+
+
+def _damaged(store: LocalStore, name: str, wrong: str, to_do: str) -> InputError:
+    return InputError(f"{store.path(name)} is damaged: {wrong}", hint=to_do)

@@ -1,0 +1,135 @@
+"""Parts read back, a row group at a time: each row's list, in either layout, and its call."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from worker.errors import ConflictError
+from worker.report.measure.column import Column, pc
+from worker.report.measure.hashes import U64, hash_strings, mix
+from worker.report.source import RunFiles
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows of a part, in order. Row n has the entries `offsets[n]` to `offsets[n + 1]`."""
+
+    columns: pa.RecordBatch  # one row per row: ID columns, and what else was wanted
+    offsets: Column  # int32, one more than rows; the first is 0
+    entries: Column  # a dictionary: IDs of items or actions
+    beside: Mapping[str, Column]  # `entries`: score, promotion_name, reason; as far as read
+
+    @property
+    def lengths(self) -> Column:
+        """How many entries each row has."""
+        return pc.subtract(self.offsets[1:], self.offsets[:-1])
+
+    def entry_hashes(self) -> Column:
+        """Return a uint64 for each entry; the same for the same ID, in any run."""
+        hashes = hash_strings(self.entries.dictionary).take(self.entries.indices)
+        return pc.fill_null(hashes, pa.scalar(0, U64))
+
+    def who(self, id_columns: tuple[str, ...]) -> Column:
+        """Return a uint64 for each row, made from its ID columns; the same in any run."""
+        hashes = hash_strings(self.columns.column(id_columns[0]))
+        for name in id_columns[1:]:
+            hashes = mix(pc.add(hashes, mix(hash_strings(self.columns.column(name)))))
+        return hashes
+
+
+def read_rows(
+    files: RunFiles, name: str, wanted: tuple[str, ...], *, beside: bool = False
+) -> Generator[Rows]:
+    """Yield the rows of part `name` with the columns `wanted`; memory: one row group.
+
+    With `beside` they have their scores, and promotions and reasons where there are any. Raises
+    ConflictError when the part cannot be read.
+    """
+    shape, is_nested = files.shape, files.config.output.layout == "nested"
+    entry_id = shape.type.names[0]
+    prefix = f"{shape.column}.list.element." if is_nested else ""
+    path = files.store.path(name)
+    with _errors_as_advice(path), pq.ParquetFile(path, read_dictionary=[prefix + entry_id]) as file:
+        for group in range(file.num_row_groups):
+            members = [entry_id, *(["score"] if beside else [])]
+            if beside:
+                given = _columns_with_values(file.metadata.row_group(group))
+                members += [each for each in _SELDOM if f"{prefix}{each}" in given]
+            columns = [*wanted, *(prefix + member for member in members)]
+            columns += [] if is_nested else ["rank"]
+            table = file.read_row_group(group, columns=columns, use_threads=False)
+            if is_nested:
+                for batch in table.to_batches():
+                    yield _nested(batch, shape.column, wanted)
+            else:
+                # A row's lines are all in one row group, though not in one batch.
+                for batch in table.unify_dictionaries().combine_chunks().to_batches():
+                    yield _exploded(batch, members, wanted)
+
+
+def read_failed(files: RunFiles, name: str, wanted: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+    """Yield failed rows of `_errors/`, the columns `wanted` alone; raises like `read_rows`."""
+    path = files.store.path(name)
+    with _errors_as_advice(path), pq.ParquetFile(path) as file:
+        yield from file.iter_batches(columns=list(wanted), use_threads=False)
+
+
+# What most campaigns say of no entry: not read then.
+_SELDOM = ("promotion_name", "reason")
+
+
+def _columns_with_values(group: pq.RowGroupMetaData) -> set[str]:
+    """Return the paths of columns, and of lists, that are not nothing but nulls."""
+    paths = set()
+    for column in map(group.column, range(group.num_columns)):
+        known = column.statistics
+        nulls = None if known is None else known.null_count
+        if nulls is None or nulls < column.num_values:
+            paths.add(column.path_in_schema.removesuffix(".list.element"))
+    return paths
+
+
+def _nested(batch: pa.RecordBatch, column: str, wanted: tuple[str, ...]) -> Rows:
+    lists: Any = batch.column(column)
+    flat = lists.flatten()
+    return Rows(
+        columns=batch.select(list(wanted)),
+        offsets=pc.subtract(lists.offsets, lists.offsets[0]),
+        entries=pc.struct_field(flat, 0),
+        beside={field.name: pc.struct_field(flat, n) for n, field in enumerate(flat.type) if n},
+    )
+
+
+def _exploded(batch: pa.RecordBatch, members: list[str], wanted: tuple[str, ...]) -> Rows:
+    """Undo the layout: a row begins at rank 1, or is one line without a rank."""
+    ranks = batch.column("rank")
+    has_entry = ranks.is_valid()
+    begins = pc.indices_nonzero(pc.fill_null(pc.equal(ranks, 1), fill_value=True))
+    before = pc.cumulative_sum(pc.cast(has_entry, pa.int32()))
+    ends = pa.concat_arrays([pa.array([0], pa.int32()), before])
+    rows = batch.select(list(wanted)).take(begins)
+    lines = batch.select(members).filter(has_entry)
+    return Rows(
+        columns=rows,
+        offsets=pa.concat_arrays([ends.take(begins), ends[-1:]]),
+        entries=lines.column(0),
+        beside={member: lines.column(member) for member in members[1:]},
+    )
+
+
+@contextmanager
+def _errors_as_advice(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise ConflictError(
+            f"{path} cannot be read: {error}",
+            hint="move it away and run again; the rows of that part are then computed anew",
+        ) from None

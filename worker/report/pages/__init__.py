@@ -1,0 +1,1 @@
+"""What every report page is made of."""

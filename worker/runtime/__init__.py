@@ -1,0 +1,1 @@
+"""The process: time, its end, its log, its interpreter."""

@@ -1,0 +1,84 @@
+"""Ending a command early: one switch for signals, the deadline and the caps."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import anyio
+
+from worker.errors import StoppedError
+from worker.runtime import log
+from worker.runtime.deadline import deadline_at
+
+_CARRIES_ON = "run the same command again: it carries on after the last committed part"
+
+
+class StopSwitch:
+    """Thrown once, with a reason. Lanes stop waiting and start no further attempt.
+
+    Calls that are in flight end by themselves.
+    """
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self._hint = _CARRIES_ON
+        self._waiting: set[anyio.CancelScope] = set()
+        self._told: list[Callable[[], None]] = []
+
+    def throw(self, reason: str, *, hint: str | None = None) -> None:
+        """Stop the run; the first reason stays."""
+        if self.reason is None:
+            self.reason = reason
+            self._hint = hint or _CARRIES_ON
+            for scope in self._waiting:
+                scope.cancel()
+            for tell in self._told:
+                tell()
+
+    def on_throw(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called when the switch is thrown."""
+        self._told.append(tell)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Wrap a wait that ends early when the switch is thrown; check `reason` afterwards."""
+        with anyio.CancelScope() as scope:
+            if self.reason is not None:
+                scope.cancel()
+            self._waiting.add(scope)
+            try:
+                yield
+            finally:
+                self._waiting.discard(scope)
+
+    def error(self) -> StoppedError:
+        """Return the error that ends a run which this switch has stopped."""
+        return StoppedError(f"stopped before the end: {self.reason}", hint=self._hint)
+
+
+async def watch_signals(switch: StopSwitch) -> None:
+    """Throw the switch at the first SIGINT or SIGTERM; raise StoppedError at the second."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            name = signal.Signals(number).name
+            if switch.reason is not None:
+                raise StoppedError(
+                    f"stopped at once: {name} after {switch.reason}",
+                    hint=_CARRIES_ON,
+                )
+            log.warning("stopping", signal=name, next="ends what is in flight; again: at once")
+            switch.throw(name)
+
+
+async def watch_deadline(
+    deadline: str | None,
+    switch: StopSwitch,
+    now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+) -> None:
+    """Throw the switch when the moment that `deadline` names has come; None: never."""
+    if deadline is not None:
+        at = deadline_at(deadline, start=now())
+        while (left_s := (at - now()).total_seconds()) > 0:  # noqa: ASYNC110 - waits for a clock
+            await anyio.sleep(min(left_s, 60.0))  # the wall clock may be set in between
+        switch.throw(f"the deadline {deadline} has come")

@@ -1,0 +1,152 @@
+"""Running totals of one invocation: what the live view shows and the caps are held against."""
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from worker.model import Answer, Chunk, Failure, Outcome
+from worker.personalize.error_codes import UNSPOKEN_CODES
+
+# So many rows must end alike, with no success between, before the run is judged and not the rows:
+# an input may begin with bad rows, and rejections cost no time.
+REJECTIONS_TO_JUDGE = 100
+_REJECTIONS = frozenset({"InvalidInputException", "InvalidAnswer"}) | UNSPOKEN_CODES
+# A share of fewer rows says little.
+ROWS_TO_SHARE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """The service is down. Times are the monotonic clock's."""
+
+    since_s: float
+    stops_s: float  # when it lasts too long
+    last_code: str  # what the last attempt ended with
+
+
+@dataclass(slots=True)
+class Tally:
+    """Mutated by the lanes, in one event loop; read by anyone."""
+
+    rows_expected: int  # of all chunks to do, before `where` until `expect` knows better
+    needless: int = 0  # of these, rows that need no call by this invocation, as far as is known
+    results_before: int = 0  # of earlier invocations of this run
+    error_share_stop: float = 1.0  # of the last rows; above it, it is no use to go on
+    results: int = 0
+    duplicates: int = 0  # rows, of these and of `errors`, that took over another's outcome
+    errors: Counter[str] = field(default_factory=Counter)
+    calls: int = 0  # HTTP attempts, retries included
+    retries: int = 0
+    throttles: int = 0
+    in_flight: int = 0
+    target_tps: float | None = None  # the rate gone for, while it is below the ceiling
+    outage: Outage | None = None
+    resumed: tuple[float, int] | None = (
+        None  # when the last one was over, and the rows done by then
+    )
+    exhausted_by: Failure | None = None  # what the last row ended with whose attempts ran out
+    # Since the last success:
+    rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # by code and message
+    # Which of the last rows that were called have failed: their numbers among all of these, codes.
+    failed_rows: deque[tuple[int, str]] = field(default_factory=deque)
+    unsent: int = 0  # rows without a call
+    expected: dict[int, tuple[int, int]] = field(default_factory=dict)  # by chunk, where known
+
+    @property
+    def rows_done(self) -> int:
+        """Rows with an outcome."""
+        return self.results + self.errors.total()
+
+    @property
+    def rows_to_call(self) -> int:
+        """Rows that still need a first attempt, as far as is known."""
+        return max(0, self.rows_expected - self.needless - (self.calls - self.retries))
+
+    @property
+    def has_results(self) -> bool:
+        """Whether the service has ever answered a row of this run."""
+        return self.results + self.results_before > 0
+
+    @property
+    def rows_called(self) -> int:
+        """Rows with an outcome of their own call."""
+        return self.rows_done - self.unsent - self.duplicates
+
+    def expect(self, chunk: Chunk, *, rows: int, needless: int) -> None:
+        """Note what a chunk comes to, better known than before: rows, and those without a call."""
+        rows_before, needless_before = self.expected.get(chunk.index, (chunk.rows, 0))
+        self.rows_expected += rows - rows_before
+        self.needless += needless - needless_before
+        self.expected[chunk.index] = rows, needless
+
+    def note(self, outcome: Outcome) -> None:
+        """Count a row's end."""
+        match outcome.result:
+            case Answer():
+                self.results += 1
+                if self.rejected:
+                    self.rejected.clear()
+            case Failure(code=code, message=message):
+                self.errors[code] += 1
+                # Two different reasons are enough to acquit the run; so the counter stays small.
+                if code in _REJECTIONS and len(self.rejected) < 2:
+                    self.rejected[code, message] += 1
+                if outcome.attempts:
+                    self._note_failed(code)
+                else:
+                    self.unsent += 1
+
+    def note_kept(self, rows: int) -> None:
+        """Count rows that were answered before this invocation."""
+        self.results += rows
+
+    def note_duplicate(self, outcome: Outcome) -> None:
+        """Count a row that took over another's outcome: of the service it says nothing new."""
+        self.duplicates += 1
+        if isinstance(outcome.result, Failure):
+            self.errors[outcome.result.code] += 1
+        else:
+            self.results += 1
+
+    def note_exhausted(self, failure: Failure) -> None:
+        """Note what a row ended with whose attempts ran out; `note` follows if the run goes on."""
+        self.exhausted_by = failure
+
+    def unreached(self) -> str | None:
+        """Return why a run that ends without any result says nothing of its rows, or None."""
+        last = self.exhausted_by
+        if last is None or last.http_status is not None or self.rejected:
+            return None
+        return f"the service does not answer; the last row ended with {last.code}: {last.message}"
+
+    def failing(self) -> str | None:
+        """Return why it is no use to go on, or None: too many of the last 1,000 rows failed.
+
+        Rows without a call of their own do not count. To be asked after a row that failed.
+        """
+        if self.rows_called < ROWS_TO_SHARE:
+            return None
+        share = len(self.failed_rows) / ROWS_TO_SHARE
+        if share <= self.error_share_stop:
+            return None
+        (code, rows), *_ = Counter(code for _, code in self.failed_rows).most_common(1)
+        return (
+            f"{share:.0%} of the last {ROWS_TO_SHARE:,} rows failed, {rows:,} of them with {code}"
+        )
+
+    def _note_failed(self, code: str) -> None:
+        number = self.rows_called
+        self.failed_rows.append((number, code))
+        while self.failed_rows[0][0] <= number - ROWS_TO_SHARE:
+            self.failed_rows.popleft()
+
+    def refusal(self, *, at_end: bool = False) -> tuple[str, str] | None:
+        """Return the code and message with which every row is rejected, or None.
+
+        A wrong recipe type, say, is reported as every row's own InvalidInputException; at the end
+        of a run that has fewer rows, any will do. A wrong endpoint may answer anything.
+        """
+        if self.has_results or len(self.rejected) != 1:
+            return None
+        [(reason, rows)] = self.rejected.items()
+        is_spoken = reason[0] == "InvalidInputException"  # the service's word, so a few are enough
+        return reason if rows >= (1 if at_end and is_spoken else REJECTIONS_TO_JUDGE) else None

@@ -1,0 +1,234 @@
+"""Connections to one endpoint: opened when needed, spread over its addresses, used again."""
+
+import asyncio
+import socket
+import ssl
+from collections import Counter
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from worker.model import Failure
+from worker.runtime.event_loop import connect
+from worker.transport._http1 import TIMED_OUT, UNSENT, Connection, Reply, Unfinished
+from worker.transport._outbox import Outbox
+
+CONNECT_FAILED = "ConnectFailed"
+# After that a server may close at any moment, and a request that meets this is lost.
+IDLE_S_MAX = 15.0
+ADDRESSES_S_MAX = 30.0  # how long a name's addresses are believed
+DEAD_S = 10.0  # how long an address that refused comes after all others
+_SWEEPS_PER_TIMEOUT = 20
+_CLOSING_TURNS_MAX = 100
+
+Address = tuple[str, int]
+
+
+class Pool:
+    """Makes HTTP exchanges, each on a connection of its own for as long as it lasts.
+
+    An exchange ends within `timeout_s`, connecting included (or at most a twentieth later). There
+    are as many connections as exchanges at the same time, so the caller bounds them. Use it as a
+    context manager, inside the event loop.
+    """
+
+    def __init__(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None, timeout_s: float
+    ) -> None:
+        self._host = host
+        self._tls = tls
+        self._timeout_s = timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._addresses = Addresses(host, port)
+        self._unfinished = Unfinished()
+        self._outbox = Outbox()
+        self._connections: set[Connection] = set()
+        self._idle: list[Connection] = []  # the one that was used last is at the end
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._is_closed = False
+
+    async def __aenter__(self) -> Self:
+        self._sweep()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_closed = True  # what is being connected has to end, too
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for connection in tuple(self._connections):
+            connection.abort()
+        for _ in range(_CLOSING_TURNS_MAX):
+            if not self._connections:
+                break
+            await asyncio.sleep(0)  # their ends are callbacks that the loop has yet to run
+
+    async def exchange(self, request: bytes) -> Reply | Failure:
+        """Send `request` and return its whole answer, or the Failure that took its place.
+
+        Raises ssl.SSLCertVerificationError when the endpoint's certificate is not trusted.
+        """
+        since_s = self._loop.time()
+        while (connection := self._take_idle(since_s)) is not None:
+            reply = await _end_of(connection, connection.send(request, since_s=since_s))
+            if reply is not UNSENT:
+                return reply
+        opened = await self._open()
+        if isinstance(opened, Failure):
+            return opened
+        return await _end_of(opened, opened.send(request, since_s=since_s, is_first=True))
+
+    async def warm_up(self, connections: int) -> None:
+        """Open so many, one after the other, for exchanges to come; end at the first that fails.
+
+        Raises ssl.SSLCertVerificationError when the endpoint's certificate is not trusted.
+        """
+        for _ in range(connections):
+            opened = await self._open()
+            if isinstance(opened, Failure):
+                return  # an exchange will meet it, too, and say so
+            opened.since_s = self._loop.time()
+            self._idle.append(opened)
+
+    def _take_idle(self, now_s: float) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_open:
+                continue
+            if now_s - connection.since_s >= IDLE_S_MAX:
+                connection.close()
+            else:
+                return connection
+        return None
+
+    async def _open(self) -> Connection | Failure:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._connect()
+        except TimeoutError:
+            message = f"no connection to {self._host} within {self._timeout_s} s"
+            return Failure(code=TIMED_OUT, message=message)
+        except ssl.SSLCertVerificationError:
+            raise
+        except (OSError, UnicodeError) as error:  # UnicodeError: this can be no host's name
+            message = f"cannot connect to {self._host}: {error}"
+            return Failure(code=CONNECT_FAILED, message=message)
+
+    async def _connect(self) -> Connection:
+        """Connect to the best address that takes a connection."""
+        addresses = await self._addresses.by_preference()
+        failure = OSError("the name has no addresses")
+        for address in addresses:
+            try:
+                # One that does not answer must leave time for the next.
+                async with asyncio.timeout(self._timeout_s / min(2, len(addresses))):
+                    return await self._connect_to(address)
+            except ssl.SSLCertVerificationError:
+                raise
+            except OSError as error:  # TimeoutError is one
+                self._addresses.bury(address)
+                failure = error
+        raise failure
+
+    async def _connect_to(self, address: Address) -> Connection:
+        self._addresses.enter(address)
+        connection = Connection(
+            unfinished=self._unfinished,
+            outbox=self._outbox,
+            on_free=self._idle.append,
+            on_lost=partial(self._lost, address),
+        )
+        try:
+            await connect(connection, address, tls=self._tls, host=self._host)
+            if self._is_closed or not connection.is_open:
+                raise ConnectionResetError("the connection ended at once")
+        except BaseException:  # a cancellation, too: nothing is hidden, it is raised on
+            connection.abort()  # it may have been made, and not yet been told
+            self._addresses.leave(address)
+            raise
+        self._connections.add(connection)
+        return connection
+
+    def _lost(self, address: Address, connection: Connection) -> None:
+        if connection in self._connections:  # else its end came before it was ever opened
+            self._connections.remove(connection)
+            self._addresses.leave(address)
+
+    def _sweep(self) -> None:
+        """Fail the exchanges whose time is over: one timer for all, not one each."""
+        now_s = self._loop.time()
+        for connection in tuple(self._connections):
+            if connection.is_busy and now_s - connection.since_s >= self._timeout_s:
+                connection.fail(TIMED_OUT, f"no whole answer within {self._timeout_s} s")
+        self._sweeper = self._loop.call_later(self._timeout_s / _SWEEPS_PER_TIMEOUT, self._sweep)
+
+
+async def _end_of(
+    connection: Connection, reply: "asyncio.Future[Reply | Failure]"
+) -> Reply | Failure:
+    try:
+        return await reply
+    except asyncio.CancelledError:
+        if reply.cancelled():  # else it is whole, and the connection may be another's by now
+            connection.abort()
+        raise
+
+
+class Addresses:
+    """What the endpoint's name stands for now, and how many connections go to each of them."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._loop = asyncio.get_running_loop()
+        self._resolving = asyncio.Lock()
+        self._resolved_s = -ADDRESSES_S_MAX
+        self._addresses: list[Address] = []
+        self._connections = Counter[Address]()
+        self._buried_s: dict[Address, float] = {}
+
+    async def by_preference(self) -> list[Address]:
+        """Return all addresses: those with the fewest connections first, dead ones last.
+
+        Raises OSError when the name has none. Old ones are kept when it cannot be resolved again.
+        """
+        async with self._resolving:
+            if self._loop.time() - self._resolved_s >= ADDRESSES_S_MAX:
+                await self._resolve()
+        now_s = self._loop.time()
+        self._buried_s = {
+            each: at_s for each, at_s in self._buried_s.items() if now_s - at_s < DEAD_S
+        }
+        return sorted(
+            self._addresses, key=lambda each: (each in self._buried_s, self._connections[each])
+        )
+
+    def enter(self, address: Address) -> None:
+        """Count a connection."""
+        self._connections[address] += 1
+
+    def leave(self, address: Address) -> None:
+        """Count the end of a connection, or of the attempt to make one."""
+        self._connections[address] -= 1
+        if not self._connections[address]:
+            del self._connections[address]
+
+    def bury(self, address: Address) -> None:
+        """Note that an address did not take a connection."""
+        self._buried_s[address] = self._loop.time()
+
+    async def _resolve(self) -> None:
+        try:
+            found = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except OSError:
+            if not self._addresses:
+                raise
+        else:
+            self._addresses = list(
+                dict.fromkeys((str(each[4][0]), int(each[4][1])) for each in found)
+            )
+        self._resolved_s = self._loop.time()

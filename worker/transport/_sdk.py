@@ -1,0 +1,164 @@
+"""Transport `sdk`: aioboto3, the reference for how requests are made and answers are read."""
+
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+import aiohttp
+import anyio
+import orjson
+
+from worker.aws.access import Access
+from worker.aws.client import TooLongError, open_client, open_session
+from worker.aws.errors import SDK_ERRORS, failure_of, no_credentials, untrusted
+from worker.aws.redact import said
+from worker.model import Answer, Failure
+from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER
+from worker.personalize.operations import METHODS, Operation
+from worker.transport._answers import answer_of, sound_error
+
+_BODY = "_body"  # no member of any answer
+
+
+@asynccontextmanager
+async def open_sdk(
+    access: Access, *, operation: Operation, timeout_s: float, connections_max: int
+) -> AsyncIterator["SdkTransport"]:
+    """Yield the transport; the same errors as `open_client`."""
+    async with AsyncExitStack() as stack:
+
+        async def open_as(session: Any) -> Any:
+            return await stack.enter_async_context(
+                open_client(
+                    "personalize-runtime",
+                    access,
+                    timeout_s=timeout_s,
+                    connections_max=connections_max,
+                    session=session,
+                )
+            )
+
+        client = await open_as(await open_session(access))
+        yield SdkTransport(
+            client,
+            operation,
+            timeout_s=timeout_s,
+            reopen=Reopen(partial(open_session, access), open_as),
+        )
+
+
+class Reopen(NamedTuple):
+    """How a client gets other credentials: by a session that looks for them anew."""
+
+    open_session: Callable[[], Awaitable[Any]]
+    open_client: Callable[[Any], Awaitable[Any]]
+
+
+class SdkTransport:
+    """Calls one operation through a client of the SDK, which does everything but read the answer.
+
+    The answer's body is taken before the SDK parses it, so that all transports end in the same
+    bytes and one decoder serves them all. It also saves most of the SDK's time per call.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        operation: Operation,
+        *,
+        timeout_s: float,
+        reopen: Reopen | None = None,
+    ) -> None:
+        self._operation = operation
+        self._timeout_s = timeout_s
+        self._reopen = reopen
+        self._signed_as: tuple[str, str | None] = ("", None)  # access key and token
+        self._changed_s = -math.inf
+        self._one_at_a_time = anyio.Lock()
+        self._use(client)
+
+    def _use(self, client: Any) -> None:
+        events = client.meta.events
+        events.register("before-parse.personalize-runtime", _keep_body)
+        events.register("before-call.personalize-runtime", _send_compact)
+        events.register("before-send.personalize-runtime", self._note_signer)
+        self._method: Callable[..., Awaitable[dict[str, Any]]] = getattr(
+            client, METHODS[self._operation]
+        )
+
+    def _note_signer(self, request: Any, **_: Any) -> None:
+        authorization = str(request.headers.get("Authorization"))
+        key = authorization.partition("Credential=")[2].partition("/")[0]
+        self._signed_as = (key, request.headers.get("X-Amz-Security-Token"))
+
+    async def call(self, body: bytes) -> Answer | Failure:
+        """See Transport.call."""
+        try:
+            with anyio.fail_after(self._timeout_s):
+                return await self._call(orjson.loads(body))
+        except TimeoutError:
+            return Failure("TimedOut", f"no whole answer within {self._timeout_s} s")
+
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
+        """See Transport.renew."""
+        async with self._one_at_a_time:
+            if self._changed_s <= since_s and self._reopen is not None:
+                try:
+                    session = await self._reopen.open_session()
+                    credentials = await session.get_credentials()
+                    frozen = credentials and await credentials.get_frozen_credentials()
+                    if frozen and (frozen.access_key, frozen.token) != self._signed_as:
+                        self._use(await self._reopen.open_client(session))
+                        self._changed_s = time.monotonic()
+                except SDK_ERRORS as error:
+                    return failure_of(error)
+                except ValueError as error:  # what a credential process prints is no JSON, say
+                    raise no_credentials(error) from None
+        return None if self._changed_s > since_s else failure
+
+    async def _call(self, members: dict[str, Any]) -> Answer | Failure:
+        try:
+            answer = await self._method(**members)
+        except aiohttp.ClientError as error:
+            return Failure(CONNECTION_LOST, said(str(error)) or type(error).__name__)
+        except SDK_ERRORS as error:
+            cause = getattr(error, "kwargs", {}).get("error")
+            if isinstance(cause, aiohttp.ClientConnectorCertificateError):
+                raise untrusted(error) from None
+            if isinstance(cause, TooLongError):
+                return Failure(INVALID_ANSWER, str(cause))
+            if isinstance(cause, aiohttp.ClientOSError) and not isinstance(
+                cause, aiohttp.ClientConnectorError
+            ):  # the SDK says that it could not connect, but it was
+                return Failure(CONNECTION_LOST, said(f"the connection ended: {cause}"))
+            return failure_of(error)
+        metadata = answer["ResponseMetadata"]
+        return answer_of(
+            answer[_BODY],
+            status=metadata["HTTPStatusCode"],
+            encoding=metadata["HTTPHeaders"].get("content-encoding"),
+            request_id=metadata.get("RequestId"),
+        )
+
+
+def _send_compact(params: dict[str, Any], **_: Any) -> None:
+    """Send the bytes that the request was built with: the SDK would put spaces and escapes in."""
+    params["body"] = orjson.dumps(orjson.loads(params["body"]))
+
+
+def _keep_body(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
+) -> None:
+    """Give the SDK an empty object to parse, and the caller the body (event `before-parse`).
+
+    An error's body stays if it is sound: it says which error this is.
+    """
+    if response_dict["status_code"] < 300:
+        customized_response_dict[_BODY] = response_dict["body"]
+        response_dict["body"] = b"{}"
+    else:
+        encoding = response_dict["headers"].get("content-encoding")
+        response_dict["body"] = sound_error(response_dict["body"], encoding=encoding)

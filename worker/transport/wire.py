@@ -1,0 +1,201 @@
+"""Transport `wire`: the SDK's requests over connections of its own, far cheaper.
+
+Where they go, what is in their heads and how they are signed is taken from one request that the
+SDK makes when the run starts; it is signed here too, and where the signatures differ, `wire` is
+not used. A redirect is a failed call: what is signed for one place is not sent to another (the SDK
+would follow it).
+"""
+
+import calendar
+import math
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import anyio
+from botocore.parsers import create_parser
+
+from worker.aws.credentials import SigningCredentials
+from worker.aws.errors import SDK_ERRORS, failure_of, service_failure, untrusted
+from worker.aws.session import PreparedRequest
+from worker.model import Answer, Failure
+from worker.transport._answers import answer_of, sound_error
+from worker.transport._http1 import Reply
+from worker.transport._pool import Pool
+from worker.transport._sigv4 import (
+    ALGORITHM,
+    DATE_FORMAT,
+    DATE_HEADER,
+    TOKEN_HEADER,
+    RequestSigner,
+    RequestTemplate,
+)
+
+# How often the SDK is asked whether the credentials are still the same; it refreshes them itself,
+# 10 minutes or more before they expire.
+CREDENTIALS_S_MAX = 30.0
+_PORTS = {"http": 80, "https": 443}
+# Of a request, or of an attempt by the SDK; not of all requests of a run.
+_OWN_HEADERS = frozenset(
+    {
+        "accept-encoding",
+        "amz-sdk-invocation-id",
+        "amz-sdk-request",
+        "authorization",
+        "content-length",
+        "host",
+        "x-amz-date",
+        "x-amz-security-token",
+    }
+)
+
+
+class GetCredentials(Protocol):
+    """Asks the SDK for credentials: those it has, or `anew` from wherever it takes them."""
+
+    async def __call__(self, *, anew: bool = False) -> SigningCredentials:
+        """Return them; raise what the SDK does, or RefusedError when there are none."""
+        ...
+
+
+class NotWireableError(Exception):
+    """Raised when the SDK's requests cannot be made here; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where requests go."""
+
+    host: str
+    port: int
+    is_tls: bool
+
+
+class WireTransport:
+    """Calls one operation; every call signs, sends, and reads its answer's head."""
+
+    def __init__(self, pool: Pool, signer: RequestSigner, get_credentials: GetCredentials) -> None:
+        self._pool = pool
+        self._signer = signer
+        self._get_credentials = get_credentials
+        self._credentials_s = time.time()  # by the clock that tells when they expire
+        self._changed_s = -math.inf
+        self._one_at_a_time = anyio.Lock()
+        self._parser = create_parser("rest-json")
+
+    async def call(self, body: bytes) -> Answer | Failure:
+        """See Transport.call."""
+        now_s = time.time()
+        if not 0.0 <= now_s - self._credentials_s < CREDENTIALS_S_MAX:
+            try:
+                now_s = await self._renew_credentials()
+            except SDK_ERRORS as error:
+                return failure_of(error)
+        request = self._signer.request(body, now_s)
+        try:
+            reply = await self._pool.exchange(request)
+        except ssl.SSLCertVerificationError as error:
+            raise untrusted(error) from None
+        if isinstance(reply, Failure):
+            return reply
+        if reply.status >= 300:
+            return self._failure(reply)
+        return answer_of(
+            reply.body,
+            status=reply.status,
+            encoding=reply.header(b"content-encoding"),
+            request_id=reply.header(b"x-amzn-requestid"),
+        )
+
+    async def warm_up(self, calls: int) -> None:
+        """Open connections for so many calls at a time; none is made."""
+        try:
+            await self._pool.warm_up(calls)
+        except ssl.SSLCertVerificationError as error:
+            raise untrusted(error) from None
+
+    async def _renew_credentials(self) -> float:
+        """Ask the SDK, as all calls do until it answers: it knows which of them have to wait."""
+        self._use(await self._get_credentials())
+        return self._credentials_s
+
+    def _use(self, credentials: SigningCredentials) -> None:
+        if credentials != self._signer.credentials:
+            self._signer = self._signer.with_credentials(credentials)
+            self._changed_s = time.monotonic()
+        self._credentials_s = time.time()
+
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
+        """See Transport.renew."""
+        async with self._one_at_a_time:
+            if self._changed_s <= since_s:
+                try:
+                    self._use(await self._get_credentials(anew=True))
+                except SDK_ERRORS as error:
+                    return failure_of(error)
+        return None if self._changed_s > since_s else failure
+
+    def _failure(self, reply: Reply) -> Failure:
+        """Return what the SDK would make of an error; a redirect, never followed, is one."""
+        body = sound_error(reply.body, encoding=reply.header(b"content-encoding"))
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers.items()
+        }
+        answer = {"status_code": reply.status, "headers": headers, "body": body}
+        return service_failure(self._parser.parse(answer, None))
+
+
+def signer_like(
+    prepared: PreparedRequest, credentials: SigningCredentials
+) -> tuple[Endpoint, RequestSigner]:
+    """Return where and how to send what the SDK would send. Pure.
+
+    Raises NotWireableError when that cannot be done here.
+    """
+    endpoint, template = template_of(prepared)
+    signer = RequestSigner(template, credentials)
+    try:
+        date = time.strptime(prepared.headers[DATE_HEADER], DATE_FORMAT)
+        own = signer.authorization(prepared.body, calendar.timegm(date))
+    except KeyError as error:
+        raise NotWireableError(f"the SDK signs the header {error}, unknown here") from None
+    if own != prepared.headers["Authorization"]:
+        raise NotWireableError("the SDK signs in a way of its own")
+    return endpoint, signer
+
+
+def template_of(prepared: PreparedRequest) -> tuple[Endpoint, RequestTemplate]:
+    """Return what a request that the SDK has signed tells of all others. Pure.
+
+    Raises NotWireableError when it is signed in another way.
+    """
+    authorization = prepared.headers.get("Authorization", "")
+    algorithm, _, fields = authorization.partition(" ")
+    if algorithm != ALGORITHM:
+        raise NotWireableError(f"the SDK authorizes with {algorithm!r}, not SigV4")
+    values = dict(field.strip().split("=", 1) for field in fields.split(","))
+    _, _, region, service, _ = values["Credential"].rsplit("/", 4)
+    url = urlsplit(prepared.url)
+    if url.query:
+        raise NotWireableError("the endpoint has a query")
+    host = url.hostname or ""
+    shown = f"[{host}]" if ":" in host else host
+    port = url.port or _PORTS[url.scheme]
+    kept = [
+        (name, value)
+        for name, value in prepared.headers.items()
+        if name.lower() not in _OWN_HEADERS
+    ]
+    return Endpoint(host, port, url.scheme == "https"), RequestTemplate(
+        target=url.path,
+        headers=(
+            ("Host", shown if port == _PORTS[url.scheme] else f"{shown}:{port}"),
+            *kept,
+            ("Accept-Encoding", "identity"),
+        ),
+        signed_names=frozenset(values["SignedHeaders"].split(";")) - {TOKEN_HEADER.lower()},
+        region=region,
+        service=service,
+    )
