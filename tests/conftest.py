@@ -5,39 +5,33 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 import uvloop
+from hypothesis import HealthCheck, settings
+from support.runs import (
+    COMMAND_TIMEOUT_S,
+    Result,
+    RunCommand,
+    campaign_arn,
+    clean_environment,
+    toml,
+)
 
-from worker.runtime import event_loop as speedups
+from worker.runtime import event_loop
 
 # A test run in the background inherits an ignored SIGINT, and so would the processes it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# No test depends on speed: what a property takes on a busy machine is no failure.
+settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-speed")
+
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-PROJECT = Path(__file__).parent.parent
-COMMAND_TIMEOUT_S = 60
-
-Result = subprocess.CompletedProcess[str]
-RunCommand = Callable[..., Result]
-
-
-def clean_environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
-    """Return this process's environment without anything that AWS or this program listens to.
-
-    The metadata service is off, so that a missing credential is not searched for on the network.
-    """
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "PERSONALIZE_WORKER__"))
-    }
-    return {**kept, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull, **extra}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +58,9 @@ def with_and_without_aiofastnet(
 ) -> None:
     """Take aiofastnet away, as where it is not installed."""
     if not request.param:
-        monkeypatch.setattr(speedups, "aiofastnet", None)
+        monkeypatch.setattr(event_loop, "aiofastnet", None)
     else:
-        assert speedups.aiofastnet is not None
+        assert event_loop.aiofastnet is not None
 
 
 @pytest.fixture(scope="session")
@@ -113,24 +107,6 @@ def emulator_url() -> Iterator[str]:
         assert process.wait(timeout=10) == 0
 
 
-def toml(value: Any) -> str:
-    """Return `value` as inline TOML: enough for configs in tests."""
-    match value:
-        case bool():
-            return str(value).lower()
-        case str():
-            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        case Path():
-            return toml(str(value))
-        case Mapping():
-            pairs = (f"{toml(str(key))} = {toml(part)}" for key, part in value.items())
-            return "{ " + ", ".join(pairs) + " }"
-        case Sequence():
-            return "[" + ", ".join(toml(part) for part in value) + "]"
-        case _:
-            return str(value)
-
-
 @pytest.fixture
 def write_config(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes a sound config, with sections overridden, and its path.
@@ -160,8 +136,3 @@ def write_config(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
-
-
-def campaign_arn(name: str) -> str:
-    """Return the ARN of an emulated campaign."""
-    return f"arn:aws:personalize:us-east-1:000000000000:campaign/{name}"

@@ -9,16 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import RunCommand
-from helpers import (
+from support.runs import (
     FILTER_ARN,
     RANKING,
     RANKING_COLUMNS,
     RECOMMENDER_ARN,
+    RunCommand,
     WriteConfig,
-    asked_for,
     assert_advice,
-    echo,
     failed,
     results,
     success,
@@ -26,7 +24,7 @@ from helpers import (
     write_parquet,
     write_users,
 )
-from scripted import Reply, serving
+from support.scripts import Reply, asked_for, echo, serving
 
 _sound = partial(write_users, count=3)
 
@@ -275,7 +273,7 @@ def test_ranking_rows_with_a_bad_list_are_set_aside_without_a_call(
         )
         columns = {"USER_ID": user_ids(len(lists)), "ITEMS": lists}
         _expect_invalid_rows(command, config, columns, says)
-    assert [len(request.body["inputList"]) for request in service.received] == [most]
+    assert [len(request.members["inputList"]) for request in service.received] == [most]
 
 
 @pytest.mark.parametrize("damaged", ["header", "data"])

@@ -10,20 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from accounts import (
+from support.accounts import (
     assert_each_row_once,
     assert_only_final_names,
     assert_summary_adds_up,
     committed,
 )
-from conftest import COMMAND_TIMEOUT_S, Result, RunCommand, clean_environment
-from helpers import (
+from support.runs import (
+    COMMAND_TIMEOUT_S,
     PARTS_OF_TEN,
-    Gate,
+    Result,
+    RunCommand,
     WriteConfig,
-    asked_for,
     assert_advice,
-    echo,
+    clean_environment,
     results,
     started,
     user_ids,
@@ -32,7 +32,8 @@ from helpers import (
     write_parquet,
     write_users,
 )
-from scripted import Received, Reply, serving
+from support.scripts import Gate, Reply, asked_for, echo, serving
+from support.services import Request
 
 from worker.store.local import SPOOL
 
@@ -78,7 +79,7 @@ def _run(*words: str | Path, folder: Path) -> Result:
     )
 
 
-def _large(request: Received) -> Reply:
+def _large(request: Request) -> Reply:
     """Answer with some 8 KB, 3 of them noise: all answers together do not fit into 128."""
     reply = echo(request)
     noise = [os.urandom(30).hex() for _ in range(100)]
@@ -114,7 +115,7 @@ def test_a_folder_that_becomes_read_only_stops_the_run_resumably(
     write_users(tmp_path, len(USERS))
     output = tmp_path / "out"
 
-    def close(request: Received) -> Reply:
+    def close(request: Request) -> Reply:
         if request.number == 24:
             output.chmod(0o555)
         return echo(request)
@@ -138,7 +139,7 @@ def test_a_folder_that_vanishes_stops_the_run_and_is_not_made_again(
     write_users(tmp_path, len(USERS))
     output, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
 
-    def vanish(request: Received) -> Reply:
+    def vanish(request: Request) -> Reply:
         if request.number == 24:
             output.rename(elsewhere)
             output.mkdir()
@@ -163,7 +164,7 @@ def test_a_folder_that_is_removed_stops_the_run(
 ) -> None:
     write_users(tmp_path, len(USERS))
 
-    def remove(request: Received) -> Reply:
+    def remove(request: Request) -> Reply:
         if request.number == 24:
             (tmp_path / "out").rename(tmp_path / "gone")
             shutil.rmtree(tmp_path / "gone")
@@ -220,7 +221,7 @@ def test_kept_answers_that_are_damaged_in_mid_run_stop_it_and_are_asked_for_agai
     write_parquet(tmp_path / "users.parquet", rows)
     calls = Counter[str]()
 
-    def script(request: Received) -> Reply:
+    def script(request: Request) -> Reply:
         calls[asked_for(request)] += 1
         if calls[users[-1]] == 1 and asked_for(request) == users[-1]:
             wait_for_kept_rows(output, "part-00000.parquet", 1_000)

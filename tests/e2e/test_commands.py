@@ -8,12 +8,12 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import PROJECT, RunCommand, campaign_arn
-from helpers import (
+from support.runs import (
+    PROJECT,
+    RunCommand,
     WriteConfig,
-    asked_for,
     assert_advice,
-    echo,
+    campaign_arn,
     results,
     run_with_closed_stdout,
     success,
@@ -22,14 +22,15 @@ from helpers import (
     write_parquet,
     write_users,
 )
-from scripted import Received, Reply, error, serving
+from support.scripts import Reply, asked_for, echo, error, serving
+from support.services import Request
 
 COMMANDS = ("run", "plan", "loadtest", "emulate", "explain", "report", "diff", "schema")
 KEY_ID, SECRET, TOKEN = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI-secret", "session-token-value"
 ESCAPE = "\x1b"
 
 
-def _fail_u0002(request: Received) -> Reply:
+def _fail_u0002(request: Request) -> Reply:
     if asked_for(request) == "u0002":
         return error("InvalidInputException", 400, "not this one")
     return echo(request)

@@ -13,16 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accounts import (
+from support.accounts import (
     assert_each_row_once,
     assert_only_final_names,
     assert_summary_adds_up,
     committed,
     recommendation_ids,
 )
-from conftest import COMMAND_TIMEOUT_S, PROJECT, Result, RunCommand, clean_environment
-from helpers import PARTS_OF_TEN, WriteConfig, asked_for, assert_advice, echo, user_ids, write_users
-from scripted import Received, Reply, Service, error, serving
+from support.runs import (
+    COMMAND_TIMEOUT_S,
+    PARTS_OF_TEN,
+    PROJECT,
+    Result,
+    RunCommand,
+    WriteConfig,
+    assert_advice,
+    clean_environment,
+    user_ids,
+    write_users,
+)
+from support.scripts import Reply, asked_for, echo, error, serving
+from support.services import Request, Service
 
 from worker.output.spool import Spool
 from worker.store.local import SPOOL
@@ -64,7 +75,7 @@ FULL_AT = [
 ]
 
 
-def _service(request: Received) -> Reply:
+def _service(request: Request) -> Reply:
     if asked_for(request)[-1] == "5":
         return error("InvalidInputException", 400)
     return echo(request)
@@ -72,7 +83,7 @@ def _service(request: Received) -> Reply:
 
 def _crash(how: str, point: str, *arguments: str | Path, folder: Path) -> Result:
     """Run the command to a crash point."""
-    driver = [sys.executable, PROJECT / "tests" / "crashing.py", how, point]
+    driver = [sys.executable, Path(__file__).with_name("crashing.py"), how, point]
     return subprocess.run(
         [str(word) for word in (*driver, *arguments)],
         cwd=folder,
@@ -137,7 +148,7 @@ def test_killed_with_calls_in_flight(
     write_users(tmp_path, len(USERS))
     killed, process_id = threading.Event(), list[int]()
 
-    def kill(request: Received) -> Reply:
+    def kill(request: Request) -> Reply:
         if request.number == 24 and not killed.is_set():
             killed.set()
             os.kill(process_id[0], signal.SIGKILL)
@@ -183,7 +194,7 @@ def test_killed_while_overwriting(
         assert command("run", config, "--overwrite").returncode == 0
         assert_each_row_once(tmp_path / "out", USERS)
         assert_summary_adds_up(tmp_path / "out")
-        assert all("numResults" not in request.body for request in service.received[-45:])
+        assert all("numResults" not in request.members for request in service.received[-45:])
 
 
 @pytest.mark.parametrize("point", FULL_AT)

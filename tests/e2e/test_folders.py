@@ -7,9 +7,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import RunCommand
-from helpers import assert_advice, part_paths, results, values, write_parquet, write_users
-from scripted import Received, Reply, items, serving
+from support.runs import (
+    RunCommand,
+    assert_advice,
+    part_paths,
+    results,
+    values,
+    write_parquet,
+    write_users,
+)
+from support.scripts import Reply, items, serving
+from support.services import Request
 
 WriteConfig = Callable[..., Path]
 
@@ -79,7 +87,7 @@ def test_an_input_that_is_written_again_during_the_run_is_not_mixed_in(
     new = pa.table({"USER_ID": [f"new-{number}" for number in range(60)]})
     path = write_parquet(tmp_path / "users.parquet", old)
 
-    def replace(request: Received) -> Reply:
+    def replace(request: Request) -> Reply:
         if request.number == 10:
             other = write_parquet(tmp_path / "new.parquet", new)
             os.replace(other, path)  # noqa: PTH105 - what a writer does

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import clean_environment
-from helpers import WriteConfig, failed, results, success, write_parquet
-from hostile import BEYOND_THE_SDK, KINDS, serving_garbage
+from e2e.garbage import BEYOND_THE_SDK, KINDS, talking_garbage
+from support.runs import WriteConfig, clean_environment, failed, results, success, write_parquet
+from support.services import serving_talk
 
 SEED = 20261121
 ROWS = 250
@@ -43,9 +43,11 @@ def test_garbage_fails_its_own_rows_and_nothing_else(
     spared = BEYOND_THE_SDK if transport == "sdk" else set()
     kinds = dict(zip(USERS, KINDS, strict=False))
     sound = {*SOUND, *(user for user, kind in kinds.items() if kind in spared)}
-    with serving_garbage(sound.__contains__, seed=SEED, tells_to_close=transport == "sdk") as url:
+    is_sdk = transport == "sdk"
+    talk = talking_garbage(sound.__contains__, seed=SEED, tells_to_close=is_sdk)
+    with serving_talk(talk) as service:
         config = write_config(
-            target={"endpoint_url": url, "transport": transport},
+            target={"endpoint_url": service.url, "transport": transport},
             rate={"tps": 400, "in_flight_max": 64},
             retry={"timeout_s": 1.0, "attempts_max": 3},
             stop={"error_share_max": 1.0},

@@ -7,17 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import RunCommand
-from helpers import (
+from support.runs import (
     ACTIONS,
     PARTS_OF_TEN,
     RANKING,
     RANKING_COLUMNS,
-    FirstAttempts,
-    Gate,
+    RunCommand,
     WriteConfig,
-    asked_for,
-    echo,
     failed,
     results,
     started,
@@ -27,7 +23,7 @@ from helpers import (
     wait_for_kept_rows,
     write_parquet,
 )
-from scripted import error, serving
+from support.scripts import FirstAttempts, Gate, asked_for, echo, error, serving
 
 REJECTED = error("InvalidInputException", 400, "not this one")
 CALL_COLUMNS = ("recommendation_id", "request_id", "requested_at", "latency_ms")

@@ -4,13 +4,10 @@ import json
 import time
 from pathlib import Path
 
-from conftest import RunCommand
-from helpers import (
+from support.runs import (
     PARTS_OF_TEN,
-    Gate,
+    RunCommand,
     WriteConfig,
-    asked_for,
-    echo,
     results,
     started,
     success,
@@ -19,7 +16,7 @@ from helpers import (
     wait_for_kept_rows,
     write_users,
 )
-from scripted import serving
+from support.scripts import Gate, asked_for, echo, serving
 
 from worker.pipeline._keeper import STOPWATCH
 from worker.store.local import SPOOL

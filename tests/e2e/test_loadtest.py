@@ -12,10 +12,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import RunCommand
 from hdrh.histogram import HdrHistogram
-from helpers import WriteConfig, asked_for, assert_advice, echo, started, user_ids, write_users
-from scripted import Received, Reply, Service, error, serving
+from support.runs import RunCommand, WriteConfig, assert_advice, started, user_ids, write_users
+from support.scripts import Reply, asked_for, echo, error, serving
+from support.services import Request, Service
 
 # Whatever else this machine does, a test is invalid only where invalidity is what is tested.
 ANY_CLIENT = {"late_share_max": 1.0}
@@ -31,7 +31,7 @@ def result(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "out" / "_loadtest.json").read_text()))
 
 
-def throttle_every_tenth(request: Received) -> Reply:
+def throttle_every_tenth(request: Request) -> Reply:
     return error("ThrottlingException", 400) if request.number % 10 == 9 else echo(request)
 
 
@@ -147,7 +147,7 @@ def test_a_client_that_is_the_limit_makes_the_result_invalid(
 ) -> None:
     """Every threshold holds; what was measured is that only one call may be open."""
 
-    def slow(request: Received) -> Reply:
+    def slow(request: Request) -> Reply:
         time.sleep(0.05)  # slowness is what this service is for
         return echo(request)
 

@@ -6,10 +6,17 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import RunCommand
-from helpers import EVENT_TIMEOUT_S, WriteConfig, assert_advice, echo, started, write_users
-from pages import charts_of
-from scripted import Received, Reply, error, serving
+from support.pages import charts_of
+from support.runs import (
+    EVENT_TIMEOUT_S,
+    RunCommand,
+    WriteConfig,
+    assert_advice,
+    started,
+    write_users,
+)
+from support.scripts import Reply, echo, error, serving
+from support.services import Request
 
 ANY_CLIENT = {"late_share_max": 1.0}
 WHEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC from")
@@ -56,7 +63,7 @@ def test_a_killed_test_has_a_report_of_what_it_did(
     timeline = tmp_path / "out" / "_loadtest_timeline.jsonl"
     troubles = {1: error("ThrottlingException", 400), 2: error("InternalFailure", 500)}
 
-    def answer(request: Received) -> Reply:
+    def answer(request: Request) -> Reply:
         return troubles.get(request.number % 10) or echo(request)
 
     with serving(answer) as service:
@@ -90,7 +97,7 @@ def test_a_report_that_cannot_be_written_fails_no_test(
 ) -> None:
     write_users(tmp_path, 3)
 
-    def be_in_the_way(request: Received) -> Reply:
+    def be_in_the_way(request: Request) -> Reply:
         (tmp_path / "out" / "_report.html").mkdir(exist_ok=True)
         return echo(request)
 

@@ -5,9 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import RunCommand
-from helpers import WriteConfig, assert_advice, write_users
-from scripted import error, serving
+from support.runs import RunCommand, WriteConfig, assert_advice, write_users
+from support.scripts import error, serving
 
 ANY_CLIENT = {"late_share_max": 1.0}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-from conftest import RunCommand
-from helpers import WriteConfig, echo, results, user_ids, values, write_users
-from scripted import Received, Reply, serving
+from support.runs import RunCommand, WriteConfig, results, user_ids, values, write_users
+from support.scripts import Reply, echo, serving
+from support.services import Request
 
 ROLE = "arn:aws:iam::123456789012:role/nightly"
 ROWS = 5
@@ -55,7 +55,7 @@ class Issuer:
         """When what it issues expires, in ISO 8601."""
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._expires_s))
 
-    def __call__(self, request: Received) -> Reply:
+    def __call__(self, request: Request) -> Reply:
         """Answer one request."""
         if request.path.startswith("/federation/credentials"):
             self.asked.append(("GetRoleCredentials", ""))
@@ -66,12 +66,12 @@ class Issuer:
                 "expiration": self._expires_s * 1000,
             }
             return Reply(body={"roleCredentials": keys})
-        (action,) = parse_qs(request.raw.decode())["Action"]
+        (action,) = parse_qs(request.body.decode())["Action"]
         self.asked.append((action, scope_of(request)))
         return issued(action, self.expires)
 
 
-def scope_of(request: Received) -> str:
+def scope_of(request: Request) -> str:
     """Return the region that a request is signed for; nothing where it is not signed."""
     scope = request.headers.get("Authorization", "").partition("Credential=")[2].split("/")
     return scope[2] if len(scope) > 2 else ""

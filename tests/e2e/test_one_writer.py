@@ -6,22 +6,20 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from accounts import assert_each_row_once, assert_only_final_names, assert_summary_adds_up
-from conftest import COMMAND_TIMEOUT_S, RunCommand
-from helpers import (
+from support.accounts import assert_each_row_once, assert_only_final_names, assert_summary_adds_up
+from support.runs import (
+    COMMAND_TIMEOUT_S,
     PARTS_OF_TEN,
-    Gate,
+    RunCommand,
     WriteConfig,
-    asked_for,
     assert_advice,
-    echo,
     results,
     started,
     user_ids,
     values,
     write_users,
 )
-from scripted import serving
+from support.scripts import Gate, asked_for, echo, serving
 
 PROCESSES = 8
 

@@ -5,11 +5,10 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import RunCommand
-from helpers import (
+from support.runs import (
+    RunCommand,
     WriteConfig,
     assert_advice,
-    echo,
     failed,
     results,
     started,
@@ -19,7 +18,8 @@ from helpers import (
     wait_for_line,
     write_users,
 )
-from scripted import Received, Reply, error, serving
+from support.scripts import Reply, echo, error, serving
+from support.services import Request
 
 ROWS = 400
 DOWN: dict[str, Reply] = {
@@ -43,7 +43,7 @@ class Outage:
         self.calls = 0  # while down
         self.is_over = False
 
-    def __call__(self, request: Received) -> Reply:
+    def __call__(self, request: Request) -> Reply:
         with self._lock:
             if request.number >= self._first_call and not self.is_over:
                 self._since_s = self._since_s or time.monotonic()
@@ -111,7 +111,7 @@ def test_a_port_that_nobody_listens_at_for_a_while_loses_no_row(
     write_users(tmp_path, ROWS)
     is_reached = threading.Event()
 
-    def first_service(request: Received) -> Reply:
+    def first_service(request: Request) -> Reply:
         if request.number == 100:
             is_reached.set()
         return echo(request)
@@ -143,7 +143,7 @@ def test_a_row_waits_as_long_as_the_service_asks(
     write_users(tmp_path, 3)
     at_s: dict[int, float] = {}
 
-    def script(request: Received) -> Reply:
+    def script(request: Request) -> Reply:
         at_s[request.number] = time.monotonic()
         if request.number == 0:
             throttle = error("ThrottlingException", 400)
@@ -166,7 +166,7 @@ def test_a_run_whose_rows_mostly_fail_is_stopped(
     """Its own rows are at fault, each in its own way; more than half of them."""
     write_users(tmp_path, 2_500)
 
-    def script(request: Received) -> Reply:
+    def script(request: Request) -> Reply:
         if request.number % 3 == 0:
             return echo(request)
         return error("InvalidInputException", 400, f"no such user {request.number}")

@@ -6,9 +6,17 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import COMMAND_TIMEOUT_S, RunCommand
-from helpers import PARTS_OF_TEN, Gate, WriteConfig, echo, started, user_ids, write_users
-from scripted import Received, Reply, error, serving
+from support.runs import (
+    COMMAND_TIMEOUT_S,
+    PARTS_OF_TEN,
+    RunCommand,
+    WriteConfig,
+    started,
+    user_ids,
+    write_users,
+)
+from support.scripts import Gate, Reply, echo, error, serving
+from support.services import Request
 
 SECRETS = {
     "AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT00001",
@@ -22,7 +30,7 @@ PROFILE = {
 }
 
 
-def _fifth_fails(request: Received) -> Reply:
+def _fifth_fails(request: Request) -> Reply:
     return error("InvalidInputException", 400) if request.number == 5 else echo(request)
 
 
@@ -89,7 +97,7 @@ def test_no_secret_is_in_what_a_run_writes_or_says(
         kept = _contents(tmp_path / "out")
         done = command("run", config, "-v", "--set", "stop.calls_max=50", env=environment)
         assert done.returncode == 3, done.stderr
-    assert len({request.body["userId"] for request in service.received}) == len(user_ids(45))
+    assert len({request.members["userId"] for request in service.received}) == len(user_ids(45))
     identity = next(value for name, value in secrets.items() if name.lower() == "aws_access_key_id")
     assert all(identity in request.headers["Authorization"] for request in service.received)
     said = [result.stdout + result.stderr for result in (stopped, done)]

@@ -5,23 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RunCommand
-from helpers import (
+from support.runs import (
+    RunCommand,
     WriteConfig,
-    asked_for,
     assert_advice,
-    echo,
     success,
     user_ids,
     write_parquet,
     write_users,
 )
-from scripted import Received, Reply, items, serving
+from support.scripts import Reply, asked_for, echo, items, serving
+from support.services import Request
 
 POPULAR = ("p1", "p2", "p3")
 
 
-def _half_unknown(request: Received) -> Reply:
+def _half_unknown(request: Request) -> Reply:
     """Answer even users with items of their own, and all others with the same."""
     user = asked_for(request)
     return items(f"a-{user}", f"b-{user}", "c") if int(user[1:]) % 2 == 0 else items(*POPULAR)

@@ -6,16 +6,15 @@ import subprocess
 import time
 from pathlib import Path
 
-from accounts import (
+from support.accounts import (
     assert_each_row_once,
     assert_only_final_names,
     assert_summary_adds_up,
     committed,
     recommendation_ids,
 )
-from conftest import RunCommand
-from helpers import FirstAttempts, WriteConfig, started, success, user_ids, write_users
-from scripted import Reply, error, serving
+from support.runs import RunCommand, WriteConfig, started, success, user_ids, write_users
+from support.scripts import FirstAttempts, Reply, error, serving
 
 KILLS = 10
 ROWS = 3_000

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RunCommand, campaign_arn
-from emulating import emulator
-from helpers import (
+from support.emulator import emulator
+from support.runs import (
+    RunCommand,
     WriteConfig,
+    campaign_arn,
     results,
     started,
     success,

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RunCommand
-from emulating import emulator
-from helpers import (
+from support.emulator import emulator
+from support.runs import (
+    RunCommand,
     WriteConfig,
-    asked_for,
     assert_advice,
-    echo,
     results,
     user_ids,
     values,
     write_users,
 )
-from scripted import Received, Reply, error, serving
+from support.scripts import Reply, asked_for, echo, error, serving
+from support.services import Request
 
 ROWS = 300
 PARTS: dict[str, Any] = {"output": {"rows_per_part": 100}, "rate": {"in_flight_max": 16}}
@@ -74,7 +73,7 @@ class Expiring:
         self._lock = threading.Lock()
         self.signed = Counter[str]()
 
-    def __call__(self, request: Received) -> Reply:
+    def __call__(self, request: Request) -> Reply:
         authorization = request.headers["Authorization"]
         name = authorization.partition("Credential=AKID")[2].partition("/")[0]
         assert request.headers["X-Amz-Security-Token"] == f"token-{name}"
@@ -173,7 +172,7 @@ def test_what_is_taken_back_stops_the_run_and_is_gone_on_with_when_it_is_back(
     write_users(tmp_path, ROWS)
     is_back = threading.Event()
 
-    def script(request: Received) -> Reply:
+    def script(request: Request) -> Reply:
         return echo(request) if request.number < 150 or is_back.is_set() else TAKEN_BACK[name]
 
     with serving(script) as service:
@@ -199,7 +198,7 @@ def test_a_proxy_that_denies_a_few_calls_costs_no_row(
     write_users(tmp_path, 60)
     denied = {30: Reply(status=403, raw=b"<html>"), 31: Reply(status=404), 35: Reply(status=407)}
 
-    def script(request: Received) -> Reply:
+    def script(request: Request) -> Reply:
         return denied.get(request.number) or echo(request)
 
     with serving(script) as service:

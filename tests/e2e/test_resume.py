@@ -5,15 +5,12 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from accounts import assert_summary_adds_up, committed
-from conftest import RunCommand
-from helpers import (
+from support.accounts import assert_summary_adds_up, committed
+from support.runs import (
     PARTS_OF_TEN,
-    Gate,
+    RunCommand,
     WriteConfig,
-    asked_for,
     assert_advice,
-    echo,
     failed,
     part_paths,
     results,
@@ -25,10 +22,11 @@ from helpers import (
     write_parquet,
     write_users,
 )
-from scripted import Received, Reply, error, serving
+from support.scripts import Gate, Reply, asked_for, echo, error, serving
+from support.services import Request
 
 
-def _one_failing(request: Received) -> Reply:
+def _one_failing(request: Request) -> Reply:
     if asked_for(request) == "u0002":
         return error("InvalidInputException", 400)
     return echo(request)
@@ -175,7 +173,7 @@ def test_overwrite_replaces_another_run(
         assert command("run", config, "--overwrite").returncode == 0
     assert committed(output).keys() == {"part-00000.parquet"}
     assert values(results(output), "USER_ID") == ["u0001"]
-    assert service.received[-1].body["numResults"] == 3
+    assert service.received[-1].members["numResults"] == 3
     assert_summary_adds_up(output)
 
 
@@ -202,7 +200,7 @@ def test_a_reader_sees_whole_parts_only_at_any_time(
     """Parts of 300 rows are written in several goes; the folder is read at each call."""
     output, seen = tmp_path / "out", set[int]()
 
-    def look(request: Received) -> Reply:
+    def look(request: Request) -> Reply:
         seen.add(ds.dataset(output, format="parquet").count_rows())
         return echo(request)
 

@@ -6,17 +6,16 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import RunCommand, campaign_arn
-from helpers import (
+from support.runs import (
     ACTIONS,
     FILTER_ARN,
     LISTED,
     RANKING,
     RANKING_COLUMNS,
     RECOMMENDER_ARN,
+    RunCommand,
     WriteConfig,
-    asked_for,
-    echo,
+    campaign_arn,
     output_schema,
     results,
     user_ids,
@@ -25,7 +24,7 @@ from helpers import (
     write_parquet,
     write_users,
 )
-from scripted import Reply, items, serving
+from support.scripts import Reply, asked_for, echo, items, serving
 
 
 def test_both_layouts_hold_the_same_recommendations_in_the_columns_of_the_interface(
@@ -195,7 +194,7 @@ def test_each_request_has_the_constants_and_the_values_of_its_row(
     assert values(results(tmp_path / "out"), "USER_ID") == [1, 2]
     assert {request.path for request in service.received} == {"/recommendations"}
     by_user = {asked_for(request): request for request in service.received}
-    assert by_user["1"].body == {
+    assert by_user["1"].members == {
         **SENT_CONSTANTS,
         "userId": "1",
         "numResults": 7,
@@ -207,7 +206,7 @@ def test_each_request_has_the_constants_and_the_values_of_its_row(
             "MOOD": '"it\'s, fine"',
         },
     }
-    assert by_user["2"].body == {
+    assert by_user["2"].members == {
         **SENT_CONSTANTS,
         "userId": "2",
         "numResults": 25,

@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import RunCommand, clean_environment
-from helpers import WriteConfig, echo, part_paths, user_ids, write_users
-from scripted import Received, Reply, Script, serving
+from support.runs import (
+    RunCommand,
+    WriteConfig,
+    clean_environment,
+    part_paths,
+    user_ids,
+    write_users,
+)
+from support.scripts import Reply, Script, echo, serving
+from support.services import Request
 
 from worker.aws.access import Access
 from worker.aws.session import SdkSession
@@ -25,7 +32,7 @@ KEYS = {
 }
 
 
-def _told(request: Received) -> str:
+def _told(request: Request) -> str:
     """Return what AWS says of a signature that does not match: the request, headers and all."""
     headers = "\n".join(f"{name.lower()}:{value}" for name, value in request.headers.items())
     return (
@@ -34,12 +41,12 @@ def _told(request: Received) -> str:
     )
 
 
-def _refusing(request: Received) -> Reply:
+def _refusing(request: Request) -> Reply:
     body = {"__type": "InvalidSignatureException", "message": _told(request)}
     return Reply(status=403, body=body)
 
 
-def _rejecting(request: Received) -> Reply:
+def _rejecting(request: Request) -> Reply:
     """Reject half of the rows, and repeat the headers without much ado."""
     if request.number % 2:
         return echo(request)
@@ -47,7 +54,7 @@ def _rejecting(request: Received) -> Reply:
     return Reply(status=400, body={"__type": "InvalidInputException", "message": headers})
 
 
-def _down(request: Received) -> Reply:
+def _down(request: Request) -> Reply:
     return Reply(status=500, body={"__type": "InternalFailure", "message": _told(request)})
 
 

@@ -7,15 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RunCommand
-from helpers import (
+from support.runs import (
     RANKING,
-    FirstAttempts,
-    Gate,
+    RunCommand,
     WriteConfig,
-    asked_for,
     assert_advice,
-    echo,
     failed,
     results,
     success,
@@ -24,7 +20,18 @@ from helpers import (
     write_parquet,
     write_users,
 )
-from scripted import Received, Reply, Script, error, items, serving
+from support.scripts import (
+    FirstAttempts,
+    Gate,
+    Reply,
+    Script,
+    asked_for,
+    echo,
+    error,
+    items,
+    serving,
+)
+from support.services import Request
 
 POISON = "u0003"
 
@@ -32,7 +39,7 @@ POISON = "u0003"
 def _poisoned(reply: Reply) -> Script:
     """Return a script that always answers one user with `reply`, all others with success."""
 
-    def script(request: Received) -> Reply:
+    def script(request: Request) -> Reply:
         return reply if asked_for(request) == POISON else echo(request)
 
     return script
@@ -229,7 +236,7 @@ def test_an_answer_that_takes_too_long_is_given_up_and_asked_for_again(
     write_users(tmp_path, 5)
     gate = Gate(0)
 
-    def script(request: Received) -> Reply:
+    def script(request: Request) -> Reply:
         return gate(request) if asked_for(request) == POISON else echo(request)
 
     with serving(script) as service:

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import clean_environment
-from helpers import write_users
+from support.runs import clean_environment, write_users
 
 WriteConfig = Callable[..., Path]
 

@@ -7,12 +7,10 @@ import threading
 import time
 from pathlib import Path
 
-from conftest import clean_environment
-from helpers import (
+from support.runs import (
     PARTS_OF_TEN,
-    Gate,
     WriteConfig,
-    echo,
+    clean_environment,
     part_paths,
     results,
     started,
@@ -21,7 +19,8 @@ from helpers import (
     wait_for_line,
     write_users,
 )
-from scripted import Received, Reply, error, serving
+from support.scripts import Gate, Reply, echo, error, serving
+from support.services import Request
 
 # What must not be waited for takes a minute.
 SOON_S = 15.0
@@ -57,7 +56,7 @@ def test_while_a_row_waits_as_long_as_the_service_asks(
     write_users(tmp_path, 5)
     all_asked = threading.Event()
 
-    def script(request: Received) -> Reply:
+    def script(request: Request) -> Reply:
         if request.number >= 4:
             all_asked.set()
         body = {"__type": "ThrottlingException", "message": "later"}
@@ -139,7 +138,7 @@ def test_while_the_provisioned_rate_is_asked_for(tmp_path: Path, write_config: W
     write_users(tmp_path, 5)
     is_asked, is_over = threading.Event(), threading.Event()
 
-    def script(_: Received) -> Reply:
+    def script(_: Request) -> Reply:
         is_asked.set()
         is_over.wait(60)
         return Reply(drop=True)

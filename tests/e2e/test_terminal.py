@@ -6,8 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import clean_environment
-from helpers import write_users
+from support.runs import clean_environment, write_users
 
 WriteConfig = Callable[..., Path]
 

@@ -1,46 +1,28 @@
 """TLS verification has no switch: whatever the environment says, a stranger is not called."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import trustme
-from conftest import RunCommand
-from helpers import WriteConfig, assert_advice, write_users
-from wired_certificates import server_context
+from support.certificates import server_context
+from support.runs import RunCommand, WriteConfig, assert_advice, write_users
+from support.services import Peer, serving_talk
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret"}
 
 
 @contextmanager
-def stranger(requests: list[bytes]) -> Iterator[str]:
+def stranger(heard: list[bytes]) -> Iterator[str]:
     """Serve TLS with a certificate that nobody vouches for; keep what gets through."""
-    loop, ports, ready = asyncio.new_event_loop(), list[int](), threading.Event()
-    stop = asyncio.Event()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        requests.append(await reader.read(1))
-        writer.close()
+    async def hear(peer: Peer) -> None:
+        heard.append(await peer.reader.read(1))
 
-    async def main() -> None:
-        tls = server_context(trustme.CA(), "127.0.0.1")
-        async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as server:
-            ports.append(server.sockets[0].getsockname()[1])
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
-    thread.start()
-    ready.wait()
-    try:
-        yield f"https://127.0.0.1:{ports[0]}"
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
+    tls = server_context(trustme.CA(), "127.0.0.1")
+    with serving_talk(hear, tls=tls) as service:
+        yield service.url
 
 
 WISHES = {

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RunCommand
-from emulating import emulator
-from helpers import WriteConfig, results, success, user_ids, values, write_users
+from support.emulator import emulator
+from support.runs import RunCommand, WriteConfig, results, success, user_ids, values, write_users
 
 ROWS = 300
 WEATHER: dict[str, Any] = {

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
+from support.runs import PROJECT
 
 from worker import errors
 from worker.cli.main import EPILOG, cli

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from conftest import PROJECT
+from support.runs import PROJECT
 
 MODULE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 60

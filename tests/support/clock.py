@@ -1,0 +1,76 @@
+"""An event loop whose time jumps: hours pass in no time, and always in the same order."""
+
+import asyncio
+import selectors
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import anyio
+
+from worker.runtime.clock import Timer
+
+_Result = TypeVar("_Result")
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Waits for nothing: the time that it should have waited has passed at once."""
+
+    now_s = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None:
+            raise RuntimeError("nothing will ever happen again")
+        self.now_s += max(0.0, timeout)
+        return super().select(0)
+
+
+class _SimulatedLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now_s
+
+
+def simulate(main: Callable[[], Awaitable[_Result]]) -> _Result:
+    """Run `main` on a loop whose time is simulated, from 0."""
+    return anyio.run(main, backend_options={"loop_factory": _SimulatedLoop})
+
+
+class LoopClock:
+    """The clock of the running loop."""
+
+    def now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_at(due_s, callback)
+
+
+class FakeClock:
+    """Simulated time, which moves from timer to timer."""
+
+    def __init__(self) -> None:
+        """Begin at a time that is not 0."""
+        self.time_s = 100.0
+        self._timers: list[tuple[float, Callable[[], None]]] = []
+
+    def now_s(self) -> float:
+        return self.time_s
+
+    def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
+        timer = (due_s, callback)
+        self._timers.append(timer)
+        return SimpleNamespace(cancel=lambda: self._timers.remove(timer))
+
+    async def run(self) -> None:
+        """Fire every timer in its order, and let those who wait for it go on."""
+        await anyio.wait_all_tasks_blocked()
+        while self._timers:
+            timer = min(self._timers, key=lambda timer: timer[0])
+            self._timers.remove(timer)
+            self.time_s = max(self.time_s, timer[0])
+            timer[1]()
+            await anyio.wait_all_tasks_blocked()

@@ -1,0 +1,154 @@
+"""Lanes as tests need them, and a run of lanes in simulated time."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+from support.clock import LoopClock, simulate
+
+from worker.call.breaker import Breaker
+from worker.call.lane import Lane
+from worker.call.outage import Gate
+from worker.call.retry import RetryBudget
+from worker.model import Answer, Failure, Outcome
+from worker.rate._adaptive import AdaptiveRate
+from worker.rate.governor import Governor
+from worker.rate.pacer import Pacer
+from worker.rate.ramp import Ramp
+from worker.runtime.clock import Clock, MonotonicClock
+from worker.runtime.stop import StopSwitch
+from worker.telemetry.progress import LineView
+from worker.telemetry.tally import Tally
+from worker.transport.base import Transport
+
+ANSWER = Answer(body=b"{}", request_id=None)
+
+
+def make_lane(
+    transport: Transport,
+    *,
+    switch: StopSwitch,
+    tally: Tally,
+    clock: Clock | None = None,
+    pacer: Pacer | None = None,
+    tps: float = 1e6,
+    attempts_max: int = 1,
+    calls_max: int | None = None,
+    budget_share: float = 0.0,
+    outage_s: float = 120.0,
+    rng: random.Random | None = None,
+    governor: Governor | None = None,
+) -> Lane:
+    """Return a lane of the real parts; by default it calls once, as fast as it can."""
+    clock = clock or MonotonicClock()
+    return Lane(
+        transport=transport,
+        pacer=pacer or Pacer(constant(tps), clock),
+        gate=Gate(Breaker(outage_s), clock, switch),
+        budget=RetryBudget(budget_share),
+        switch=switch,
+        tally=tally,
+        attempts_max=attempts_max,
+        calls_max=calls_max,
+        rng=rng or random.Random(1),
+        governor=governor,
+    )
+
+
+def constant(tps: float) -> Ramp:
+    """Return a rate without a ramp."""
+    return Ramp(tps=tps, start_tps=tps, ramp_s=0.0)
+
+
+# What the service says to an attempt of a row at a second: an answer, or why there is none.
+Behaviour = Callable[[int, float], Answer | Failure]
+
+
+@dataclass
+class Run:
+    """A run of lanes against a service that is a function of time."""
+
+    behaviour: Behaviour
+    rows: int
+    tps: float = 100.0
+    lanes: int = 64
+    latency_s: float = 0.05
+    attempts_max: int = 6
+    budget_share: float = 0.2
+    outage_s: float = 120.0
+    seed: int = 1
+    is_adaptive: bool = False
+    is_watched: bool = False  # progress is logged
+
+    sent: list[tuple[float, int]] = field(default_factory=list)  # when each attempt left, its row
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    ended_s: float = 0.0
+    reason: str | None = None
+
+    async def call(self, body: bytes) -> Answer | Failure:
+        now_s, row = asyncio.get_running_loop().time(), int(body)
+        self.sent.append((now_s, row))
+        await anyio.sleep(self.latency_s)  # of the simulated clock
+        return self.behaviour(row, now_s)
+
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
+        del since_s
+        return failure
+
+    async def main(self) -> None:
+        clock, switch = LoopClock(), StopSwitch()
+        tally = Tally(rows_expected=self.rows)
+        pacer = Pacer(constant(self.tps), clock)
+        adaptive = AdaptiveRate(tps_max=self.tps, start_tps=self.tps, now_s=clock.now_s())
+        governor = Governor(
+            pacer,
+            tally,
+            tps_max=self.tps,
+            adaptive=adaptive if self.is_adaptive else None,
+            now_s=clock.now_s,
+        )
+        lane = make_lane(
+            self,
+            switch=switch,
+            tally=tally,
+            clock=clock,
+            pacer=pacer,
+            attempts_max=self.attempts_max,
+            budget_share=self.budget_share,
+            outage_s=self.outage_s,
+            rng=random.Random(self.seed),
+            governor=governor,
+        )
+        left = iter(range(self.rows))
+
+        async def work() -> None:
+            for row in left:
+                if switch.reason or (outcome := await lane.settle(b"%d" % row)) is None:
+                    return
+                self.outcomes[row] = outcome
+                tally.note(outcome)
+
+        async with anyio.create_task_group() as watching:
+            if self.is_watched:
+                watching.start_soon(LineView(per_1000_usd=None, now_s=clock.now_s).run, tally)
+            async with anyio.create_task_group() as group:
+                for _ in range(self.lanes):
+                    group.start_soon(work)
+            watching.cancel_scope.cancel()
+        self.ended_s, self.reason = clock.now_s(), switch.reason
+
+    def go(self) -> "Run":
+        """Run to the end."""
+        simulate(self.main)
+        return self
+
+    @property
+    def failed(self) -> list[int]:
+        """The rows that have failed."""
+        return [row for row, each in self.outcomes.items() if isinstance(each.result, Failure)]
+
+    def sent_between(self, start_s: float, end_s: float) -> int:
+        """Return how many attempts left in that time."""
+        return sum(start_s <= at_s < end_s for at_s, _ in self.sent)

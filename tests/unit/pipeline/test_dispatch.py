@@ -1,0 +1,196 @@
+"""What lanes are handed: each row that needs a call, once, whatever they wait for."""
+
+import random
+from collections.abc import Sequence
+from typing import Self
+
+import anyio
+import anyio.lowlevel
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from worker.codec.requests import RequestBuilder
+from worker.config.model import InputColumns
+from worker.model import Answer, Batch, Chunk, Failure, Outcome, Piece
+from worker.pipeline import _dispatch as open_rows
+from worker.pipeline._dispatch import OpenRows
+from worker.pipeline._memory import Room
+from worker.telemetry.tally import Tally
+
+COLUMNS = InputColumns.model_validate({"user_id": "ID"})
+ANSWERED = Outcome(Answer(b"{}", "q"), 1, 0, 5, 0.5)
+BUILDER = RequestBuilder({}, COLUMNS, num_results_max=500, input_list_max=500)
+# Of each row: its ID (None cannot be sent), and whether it is kept.
+Made = list[tuple[str | None, bool]]
+rows_made = st.lists(st.tuples(st.sampled_from([None, "a", "b", "c", "d", "e"]), st.booleans()))
+
+
+class Bench:
+    """Rows in batches of three, handed to lanes that end them in any order."""
+
+    def __init__(self, chunks: Sequence[Made], seed: int, *, deduplicate: bool) -> None:
+        self.rng = random.Random(seed)
+        self.tally = Tally(rows_expected=sum(map(len, chunks)))
+        self.room = Room(1_000)
+        self.batches: list[Batch] = []
+        for index, made in enumerate(chunks):
+            chunk = Chunk(index, (Piece("p", 0, 0, len(made)),))
+            for first in range(0, max(1, len(made)), 3):
+                some = made[first : first + 3]
+                ids = pa.record_batch({"ID": pa.array([each for each, _ in some], pa.string())})
+                kept = bytearray(is_kept for _, is_kept in some)
+                self.batches.append(
+                    Batch(chunk, len(self.batches), first, first + 3 >= len(made), ids,
+                          [None] * len(some), len(some), 0, kept=kept)
+                )  # fmt: skip
+        self.todo_in, self.todo = anyio.create_memory_object_stream[Batch](1)
+        done_in, self.done = anyio.create_memory_object_stream[Batch](1_000)
+        self.done_in = done_in
+        self.rows = OpenRows(
+            BUILDER, self.todo, done_in, self.room, self.tally, deduplicate=deduplicate
+        )
+        self.handed: list[tuple[int, int]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in (self.todo_in, self.todo, self.done_in, self.done):
+            stream.close()
+
+    async def feed(self) -> None:
+        async with self.todo_in:
+            for batch in self.batches:
+                self.room.enter(batch)
+                await self.todo_in.send(batch)
+                await self.pause()
+
+    async def lane(self) -> None:
+        while taken := self.rows.take_now() or await self.rows.take():
+            batch, row, request = taken
+            (name,) = batch.rows.slice(row, 1).column("ID").to_pylist()
+            assert request == b'{"userId":"%s"}' % str(name).encode()
+            self.handed.append((batch.sequence, row))
+            await self.pause()
+            batch.outcomes[row] = ANSWERED
+            batch.open_rows -= 1
+            if batch.open_rows == 0:
+                self.done_in.send_nowait(batch)
+
+    async def pause(self) -> None:
+        for _ in range(self.rng.randrange(4)):
+            await anyio.lowlevel.checkpoint()
+
+    async def run(self, lanes: int) -> list[Batch]:
+        """Return the batches that are done."""
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                group.start_soon(self.feed)
+                for _ in range(lanes):
+                    group.start_soon(self.lane)
+        self.done_in.close()
+        return [batch async for batch in self.done]
+
+
+def expected(made: Made, *, deduplicate: bool) -> tuple[list[int], list[int], dict[int, int]]:
+    """Return a chunk's rows that are called, those that cannot be, and the duplicates."""
+    firsts: dict[str, int] = {}
+    called, refused, duplicates = [], [], {}
+    for row, (name, is_kept) in enumerate(made):
+        if name is None:
+            refused.append(row)
+            continue
+        first = firsts.setdefault(name, row) if deduplicate else row
+        if is_kept:
+            continue
+        if first == row:
+            called.append(row)
+        else:
+            duplicates[row] = first
+    return called, refused, duplicates
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    chunks=st.lists(rows_made, min_size=1, max_size=3),
+    lanes=st.integers(1, 5),
+    seed=st.integers(0, 99),
+    slice_rows=st.integers(1, 4),
+    deduplicate=st.booleans(),
+)
+async def test_each_open_row_is_handed_out_once_and_each_batch_is_done_once(
+    monkeypatch: pytest.MonkeyPatch,
+    chunks: list[Made],
+    lanes: int,
+    seed: int,
+    slice_rows: int,
+    *,
+    deduplicate: bool,
+) -> None:
+    # One that cannot be sent was never answered.
+    chunks = [[(name, kept and name is not None) for name, kept in made] for made in chunks]
+    monkeypatch.setattr(open_rows, "_SLICE_ROWS_MAX", slice_rows)
+    with Bench(chunks, seed, deduplicate=deduplicate) as bench:
+        done = await bench.run(lanes)
+    assert sorted(batch.sequence for batch in done) == list(range(len(bench.batches)))
+    assert bench.handed == sorted(bench.handed)
+    handed = iter(bench.handed)
+    for index, made in enumerate(chunks):
+        own = [batch for batch in bench.batches if batch.chunk.index == index]
+        called, refused, duplicates = expected(made, deduplicate=deduplicate)
+        outcomes = [outcome for batch in own for outcome in batch.outcomes]
+        assert [row for row, each in enumerate(outcomes) if each is ANSWERED] == called
+        assert [
+            row for row, each in enumerate(outcomes) if each and isinstance(each.result, Failure)
+        ] == refused
+        assert {
+            batch.first_row + row: first for batch in own for row, first in batch.duplicates.items()
+        } == duplicates
+        assert [next(handed) for _ in called] == [
+            (own[row // 3].sequence, row % 3) for row in called
+        ]
+        assert bench.tally.expected[index] == (len(made), len(made) - len(called))
+    assert bench.tally.results == sum(kept for made in chunks for _, kept in made)
+
+
+async def test_rows_wait_while_there_is_no_room_for_their_answers() -> None:
+    with Bench([[("a", False)] * 4], 1, deduplicate=False) as bench:
+        bench.room.close()
+        async with anyio.create_task_group() as group:
+            group.start_soon(bench.feed)
+            for _ in range(3):
+                group.start_soon(bench.lane)
+            await anyio.wait_all_tasks_blocked()
+            assert bench.handed == []
+            bench.room.open()
+        assert len(bench.handed) == 4
+
+
+async def test_a_lane_does_not_overtake_one_that_was_given_a_batch() -> None:
+    """Or the batch that it begins with would be dropped for the other's."""
+    with Bench([[("a", False)] * 6], 1, deduplicate=False) as bench:
+        async with anyio.create_task_group() as group:
+            group.start_soon(bench.lane)
+            await anyio.wait_all_tasks_blocked()
+            for batch in bench.batches:  # one to the lane, which has not run yet, and one to keep
+                bench.todo_in.send_nowait(batch)
+            assert bench.rows.take_now() is None
+            bench.todo_in.close()
+        assert bench.handed == [(batch, row) for batch in (0, 1) for row in range(3)]
+
+
+async def test_long_rows_are_built_one_at_a_time() -> None:
+    """A lane's turn must not take long: a list of 500 items takes a fifth of a millisecond."""
+    built: list[int] = []
+
+    class Counting(RequestBuilder):
+        def build(self, rows: pa.RecordBatch) -> list[bytes | Failure]:
+            built.append(rows.num_rows)
+            return super().build(rows)
+
+    with Bench([[("x" * 40_000, False)] * 3], 1, deduplicate=False) as bench:
+        bench.rows._builder = Counting({}, COLUMNS, num_results_max=500, input_list_max=500)
+        await bench.run(1)
+    assert built == [1, 1, 1]

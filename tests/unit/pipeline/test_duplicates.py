@@ -1,0 +1,197 @@
+"""Identical requests: found whatever the batches, sent once a part, answered to every row."""
+
+import random
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.lanes import make_lane
+
+from worker.codec import duplicates
+from worker.codec.duplicates import FirstRows
+from worker.config.model import Config
+from worker.job import Job, open_job
+from worker.model import Answer, Failure
+from worker.output.books import Books
+from worker.output.summary import add_up
+from worker.pipeline import _memory as room
+from worker.pipeline import pipeline
+from worker.runtime.stop import StopSwitch
+from worker.store.local import LocalStore
+from worker.telemetry.tally import Tally
+
+ROWS_PER_PART = 8
+Row = dict[str, Any]
+ERROR_CODES = {"rejected": "ValidationException", "garbled": "InvalidAnswer"}
+REJECTED = Failure(ERROR_CODES["rejected"], "not this one", 400, "q")
+
+
+@given(st.lists(st.integers(0, 20), max_size=60), st.integers(0, 60))
+def test_the_row_that_makes_a_request_first_is_found(values: list[int], compared: int) -> None:
+    known = dict[int, int]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "COMPARED_ROWS_MAX", compared)
+        first_rows = FirstRows(len(values))
+        for row, value in enumerate(values):
+            if row < compared:
+                known.setdefault(value, row)
+            assert first_rows.find(b"%d" % value, row) == known.get(value, row)
+
+
+def test_a_table_as_large_as_can_be_holds_all_its_rows() -> None:
+    first_rows = FirstRows(10_000_000)
+    for row in range(1 << 16):
+        assert first_rows.find(b"%d" % row, row) == row
+    for row in range(1 << 16):
+        assert first_rows.find(b"%d" % row, 1 << 16) == row
+
+
+class Service:
+    """Answers each call with an ID of its own, after a while; or rejects, or talks nonsense."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self.asked = Counter[str]()
+
+    async def call(self, body: bytes) -> Answer | Failure:
+        user = body.decode().split('"userId":"')[1].split('"')[0]
+        self.asked[user] += 1
+        name = f"{user}-{self.asked.total()}"
+        for _ in range(self._rng.randrange(4)):
+            await anyio.lowlevel.checkpoint()
+        if user == "rejected":
+            return REJECTED
+        if user == "garbled":
+            return Answer(b"nonsense", name)
+        padding = "x" * self._rng.randrange(200)
+        text = f'{{"recommendationId": "{name}", "itemList": [{{"itemId": "{padding}"}}]}}'
+        return Answer(text.encode(), name)
+
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
+        del since_s
+        return failure
+
+
+def open_input(folder: Path, users: list[str | None], batch_rows: int, **keys: object) -> Job:
+    rows = pa.table({"ID": pa.array(users, pa.string()), "N": range(len(users))})
+    pq.write_table(rows, folder / "in.parquet")
+    arn = "arn:aws:personalize:us-east-1:123456789012:campaign/c"
+    config = Config.model_validate(
+        {
+            "target": {"operation": "GetRecommendations", "campaign_arn": arn},
+            "input": {"path": str(folder / "in.parquet"), "keep": ["N"],
+                      "columns": {"user_id": "ID"}, **keys},
+            "output": {"path": str(folder / "out"), "rows_per_part": ROWS_PER_PART},
+            "rate": {"in_flight_max": 3},
+        }
+    )  # fmt: skip
+    return replace(open_job(config), batch_rows=batch_rows)
+
+
+async def run(job: Job, service: Service, *, calls_max: int | None = None) -> Books:
+    """Run what has no part yet, to the end or the cap; return the books of all parts."""
+    store = LocalStore(Path(job.config.output.path))
+    chunks = job.source.chunks
+    todo = [chunk for chunk in chunks if not store.path(chunk.part_name).exists()]
+    tally, switch = Tally(rows_expected=sum(chunk.rows for chunk in todo)), StopSwitch()
+    lane = make_lane(service, switch=switch, tally=tally, calls_max=calls_max)
+    with store.writing(), anyio.fail_after(20):
+        await pipeline.run_chunks(
+            job, todo, lane=lane, tally=tally, switch=switch, store=store,
+            on_commit=lambda *_: None,
+        )  # fmt: skip
+    books = add_up(store, [chunk for chunk in chunks if store.path(chunk.part_name).exists()])
+    if switch.reason is None:
+        assert tally.rows_done == tally.rows_expected == sum(chunk.rows for chunk in todo)
+        assert tally.rows_expected - tally.needless == tally.calls  # known when all is read
+        if todo == [*chunks]:
+            assert tally.duplicates == books.duplicates
+    return books
+
+
+def rows_of(folder: Path) -> dict[int, Row]:
+    """Return all results and failed rows by their number; each has to be there once."""
+    paths = [*folder.glob("out/part-*.parquet"), *folder.glob("out/_errors/part-*.parquet")]
+    rows = [row for path in paths for row in pq.read_table(path).to_pylist()]
+    assert len({row["N"] for row in rows}) == len(rows)
+    return {row["N"]: row for row in rows}
+
+
+users_in_any_pattern = st.lists(
+    st.sampled_from(["a", "b", "c", "d", "e", "rejected", "garbled", None]), min_size=1, max_size=30
+)
+
+
+@settings(max_examples=60)
+@given(
+    users=users_in_any_pattern,
+    batch_rows=st.integers(1, 5),
+    held_bytes_max=st.sampled_from([1, 300, 1 << 20]),
+    calls_max=st.none() | st.integers(1, 12),
+    seed=st.integers(0, 1 << 30),
+)
+def test_whatever_is_equal_is_asked_once_a_part_and_told_to_every_row(
+    users: list[str | None], batch_rows: int, held_bytes_max: int, calls_max: int | None, seed: int
+) -> None:
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "HELD_BYTES_MAX", held_bytes_max)
+        patch.setattr(pipeline, "_OPEN_ROWS", batch_rows)
+        folder, service = Path(name), Service(random.Random(seed))
+        job = open_input(folder, users, batch_rows)
+        if calls_max is not None:
+            anyio.run(lambda: run(job, service, calls_max=calls_max))
+        books = anyio.run(lambda: run(job, service))
+        rows = rows_of(folder)
+    parts = [range(len(users))[n : n + ROWS_PER_PART] for n in range(0, len(users), ROWS_PER_PART)]
+    once = Counter[str | None]()
+    for part in parts:
+        firsts = dict[str | None, int]()
+        for n in part:
+            first = firsts.setdefault(users[n], n)
+            _assert_told(rows[n], users[n], rows[first] if first != n else None)
+        once += Counter(firsts.keys() - {None})
+    for user in "abcde":
+        assert service.asked[user] == once[user]  # a stop repeats no call that was answered
+    assert rows.keys() == {*range(len(users))}
+    assert (books.rows_read, books.calls) == (len(users), once.total())
+    assert books.duplicates == len(users) - users.count(None) - once.total()
+    assert books.latency.get_total_count() == books.calls - once["rejected"]
+
+
+def _assert_told(row: Row, user: str | None, first: Row | None) -> None:
+    """Assert that a row has its own request's answer, or else what the `first` such row has."""
+    assert row["ID"] == user
+    if user is None:
+        assert (row["error_code"], row["attempts"]) == ("InvalidRow", 0)
+    elif first is not None:
+        assert row == {**first, "N": row["N"], "attempts": 0}
+    elif user in ERROR_CODES:
+        assert (row["error_code"], row["attempts"]) == (ERROR_CODES[user], 1)
+    else:
+        assert (row["recommendation_id"], row["attempts"]) == (row["request_id"], 1)
+        assert row["request_id"].startswith(f"{user}-")
+
+
+async def test_rows_beyond_those_compared_are_told_what_the_first_ones_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicates, "COMPARED_ROWS_MAX", 3)
+    service = Service(random.Random(1))
+    books = await run(open_input(tmp_path, ["a", "b", "b", "c", "c", "a"], 2), service)
+    assert service.asked == {"a": 1, "b": 1, "c": 2}
+    assert books.duplicates == 2
+
+
+async def test_switched_off_every_row_is_asked(tmp_path: Path) -> None:
+    service = Service(random.Random(1))
+    books = await run(open_input(tmp_path, ["a"] * 6, 2, deduplicate=False), service)
+    assert (books.calls, books.duplicates, service.asked["a"]) == (6, 0, 6)
+    assert len({row["request_id"] for row in rows_of(tmp_path).values()}) == 6

@@ -1,0 +1,113 @@
+"""What is left to do, counted before the first call."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.runs import campaign_arn
+
+from worker.commands.plan import make_plan
+from worker.config.model import Config
+from worker.errors import InputError
+from worker.job import Job, open_job
+from worker.model import Answer, Outcome
+from worker.output.spool import SpoolWriter, pack
+from worker.pipeline import forecast as ahead
+from worker.pipeline.forecast import count, look_ahead
+from worker.runtime.stop import StopSwitch
+from worker.store.local import LocalStore
+from worker.telemetry.tally import Tally
+
+ANSWERED = Outcome(Answer(b"{}", None), 1, 0, 5, 0.5)
+LISTS = pa.list_(pa.string())
+
+
+def open_input(folder: Path, rows: list[tuple[Any, ...]], **keys: object) -> Job:
+    """Open rows of ID, DAYPART, TIER and GENRES; parts of six."""
+    names = {"ID": pa.string(), "DAYPART": pa.string(), "TIER": pa.int64(), "GENRES": LISTS}
+    columns = zip(*rows, strict=True)
+    table = {
+        name: pa.array(each, kind)
+        for (name, kind), each in zip(names.items(), columns, strict=False)
+    }
+    pq.write_table(pa.table(table), folder / "in.parquet", row_group_size=4)
+    columns_used = {"user_id": "ID", "context": {"DAYPART": "DAYPART"}}
+    return open_job(
+        Config.model_validate(
+            {
+                "target": {"operation": "GetRecommendations", "campaign_arn": campaign_arn("c")},
+                "input": {"path": str(folder / "in.parquet"), "columns": columns_used, **keys},
+                "output": {"path": str(folder / "out"), "rows_per_part": 6},
+            }
+        )
+    )
+
+
+ids = st.sampled_from(["a", "b", "c", "d", "e"])
+dayparts = st.sampled_from(["am", "pm", None])
+
+
+@given(
+    rows=st.lists(st.tuples(ids, dayparts, st.integers(0, 2)), min_size=1, max_size=30),
+    where=st.sampled_from([None, "TIER = 0", "TIER < 2 AND ID <> 'a'", "TIER > 5"]),
+    deduplicate=st.booleans(),
+)
+def test_rows_and_calls_are_those_that_plan_finds_by_making_every_request(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[Any],
+    where: str | None,
+    *,
+    deduplicate: bool,
+) -> None:
+    job = open_input(tmp_path_factory.mktemp("in"), rows, where=where, deduplicate=deduplicate)
+    counts = [count(job, chunk) for chunk in job.source.chunks]
+    store = LocalStore(Path(job.config.output.path))
+    plan = make_plan(job, store, tps=1.0, now=datetime.now().astimezone())
+    assert (sum(rows for rows, _ in counts), sum(calls for _, calls in counts)) == (
+        plan["rows"],
+        plan["calls"],
+    )
+
+
+def test_what_cannot_be_compared_counts_as_different(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [("a", None, 0, ["x"])] * 5
+    listed = {"user_id": "ID", "filter_values": {"G": "GENRES"}}
+    job = open_input(tmp_path, rows, columns=listed)
+    assert count(job, job.source.chunks[0]) == (5, 5)
+    monkeypatch.setattr(ahead, "_BATCH_ROWS", 2)
+    monkeypatch.setattr(ahead, "COMPARED_ROWS_MAX", 3)
+    job = open_input(tmp_path, rows)
+    assert count(job, job.source.chunks[0]) == (5, 2)
+
+
+async def test_what_is_kept_of_an_earlier_start_needs_no_call(tmp_path: Path) -> None:
+    job = open_input(tmp_path, [(f"u{n % 9}", None, 0) for n in range(12)], where="ID <> 'u0'")
+    store, tally = LocalStore(tmp_path / "out"), Tally(rows_expected=12)
+    writer = SpoolWriter(store.spool_path(job.run_id, "part-00001.parquet"))
+    writer.append(pack([(0, ANSWERED), (1, ANSWERED)]))
+    writer.close()
+    await look_ahead(job, job.source.chunks, tally, store, StopSwitch())
+    assert (tally.rows_expected, tally.rows_to_call) == (10, 8)
+
+
+async def test_a_stop_ends_it_early(tmp_path: Path) -> None:
+    job = open_input(tmp_path, [("a", None, 0)] * 12)
+    store, tally, switch = LocalStore(tmp_path / "out"), Tally(rows_expected=12), StopSwitch()
+    switch.throw("SIGTERM")
+    await look_ahead(job, job.source.chunks, tally, store, switch)
+    assert not tally.expected
+
+
+async def test_a_damaged_input_is_found_before_the_first_call(tmp_path: Path) -> None:
+    job = open_input(tmp_path, [("a", None, 0)] * 12)
+    (tmp_path / "in.parquet").write_bytes(b"PAR1")
+    tally, store = Tally(rows_expected=12), LocalStore(tmp_path / "out")
+    with pytest.raises(InputError, match="written again"):
+        await look_ahead(job, job.source.chunks, tally, store, StopSwitch())

@@ -1,0 +1,132 @@
+"""The pipeline as a whole: what it tells when its last task fails, and of its time."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.lanes import make_lane
+from support.runs import campaign_arn
+
+from worker.call.lane import Lane
+from worker.config.model import Config
+from worker.errors import OutputError, leaves
+from worker.job import open_job
+from worker.model import Answer, Batch, Failure
+from worker.output.books import Books
+from worker.output.part_writer import PartWriter
+from worker.pipeline.pipeline import run_chunks
+from worker.runtime.stop import StopSwitch
+from worker.runtime.thread_load import Load
+from worker.store.local import LocalStore
+from worker.telemetry.tally import Tally
+
+
+class Echo:
+    """A transport that answers at once, or nearly."""
+
+    async def call(self, _request: bytes) -> Answer:
+        await anyio.lowlevel.checkpoint()
+        return Answer(b'{"itemList":[],"recommendationId":"r"}', "q")
+
+    async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
+        del since_s
+        return failure
+
+
+async def _run(folder: Path, rows: int, *, rows_per_part: int = 1) -> list[Books]:
+    """Run rows; as a part each, lanes hand over all the time. Return the books."""
+    ids = [f"u{row}" for row in range(rows)]
+    pq.write_table(pa.table({"USER_ID": ids}), folder / "in.parquet")
+    arn = campaign_arn("user-personalization")
+    job = open_job(
+        Config.model_validate(
+            {
+                "target": {"operation": "GetRecommendations", "campaign_arn": arn},
+                "input": {"path": str(folder / "in.parquet"), "columns": {"user_id": "USER_ID"}},
+                "output": {"path": str(folder / "out"), "rows_per_part": rows_per_part},
+                "rate": {"tps": 100_000, "in_flight_max": 64},
+            }
+        )
+    )
+    switch, tally, store = StopSwitch(), Tally(rows_expected=rows), LocalStore(folder / "out")
+    lane = make_lane(Echo(), switch=switch, tally=tally, tps=100_000)
+    books: list[Books] = []
+    with store.writing():
+        await run_chunks(
+            job, job.source.chunks, lane=lane, tally=tally, switch=switch, store=store,
+            on_commit=lambda _, each: books.append(each),
+        )  # fmt: skip
+    return books
+
+
+async def test_lanes_that_are_done_while_the_drain_fails_are_no_failure_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OutputError("the disk is full", hint="make room")
+
+    monkeypatch.setattr(PartWriter, "add", refuse)
+    for attempt in range(8):  # it is a matter of order in the event loop
+        (tmp_path / str(attempt)).mkdir()
+        with pytest.raises(ExceptionGroup) as caught:
+            await _run(tmp_path / str(attempt), 500)
+        assert {type(error) for error in leaves(caught.value)} == {OutputError}
+
+
+@pytest.mark.parametrize("is_busy", [True, False])
+async def test_row_groups_are_written_in_order_beside_the_batches_after_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_busy: bool
+) -> None:
+    monkeypatch.setattr("worker.output.part_writer.ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(Load, "share", lambda _: 0.7 if is_busy else 0.5)
+    await _run(tmp_path, 5000, rows_per_part=5000)
+    part = pq.ParquetFile(tmp_path / "out" / "part-00000.parquet")
+    assert part.num_row_groups == 5
+    assert part.read(["USER_ID"])["USER_ID"].to_pylist() == [f"u{row}" for row in range(5000)]
+
+
+async def test_a_row_group_that_the_disk_refuses_ends_the_run_without_its_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OutputError("the disk is full", hint="make room")
+
+    monkeypatch.setattr("worker.output.part_writer.ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(PartWriter, "write", refuse)
+    with pytest.raises(ExceptionGroup) as caught:
+        await _run(tmp_path, 5000, rows_per_part=5000)
+    assert {type(error) for error in leaves(caught.value)} == {OutputError}
+    assert not list((tmp_path / "out").glob("part-*"))
+
+
+@pytest.mark.parametrize("is_busy", [True, False])
+@pytest.mark.parametrize("is_held_back", [True, False])
+async def test_the_event_loop_decodes_where_a_thread_beside_it_would_be_in_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_busy: bool, is_held_back: bool
+) -> None:
+    threads = set[int]()
+    real = PartWriter.add
+
+    def add(writer: PartWriter, batch: Batch) -> None:
+        threads.add(threading.get_ident())
+        real(writer, batch)
+
+    monkeypatch.setattr(PartWriter, "add", add)
+    monkeypatch.setattr(Load, "share", lambda _: 0.7 if is_busy else 0.5)
+    monkeypatch.setattr(Lane, "is_held_back", is_held_back)
+    await _run(tmp_path, 30)
+    assert (threading.get_ident() in threads) == (is_busy and not is_held_back)
+
+
+async def test_the_seconds_of_all_parts_together_are_those_that_it_took(tmp_path: Path) -> None:
+    begun_s = time.monotonic()
+    books = await _run(tmp_path, 30)
+    took_s = time.monotonic() - begun_s
+    assert len(books) == 30
+    assert took_s / 2 <= sum(each.seconds for each in books) <= took_s
