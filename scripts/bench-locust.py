@@ -1,5 +1,7 @@
 """For `scripts/bench generate`: Locust's FastHttpUser, signing as its users do, with botocore."""
 
+from __future__ import annotations
+
 import itertools
 import json
 import os

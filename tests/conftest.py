@@ -1,17 +1,21 @@
 """Fixtures: the real command, the real emulator, both as processes of their own."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 import uvloop
+from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, settings
 from support.runs import (
     COMMAND_TIMEOUT_S,
@@ -31,6 +35,34 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-speed")
 
+# Each session of the SDK parses megabytes of JSON: most of the time of a test with a client.
+read_once = cache(partial(JSONFileLoader.load_file, JSONFileLoader()))
+JSONFileLoader.load_file = lambda _, file_path: read_once(file_path)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--quick`, of scripts/test."""
+    parser.addoption("--quick", action="store_true", help="one event loop, fewer examples")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out what is the same once more, if asked to."""
+    if config.getoption("--quick"):
+        settings.register_profile("quick", settings(), max_examples=20)
+        settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of tests on every event loop and transport, keep those on what a run has by default."""
+    if config.getoption("--quick"):
+        items[:] = [item for item in items if _is_by_default(item)]
+
+
+def _is_by_default(item: pytest.Item) -> bool:
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return bool(parameters.get("with_and_without_aiofastnet", True))
+
+
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
@@ -48,7 +80,7 @@ def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], Any]]:
     """Run tests marked `every_loop` on each event loop that the worker may have."""
     if item.get_closest_marker("every_loop"):
-        return LOOPS
+        return {"uvloop": LOOPS["uvloop"]} if item.config.getoption("--quick") else LOOPS
     return {"asyncio": asyncio.new_event_loop}
 
 

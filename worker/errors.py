@@ -10,6 +10,8 @@ WorkerError                  what is wrong and what was seen, a hint, an exit co
 └── StoppedError     75      ended early, resumable
 """
 
+from __future__ import annotations
+
 from typing import ClassVar
 
 

@@ -1,5 +1,7 @@
 """A config and its input, opened and checked: what `plan`, `run` and `explain` start from."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """The words of the pipeline: Chunk, Batch, Answer, Failure, Outcome."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from typing import NamedTuple
 

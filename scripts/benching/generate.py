@@ -19,9 +19,9 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benching.clients import make_venv
+from benching.loadtest_command import load_tested
 from benching.process import ARN, PROJECT, BenchError, Usage, environment, measure, program
 from benching.server import Server
-from benching.tests_of_load import load_tested
 
 CONNECTIONS = 64
 QUICK_S = 5.0

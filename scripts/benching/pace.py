@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benching.job import Job, finished
+from benching.loadtest_command import load_tested
 from benching.process import BenchError, Usage
 from benching.server import Server
-from benching.tests_of_load import load_tested
 
 WINDOWS_S = (1.0, 0.1)
 QUICK_S = 5.0

@@ -23,7 +23,7 @@ from worker.job import open_job
 from worker.model import Answer, Batch, Outcome
 from worker.output.part_writer import PartWriter
 from worker.output.run_folder import claim
-from worker.output.spool import SpoolWriter, pack
+from worker.output.spool import write_spool
 from worker.store.local import LocalStore
 
 DONE_SHARE = 0.99
@@ -143,11 +143,10 @@ def _batches(job: OpenJob) -> Sequence[Batch]:
 
 
 def _keep(job: OpenJob, store: LocalStore, rows: int) -> None:
-    writer = SpoolWriter(store.spool_path(job.run_id, job.source.chunks[0].part_name))
-    for first in range(0, rows, _BLOCK_ROWS):
-        last = min(rows, first + _BLOCK_ROWS)
-        writer.append(pack([(row, _OUTCOME) for row in range(first, last)]))
-    writer.close()
+    path = store.spool_path(job.run_id, job.source.chunks[0].part_name)
+    firsts = range(0, rows, _BLOCK_ROWS)
+    blocks = (range(first, min(rows, first + _BLOCK_ROWS)) for first in firsts)
+    write_spool(path, ([(row, _OUTCOME) for row in block] for block in blocks))
 
 
 def _first_request(config: Path, scratch: Path, arrived: list[float]) -> tuple[float, float]:

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benching.loadtest_command import CAMPAIGN, EMULATED_ARN, emulator, load_tested
 from benching.server import Server
-from benching.tests_of_load import CAMPAIGN, EMULATED_ARN, emulator, load_tested
 
 BUFFER_SHARE = 0.2
 BURST_S = 0.1

@@ -19,9 +19,9 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
+from benching.loadtest_command import EMULATED_ARN, asked, emulator, load_tested
 from benching.process import BenchError, environment, program, said_by
 from benching.server import Server
-from benching.tests_of_load import EMULATED_ARN, asked, emulator, load_tested
 
 WEATHER = {"latency_ms_p50": 100, "latency_ms_p99": 300, "stall": {"every_s": 10, "for_s": 1}}
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}

@@ -1,5 +1,7 @@
 """A real Chromium, headless: the system's own, driven by Playwright. None is downloaded."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from collections.abc import Iterator

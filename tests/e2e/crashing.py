@@ -4,6 +4,8 @@
 what happens at a point is wrapped, from here, round the functions that are involved.
 """
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import os

@@ -3,6 +3,8 @@
 What a user gets is a function of the seed and the user's number.
 """
 
+from __future__ import annotations
+
 import asyncio
 import gzip
 import json

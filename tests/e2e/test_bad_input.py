@@ -1,5 +1,7 @@
 """Bad input: the exit code, and a message that says what is wrong, what was seen, what to do."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial

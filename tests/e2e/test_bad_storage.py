@@ -1,5 +1,7 @@
 """Disks that are full, read-only or gone: clear words, whole files, and a run that carries on."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess

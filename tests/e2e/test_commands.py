@@ -1,5 +1,7 @@
 """Each command as a user meets it: what is on stdout, what on stderr, and the exit code."""
 
+from __future__ import annotations
+
 import json
 import re
 import tomllib

@@ -3,6 +3,8 @@
 Then each input row is there once, what was committed is as it was, and `_SUCCESS` tells the truth.
 """
 
+from __future__ import annotations
+
 import os
 import signal
 import subprocess

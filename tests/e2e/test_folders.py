@@ -1,5 +1,7 @@
 """What a run may and may not do to folders that are not its own, and to inputs that change."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from pathlib import Path

@@ -1,5 +1,7 @@
 """A service that answers with garbage: rows fail one by one, and the run survives."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys

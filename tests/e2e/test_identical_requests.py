@@ -1,5 +1,7 @@
 """Identical requests of a part: one call, an answer for every row."""
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Rows that are answered while their part is not there yet: kept, and not asked for again."""
 
+from __future__ import annotations
+
 import json
 import time
 from pathlib import Path

@@ -1,5 +1,7 @@
 """`loadtest`, the real command against a scripted service or the emulator."""
 
+from __future__ import annotations
+
 import html
 import json
 import os

@@ -1,5 +1,7 @@
 """The report of a load test, by the real command."""
 
+from __future__ import annotations
+
 import json
 import re
 import time

@@ -1,5 +1,7 @@
 """`loadtest` with a search, the real command."""
 
+from __future__ import annotations
+
 import json
 import re
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Credentials that another service issues: a role, a web identity (EKS), IAM Identity Center."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import time

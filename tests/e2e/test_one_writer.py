@@ -1,5 +1,7 @@
 """One process writes an output at a time; its name is told, and a dead one is in nobody's way."""
 
+from __future__ import annotations
+
 import signal
 import subprocess
 import sys

@@ -1,5 +1,7 @@
 """A service that is away for a while costs time; one that stays away, the run, not its rows."""
 
+from __future__ import annotations
+
 import threading
 import time
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Who may read what a run writes, and what is not in it."""
 
+from __future__ import annotations
+
 import os
 import stat
 from contextlib import suppress

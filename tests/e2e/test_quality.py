@@ -1,5 +1,7 @@
 """Gates, reports and differences, with the real commands."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any

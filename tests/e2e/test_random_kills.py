@@ -1,5 +1,7 @@
 """Kills at random moments, seeded: what the table of crash points may have forgotten."""
 
+from __future__ import annotations
+
 import random
 import signal
 import subprocess

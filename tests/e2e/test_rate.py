@@ -1,5 +1,7 @@
 """The rate of the real command: what throttles and deadlines make of it. Counts, not times."""
 
+from __future__ import annotations
+
 import json
 import os
 from pathlib import Path

@@ -1,5 +1,7 @@
 """What the service takes back in mid-run: credentials that expire, a campaign that is deleted."""
 
+from __future__ import annotations
+
 import json
 import sys
 import threading

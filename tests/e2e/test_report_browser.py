@@ -1,5 +1,7 @@
 """Report pages in a real browser: charts drawn, nothing asked for, both themes, a phone's width."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

@@ -1,5 +1,7 @@
 """Parts: what is committed stays, what is not is done again, each row exactly once."""
 
+from __future__ import annotations
+
 import signal
 from pathlib import Path
 

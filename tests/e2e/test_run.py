@@ -1,5 +1,7 @@
 """`run`: what is read from Parquet reaches the service, and its answers reach Parquet."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """What must not be told: keys, tokens, signatures, and whom a run is about."""
 
+from __future__ import annotations
+
 import json
 import subprocess
 import sys

@@ -1,5 +1,7 @@
 """Faults of the service: what is tried again, what is one row's fault, what ends the run."""
 
+from __future__ import annotations
+
 import socket
 from collections import Counter
 from collections.abc import Iterator

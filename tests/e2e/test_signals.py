@@ -1,5 +1,7 @@
 """SIGTERM and Ctrl-C at moments when no call is under way."""
 
+from __future__ import annotations
+
 import os
 import signal
 import subprocess

@@ -1,5 +1,7 @@
 """SIGTERM while the run waits for something: it ends in time, and nothing is lost."""
 
+from __future__ import annotations
+
 import signal
 import subprocess
 import sys

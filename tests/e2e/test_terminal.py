@@ -1,5 +1,7 @@
 """What a person sees who runs a job in a terminal."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys

@@ -1,5 +1,7 @@
 """TLS verification has no switch: whatever the environment says, a stranger is not called."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,5 +1,7 @@
 """All of the emulator's weather at once: every row ends, and its answer is the one of fair days."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

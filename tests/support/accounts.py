@@ -1,5 +1,7 @@
 """What a run has committed, and whether all of it adds up."""
 
+from __future__ import annotations
+
 import hashlib
 from pathlib import Path
 

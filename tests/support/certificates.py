@@ -1,5 +1,7 @@
 """Certificates for services on loopback, and who trusts them."""
 
+from __future__ import annotations
+
 import ssl
 from pathlib import Path
 

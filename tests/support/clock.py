@@ -1,5 +1,7 @@
 """An event loop whose time jumps: hours pass in no time, and always in the same order."""
 
+from __future__ import annotations
+
 import asyncio
 import selectors
 from collections.abc import Awaitable, Callable

@@ -1,5 +1,7 @@
 """Lanes as tests need them, and a run of lanes in simulated time."""
 
+from __future__ import annotations
+
 import asyncio
 import random
 from collections.abc import Callable
@@ -139,7 +141,7 @@ class Run:
             watching.cancel_scope.cancel()
         self.ended_s, self.reason = clock.now_s(), switch.reason
 
-    def go(self) -> "Run":
+    def go(self) -> Run:
         """Run to the end."""
         simulate(self.main)
         return self

@@ -1,5 +1,7 @@
 """Folders of load tests that never were: result and timeline, without a call."""
 
+from __future__ import annotations
+
 import json
 import math
 import random

@@ -1,5 +1,7 @@
 """Output folders of runs that never were: parts, failed rows and `_run.json`, without a call."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,7 +88,7 @@ def _write_part(
     books.calls = sum(row.attempts for row in rows)
     books.retries = sum(max(0, row.attempts - 1) for row in rows)
     books.errors.update(row.code for row in failed)
-    books._enter_latencies([row.latency_ms for row in answered if row.attempts])
+    books.enter_latencies([row.latency_ms for row in answered if row.attempts])
     schema = _results([], config).schema
     with pq.ParquetWriter(folder / name, schema) as writer:
         for start in range(0, len(answered), group_rows):  # a row's lines stay together

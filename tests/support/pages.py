@@ -1,5 +1,7 @@
 """Pages as tests read them."""
 
+from __future__ import annotations
+
 import json
 import re
 from html.parser import HTMLParser

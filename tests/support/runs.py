@@ -1,5 +1,7 @@
 """Runs of the real command: their inputs, their environment, and what they leave."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess

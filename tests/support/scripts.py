@@ -3,6 +3,8 @@
 For faults and fields the emulator has not.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import ssl

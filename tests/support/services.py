@@ -5,6 +5,8 @@ not; `serving_talk` beside a test that has none; scripts.py says what is done an
 service knows nothing of the worker's code, and keeps what it was sent.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import os
@@ -55,7 +57,7 @@ class Peer:
     number: int  # from 0, in the order of connecting
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    service: "Service"
+    service: Service
 
     async def request(self) -> Request:
         """Read a whole request; raise IncompleteReadError when the client is gone."""

@@ -1,5 +1,7 @@
 """The manual stays true."""
 
+from __future__ import annotations
+
 import os
 import re
 import subprocess
@@ -54,18 +56,38 @@ def test_links_in_the_manual_lead_somewhere(link: str) -> None:
     assert (PROJECT / link.replace("\\", "")).exists()
 
 
-@pytest.mark.parametrize("name", ["demo", "test", "check", "install", "lock", "generate"])
+@pytest.mark.parametrize(
+    "name", ["demo", "test", "check", "check-world", "install", "lock", "generate"]
+)
 def test_scripts_are_there_and_can_be_run(name: str) -> None:
     assert os.access(PROJECT / "scripts" / name, os.X_OK)
 
 
-def test_pinned_requirements_have_hashes_and_name_no_index() -> None:
-    text = (PROJECT / "scripts" / "requirements.txt").read_text()
-    pins = re.findall(r"^\S+==\S+.*?(?=^\S|\Z)", text, flags=re.MULTILINE | re.DOTALL)
+LOCKS = ["requirements.txt", "requirements-dev.txt"]
+
+
+def pins_of(lock: str) -> dict[str, str]:
+    """Return the pins of a lock by package, each with what belongs to it."""
+    text = (PROJECT / "scripts" / lock).read_text()
+    pins = re.findall(r"^([^\s=]+)==(\S+.*?)(?=^\S|\Z)", text, flags=re.MULTILINE | re.DOTALL)
+    return dict(pins)
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_pinned_requirements_have_hashes_and_name_no_index(lock: str) -> None:
+    pins = pins_of(lock)
     assert len(pins) > 40
-    assert all("--hash=sha256:" in pin for pin in pins)
+    assert all("--hash=sha256:" in pin for pin in pins.values())
+    text = (PROJECT / "scripts" / lock).read_text()
     assert "://" not in text
     assert "--index" not in text
+
+
+def test_a_package_is_in_one_lock_only_and_what_runs_needs_no_test_tool() -> None:
+    running, testing = map(pins_of, LOCKS)
+    assert not running.keys() & testing.keys()
+    assert "pytest" in testing
+    assert "pyarrow" in running
 
 
 def test_every_dependency_says_why() -> None:

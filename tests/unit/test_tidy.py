@@ -3,6 +3,8 @@
 Who may import whom is in pyproject.toml, for import-linter.
 """
 
+from __future__ import annotations
+
 import ast
 import re
 import subprocess

@@ -1,5 +1,7 @@
 """How the service is reached, and as whom, as far as this program's config says it."""
 
+from __future__ import annotations
+
 import os
 import ssl
 from dataclasses import dataclass

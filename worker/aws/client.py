@@ -1,5 +1,7 @@
 """Clients of the SDK, as this program uses them: bounded, strict, and as [target] says."""
 
+from __future__ import annotations
+
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,5 +1,7 @@
 """The campaign's provisioned TPS, from the control plane: the default of `rate.tps`."""
 
+from __future__ import annotations
+
 import dataclasses
 
 from botocore import exceptions as aws

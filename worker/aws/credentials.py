@@ -1,5 +1,7 @@
 """Credentials as requests are signed with them, whoever issues them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 

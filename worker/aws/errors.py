@@ -1,5 +1,7 @@
 """What the SDK raises -> a failed call, or the end of the run. For all that is made of botocore."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime

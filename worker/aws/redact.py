@@ -4,6 +4,8 @@ A service may answer with what it was sent: AWS's SignatureDoesNotMatch has the 
 its message, the session token included. Messages go to the log and to `_errors/`.
 """
 
+from __future__ import annotations
+
 import re
 
 from worker.runtime.text import printable

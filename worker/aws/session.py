@@ -4,6 +4,8 @@ Made by botocore alone. aioboto3 is botocore with aiohttp, which takes 200 ms to
 not be used here. Blocking: credentials may come from a file, a process or the network.
 """
 
+from __future__ import annotations
+
 import gzip
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress

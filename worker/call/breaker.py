@@ -7,6 +7,8 @@ more rarely, and the first answer ends it. A row that broke before, while others
 bears no witness: at the end of a run, those that always fail are among themselves.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """One request to its final outcome: wait for a turn, call, maybe again."""
 
+from __future__ import annotations
+
 import random
 import time
 
@@ -105,7 +107,7 @@ class Lane:
             attempts = min(attempts, _ATTEMPTS_TOLD_MAX - 1)
         return None
 
-    def _note_failure(self, row: "_Trouble", verdict: Verdict) -> bool:
+    def _note_failure(self, row: _Trouble, verdict: Verdict) -> bool:
         """Tell the gate; return whether an outage took the attempt."""
         has_results = self._tally.results > 0
         is_taken = self._gate.note_failure(
@@ -148,7 +150,7 @@ class Lane:
         self._tally.retries += attempts > 0
         return True
 
-    async def _verdict(self, row: "_Trouble") -> Verdict:
+    async def _verdict(self, row: _Trouble) -> Verdict:
         """Return what the row's last failure means here and now."""
         verdict = judge(row.failure)
         if verdict is Verdict.UNSPOKEN:
@@ -160,7 +162,7 @@ class Lane:
             return Verdict.EXPIRED if row.is_renewed else _final(judge(row.failure))
         return _final(verdict)
 
-    async def _may_try_again(self, row: "_Trouble", verdict: Verdict) -> bool:
+    async def _may_try_again(self, row: _Trouble, verdict: Verdict) -> bool:
         """Wait as long as a row has to before its next attempt; False when there is to be none.
 
         An attempt that an outage took does not count, nor does it use up the budget.

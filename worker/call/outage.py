@@ -1,5 +1,7 @@
 """Keeps attempts back while the service is down, but for a probe now and then."""
 
+from __future__ import annotations
+
 import asyncio
 import math
 from collections import deque

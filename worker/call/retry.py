@@ -1,5 +1,7 @@
 """When to try a failed call again, and how often over a run. Pure."""
 
+from __future__ import annotations
+
 import random
 
 from worker.model import Failure

@@ -1,5 +1,7 @@
 """The end of the process, in time: threads that hang do not hold it up."""
 
+from __future__ import annotations
+
 import os
 import sys
 import threading

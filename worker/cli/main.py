@@ -3,6 +3,8 @@
 Modules that are heavy to import are imported where a command needs them, so that --help is quick.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import signal
@@ -77,7 +79,7 @@ def run(config: Path, **flags: Any) -> int:
     job, store = open_settings(settings)
     view = view_of(settings, flags)
 
-    async def main(access: "Access", switch: "StopSwitch") -> dict[str, Any]:
+    async def main(access: Access, switch: StopSwitch) -> dict[str, Any]:
         from worker.commands.run import (
             run as run_job,  # the SDK is slow to import, bad input quick to say
         )
@@ -157,7 +159,7 @@ def loadtest(config: Path, **flags: Any) -> int:
     job, store = open_job(settings), LocalStore(Path(settings.output.path))
     view = load_view(settings.price.per_1000_usd, live=is_live(flags))
 
-    async def main(access: "Access", switch: "StopSwitch") -> dict[str, Any]:
+    async def main(access: Access, switch: StopSwitch) -> dict[str, Any]:
         from worker.commands.loadtest import loadtest as run_test  # as in `run`
 
         end_start()

@@ -1,5 +1,7 @@
 """Options that several commands share, and what they mean."""
 
+from __future__ import annotations
+
 import logging
 import os
 import sys
@@ -54,7 +56,7 @@ def options(*wanted: str) -> Callable[[_Command], _Command]:
     return decorate
 
 
-def view_of(settings: "Config", flags: dict[str, Any]) -> "View":
+def view_of(settings: Config, flags: dict[str, Any]) -> View:
     """Return what shows progress: a live view on a terminal, else lines."""
     from worker.telemetry.progress import LineView, LiveView
 
@@ -76,14 +78,14 @@ def set_up_log(flags: dict[str, Any]) -> None:
     log.set_up(as_json=flags["log_format"] == "json", level=level)
 
 
-def load_settings(config: Path, settings: Sequence[str]) -> "Config":
+def load_settings(config: Path, settings: Sequence[str]) -> Config:
     """Return the config with `settings`, those of --set, and the environment's over it."""
     from worker.config.load import load_config
 
     return load_config(config, settings=settings, environ=os.environ)
 
 
-def open_settings(settings: "Config") -> tuple["Job", "LocalStore"]:
+def open_settings(settings: Config) -> tuple[Job, LocalStore]:
     """Open what `run` and `plan` start from; whatever is wrong with it is said now."""
     from worker.job import open_job
     from worker.store.local import LocalStore

@@ -1,5 +1,7 @@
 """What was asked for, on stdout: text for people, or JSON for programs."""
 
+from __future__ import annotations
+
 import os
 import sys
 from typing import Any

@@ -1,5 +1,7 @@
 """Plans, summaries and explanations as text for people. Pure."""
 
+from __future__ import annotations
+
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,5 +1,7 @@
 """Identical requests of a chunk: which row makes one first. Pure."""
 
+from __future__ import annotations
+
 from array import array
 from hashlib import blake2b
 

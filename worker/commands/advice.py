@@ -1,5 +1,7 @@
 """What an error tells: advice for what was foreseen, a stack trace for a bug."""
 
+from __future__ import annotations
+
 import traceback
 
 import click

@@ -3,6 +3,8 @@
 It shares no code with the rest, so its errors become this program's here.
 """
 
+from __future__ import annotations
+
 import signal
 import sys
 from collections.abc import Callable
@@ -23,7 +25,7 @@ class EmulatorNotReadyError(WorkerError):
 
 
 def serve_until_stopped(
-    settings: "EmulatorSettings", *, on_ready: Callable[[str], None], until_eof: bool
+    settings: EmulatorSettings, *, on_ready: Callable[[str], None], until_eof: bool
 ) -> None:
     """Serve until SIGINT or SIGTERM; with `until_eof` also until standard input ends.
 

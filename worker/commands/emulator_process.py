@@ -1,5 +1,7 @@
 """The emulator as a process of its own, started and ended by `--emulator`."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence

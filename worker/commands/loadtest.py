@@ -1,5 +1,7 @@
 """`loadtest`: claims the folder, makes the calls of all stages or of a search, and sums up."""
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
 """`plan`: what `run` would do, without one runtime call."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime

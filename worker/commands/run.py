@@ -1,5 +1,7 @@
 """`run`: claims the output, works on every chunk that is not done, and sums up."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -1,5 +1,7 @@
 """An event loop for a command that makes calls: signals watched, the emulator around it."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path

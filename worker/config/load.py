@@ -3,6 +3,8 @@
 The emulator's section takes time to import; it is looked at where there is one, or an error.
 """
 
+from __future__ import annotations
+
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -39,7 +41,7 @@ def load_config(path: Path, *, settings: Sequence[str], environ: Mapping[str, st
 
 def load_emulator_settings(
     path: Path | None, *, settings: Sequence[str], environ: Mapping[str, str]
-) -> "EmulatorSettings":
+) -> EmulatorSettings:
     """Return the section `[emulator]` alone; its region is that of [target], if there is one."""
     values = _gather(path, settings, environ)
     section = values.get("emulator", {})

@@ -1,5 +1,7 @@
 """Section [loadtest] of the config. Light to import: every command reads configs that have it."""
 
+from __future__ import annotations
+
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator

@@ -5,6 +5,8 @@ Limits of the service that can be seen here (numResults, names, ARNs) are checke
 depend on a row are checked in codec/requests.py.
 """
 
+from __future__ import annotations
+
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator

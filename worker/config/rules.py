@@ -1,5 +1,7 @@
 """What no single key can say wrong: keys that contradict the operation, or each other. Pure."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 from worker.config.model import Config

@@ -1,5 +1,7 @@
 """A whole config file, the emulator's section too, and its JSON Schema, as editors read it."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from pydantic import BaseModel, Field

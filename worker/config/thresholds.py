@@ -4,6 +4,8 @@ Latencies are those of successful calls, from the moment when they were due. Sha
 that were made; `tps` is how many of them there were in a second.
 """
 
+from __future__ import annotations
+
 import difflib
 import operator
 import re

@@ -1,5 +1,7 @@
 """What values of the config may look like, each checked against the service's limits."""
 
+from __future__ import annotations
+
 import ipaddress
 from typing import Annotated, Literal
 from urllib.parse import urlsplit

@@ -1,5 +1,7 @@
 """Works on chunks in this process: who calls, at which rate, and what ends it early."""
 
+from __future__ import annotations
+
 import random
 from contextlib import AsyncExitStack
 

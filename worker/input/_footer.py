@@ -1,5 +1,7 @@
 """A Parquet file's footer: what is needed to plan, without reading any data."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 from dataclasses import dataclass

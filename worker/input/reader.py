@@ -1,5 +1,7 @@
 """A Chunk -> batches of its rows."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path

@@ -1,5 +1,7 @@
 """A Parquet data set -> Chunks, from its footers alone."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence

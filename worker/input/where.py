@@ -1,5 +1,7 @@
 """`input.where`: a SQL condition -> an Arrow expression, which Parquet can skip row groups by."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from datetime import date, datetime
 

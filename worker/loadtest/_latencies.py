@@ -1,5 +1,7 @@
 """Latencies in an HDR histogram: three digits from a microsecond to ten minutes, 180 KiB."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +24,7 @@ class Latencies:
     def __init__(self) -> None:
         self._histogram = acyclic(HdrHistogram(1, _US_MAX, _DIGITS, b64_wrap=True))
 
-    def record(self, latencies_us: "pa.Array[Any]") -> None:
+    def record(self, latencies_us: pa.Array[Any]) -> None:
         """Record doubles, in microseconds; what is beyond the range counts as its end."""
         least, most = pa.scalar(1.0), pa.scalar(float(_US_MAX))
         bounded: Any = pc.min_element_wise(pc.max_element_wise(latencies_us, least), most)
@@ -34,9 +36,9 @@ class Latencies:
         ):
             self._histogram.record_value(min(_US_MAX, round(value)), count)
 
-    def add(self, other: "Latencies") -> None:
+    def add(self, other: Latencies) -> None:
         """Add another's."""
-        self._histogram.add(other._histogram)  # noqa: SLF001 - one of its own kind
+        self._histogram.add(other._histogram)
 
     @property
     def count(self) -> int:
@@ -54,7 +56,7 @@ class Latencies:
         return str(self._histogram.encode().decode())
 
 
-def merged(parts: "list[Latencies]") -> Latencies:
+def merged(parts: list[Latencies]) -> Latencies:
     """Return all of them together."""
     whole = Latencies()
     for part in parts:

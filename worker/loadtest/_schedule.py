@@ -4,6 +4,8 @@ Call n, from 0, is due when the integral reaches n. What is left of a call at th
 carried into the next one, so a test of many legs has as many calls as one of their mean rate.
 """
 
+from __future__ import annotations
+
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence

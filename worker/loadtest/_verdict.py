@@ -1,5 +1,7 @@
 """What a load test comes to: valid or not, thresholds kept or not. Pure."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final

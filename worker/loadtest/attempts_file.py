@@ -1,5 +1,7 @@
 """attempts.parquet: one row for each call, written as they end, in bounded memory."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, Final
 

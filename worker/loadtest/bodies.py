@@ -3,6 +3,8 @@
 Rows that cannot be sent are left out; `plan` tells of them.
 """
 
+from __future__ import annotations
+
 import asyncio
 import heapq
 import random

@@ -4,6 +4,8 @@ A folder holds one test. Its `_loadtest.json` is there from the start, with `sta
 that nobody else takes the folder; it is written again at the end.
 """
 
+from __future__ import annotations
+
 from typing import Any, Final
 
 import orjson

@@ -10,6 +10,8 @@ for, or the last 5 at a low rate; others are `missed`. Making up for all of them
 that nobody has asked for.
 """
 
+from __future__ import annotations
+
 import asyncio
 import math
 import time
@@ -202,7 +204,7 @@ class Generator:
         else:
             self.crowded[turn[1]] += 1
 
-    def _lane_ended(self, lane: "asyncio.Task[None]") -> None:
+    def _lane_ended(self, lane: asyncio.Task[None]) -> None:
         if not lane.cancelled() and (error := lane.exception()) is not None:
             self._fail(error)  # a bug, or no call can be made at all
         self._be_quiet()

@@ -1,5 +1,7 @@
 """What calls came to: counted and recorded once a second, by stage, success and throttle apart."""
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -202,14 +204,14 @@ def _counts(attempts: pa.Table, column: str) -> Iterator[tuple[int, int]]:
     yield from zip(values.to_pylist(), counts.to_pylist(), strict=True)
 
 
-def _us(attempts: pa.Table, begin: str, end: str) -> "pa.Array[Any]":
+def _us(attempts: pa.Table, begin: str, end: str) -> pa.Array[Any]:
     """Return microseconds between two moments of each call."""
     seconds: Any = pc.subtract(attempts[end], attempts[begin])
     array: pa.Array[Any] = pc.multiply(seconds, 1e6).combine_chunks()
     return array
 
 
-def _quantiles_ms(latencies_us: "pa.Array[Any]") -> Mapping[str, float | None]:
+def _quantiles_ms(latencies_us: pa.Array[Any]) -> Mapping[str, float | None]:
     """Return exact quantiles of a second, as of the nearest rank."""
     at: Any = [0.5, 0.99, 1.0]  # the stubs know of one quantile only
     values = pc.quantile(latencies_us, at, interpolation="higher").to_pylist()

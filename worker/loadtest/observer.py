@@ -1,5 +1,7 @@
 """Looks at a load test once a second: records what has ended, and ends what must not go on."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field

@@ -3,6 +3,8 @@
 README, "What a load test leaves", documents it; `format` counts incompatible changes.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any, Final

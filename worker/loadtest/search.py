@@ -9,6 +9,8 @@ confirmed before is the capacity that is there at once. Source of the scheme: Ni
 load controller (exponential, binary search, testing stage).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -1,5 +1,7 @@
 """The calls of one load test, stage by stage or as a search says."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

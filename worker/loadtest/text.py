@@ -1,5 +1,7 @@
 """A load test's result as text for people. Pure."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 

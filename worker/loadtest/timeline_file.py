@@ -3,6 +3,8 @@
 So a test that is killed, or still running, has one; its last line may be torn.
 """
 
+from __future__ import annotations
+
 import os
 from typing import Any, Final
 

@@ -1,5 +1,7 @@
 """How a load test is doing: a panel on a terminal, a line now and then otherwise."""
 
+from __future__ import annotations
+
 import time
 from typing import Any, Protocol
 

@@ -1,5 +1,7 @@
 """Single answers of a spool that still grows, found by their rows."""
 
+from __future__ import annotations
+
 import os
 import zlib
 from array import array

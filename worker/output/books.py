@@ -1,5 +1,7 @@
 """What a part says of itself, kept in its Parquet footer: the run's books, without a database."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -51,7 +53,7 @@ class Books:
         self.calls += calls
         self.retries += calls - sum(outcome.attempts > 0 for outcome in outcomes)
         self.throttles += sum(outcome.throttles for outcome in outcomes)
-        self._enter_latencies(
+        self.enter_latencies(
             [
                 outcome.latency_ms
                 for outcome in outcomes
@@ -59,8 +61,8 @@ class Books:
             ]
         )
 
-    def _enter_latencies(self, latencies_ms: list[float]) -> None:
-        """Record many at once: the histogram is pure Python, and slow per value."""
+    def enter_latencies(self, latencies_ms: list[float]) -> None:
+        """Record many at once, of successful attempts: the histogram is slow per value."""
         exact = pc.round(pc.multiply(pa.array(latencies_ms, pa.float64()), 1e3))
         least, most = pa.scalar(1.0), pa.scalar(float(_LATENCY_US_MAX))
         bounded: Any = pc.min_element_wise(pc.max_element_wise(exact, least), most)
@@ -69,7 +71,7 @@ class Books:
         for value, count in zip(values.to_pylist(), counts.to_pylist(), strict=True):
             self.latency.record_value(int(value), count)
 
-    def add(self, other: "Books") -> None:
+    def add(self, other: Books) -> None:
         """Add another part's counts."""
         self.rows_read += other.rows_read
         self.results += other.results
@@ -105,7 +107,7 @@ class Books:
         )
 
     @classmethod
-    def load(cls, text: bytes) -> "Books":
+    def load(cls, text: bytes) -> Books:
         """Return what `dump` wrote; raise ValueError or KeyError on anything else."""
         values = orjson.loads(text)
         latency = new_histogram()

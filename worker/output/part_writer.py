@@ -1,5 +1,7 @@
 """A Chunk's outcomes -> its part and its failed rows; the part's final name is the commit."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TypedDict

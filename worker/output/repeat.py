@@ -5,6 +5,8 @@ nobody: no lane is handed it, and when its batch is written that row's outcome i
 or was written before and is in the chunk's spool.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from worker.codec.duplicates import COMPARED_ROWS_MAX

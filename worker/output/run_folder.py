@@ -1,5 +1,7 @@
 """The output folder as a run's state: whose it is, which chunks are done, and claiming it."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime

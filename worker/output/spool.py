@@ -7,13 +7,15 @@ has its CRC-32, so of a file that a crash has torn or holed just what is whole i
 is asked again.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 import struct
 import zlib
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
@@ -80,6 +82,19 @@ class SpoolWriter:
     def close(self) -> None:
         """Close the file, which stays."""
         os.close(self.file)
+
+
+def write_spool(path: Path, blocks: Iterable[Sequence[Settled]]) -> None:
+    """Write a chunk's spool, a block for each of `blocks`, as a run that was killed leaves it.
+
+    For tests and benches. Raises OSError when the disk refuses.
+    """
+    writer = SpoolWriter(path)
+    try:
+        for rows in blocks:
+            writer.append(pack(rows))
+    finally:
+        writer.close()
 
 
 @dataclass(frozen=True, slots=True)

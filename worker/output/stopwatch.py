@@ -1,5 +1,7 @@
 """What time was spent: a part's `seconds`, over kills."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from contextlib import suppress

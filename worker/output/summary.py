@@ -1,5 +1,7 @@
 """What a run came to: the books of its parts, added up. `_SUCCESS` and the last lines on stdout."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """Where each operation's answer keeps its list, and what the list becomes. Pure."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import pyarrow as pa

@@ -6,6 +6,8 @@ ResourceNotFoundException); developer guide, "Common errors" (the rest; the stat
 transient codes and statuses) and _retry.json (509).
 """
 
+from __future__ import annotations
+
 from enum import Enum, auto
 
 from worker.model import Failure

@@ -4,6 +4,8 @@ Sources: BM = botocore's model `personalize-runtime` 2018-05-22; DG = Amazon Per
 guide; BE = botocore's model `personalize-events` 2018-03-22.
 """
 
+from __future__ import annotations
+
 import re
 
 ID_CHARS_MAX = 256  # BM UserID, ItemID

@@ -1,5 +1,7 @@
 """The three runtime operations: their names in the API, and in the SDK."""
 
+from __future__ import annotations
+
 from enum import StrEnum
 
 

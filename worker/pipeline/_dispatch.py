@@ -4,6 +4,8 @@ In the event loop: so few take a fraction of a millisecond, and a thread that ma
 beside the loop costs both of them more than that.
 """
 
+from __future__ import annotations
+
 import time
 from collections import deque
 

@@ -1,5 +1,7 @@
 """Writes done batches in order, and commits a chunk after its last one."""
 
+from __future__ import annotations
+
 import gc
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -1,5 +1,7 @@
 """The input's rows, read ahead as far as there is room, and cut into batches."""
 
+from __future__ import annotations
+
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from itertools import count

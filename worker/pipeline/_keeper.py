@@ -1,5 +1,7 @@
 """Rows that are answered go to their chunk's spool every two seconds, and leave with its part."""
 
+from __future__ import annotations
+
 import os
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence

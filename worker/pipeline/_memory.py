@@ -1,5 +1,7 @@
 """How much may be in memory between reading and writing: in rows, and in bytes."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,5 +1,7 @@
 """What is left to do, counted before the first call: footers tell nothing of `where`, say."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
 

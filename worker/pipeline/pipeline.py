@@ -1,5 +1,7 @@
 """A run's only task group: feed -> lanes -> drain. Bounded streams hold the reader back."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 

@@ -20,6 +20,8 @@ sent:
 The rate grows only after an epoch in which it was the constraint.
 """
 
+from __future__ import annotations
+
 import math
 
 EPOCH_S = 0.1

@@ -1,5 +1,7 @@
 """Pace to fit: the lowest steady rate that finishes before the deadline, planned time and again."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

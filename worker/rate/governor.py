@@ -1,5 +1,7 @@
 """Holds the pacer at what throttles and the deadline leave of the rate, and says so."""
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Whose turn it is: each HTTP attempt waits until the schedule says that it is due."""
 
+from __future__ import annotations
+
 import asyncio
 from collections import deque
 

@@ -7,6 +7,8 @@ any window at most as many attempts leave as the integral of the rate over it, a
 seconds. Pure.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field
 
@@ -33,7 +35,7 @@ class Ramp:
         object.__setattr__(self, "climbed", (self.start_tps + self.tps) / 2 * self.ramp_s)
 
     @classmethod
-    def climbing(cls, *, tps: float, ramp_s: float, ramp_from: float | None) -> "Ramp":
+    def climbing(cls, *, tps: float, ramp_s: float, ramp_from: float | None) -> Ramp:
         """Return the ramp to `tps`; it starts at a tenth of it unless `ramp_from` is given."""
         return cls(
             tps=tps,
@@ -41,7 +43,7 @@ class Ramp:
             ramp_s=ramp_s if ramp_s >= RAMP_S_MIN else 0.0,
         )
 
-    def below(self, limit_tps: float) -> "Ramp":
+    def below(self, limit_tps: float) -> Ramp:
         """Return the same ramp, but nowhere above `limit_tps`: it ends where it reaches that."""
         if limit_tps >= self.tps:
             return self

@@ -4,6 +4,8 @@ It lies under XDG_STATE_HOME (XDG Base Directory Specification 0.8), `~/.local/s
 It only saves a slow start, so nothing that is wrong with it is worth more than a debug line.
 """
 
+from __future__ import annotations
+
 import os
 import tempfile
 import time

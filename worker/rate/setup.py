@@ -1,5 +1,7 @@
 """A run's rate from its config: the ceiling, the pacer, and who sets it."""
 
+from __future__ import annotations
+
 from worker.config.model import Rate
 from worker.rate._adaptive import AdaptiveRate
 from worker.rate.governor import Governor

@@ -1,5 +1,7 @@
 """Time as the pacer needs it: monotonic seconds and a timer. Tests bring their own."""
 
+from __future__ import annotations
+
 import asyncio
 import time
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """`stop.deadline`: "05:30" on the local wall clock, or a duration such as "1h30m"."""
 
+from __future__ import annotations
+
 import re
 from datetime import datetime, timedelta
 

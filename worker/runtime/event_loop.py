@@ -1,5 +1,7 @@
 """uvloop and aiofastnet where they are installed; plain asyncio, slower and no less, where not."""
 
+from __future__ import annotations
+
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable

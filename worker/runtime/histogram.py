@@ -1,5 +1,7 @@
 """HDR histograms that are gone when nobody has them."""
 
+from __future__ import annotations
+
 import weakref
 
 from hdrh.histogram import HdrHistogram

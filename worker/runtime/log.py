@@ -1,5 +1,7 @@
 """Log lines on stderr: `key=value` text for people, JSON for machines. Never a credential or ID."""
 
+from __future__ import annotations
+
 import logging
 import sys
 from typing import Any

@@ -1,5 +1,7 @@
 """Ending a command early: one switch for signals, the deadline and the caps."""
 
+from __future__ import annotations
+
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,5 +1,7 @@
 """Text of others, made fit for terminals, logs and Parquet; tables and durations. Pure."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 

@@ -1,5 +1,7 @@
 """How much of the time a thread is busy."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 

@@ -1,5 +1,7 @@
 """What a process that handles millions of rows asks of its interpreter. Measured: scripts/bench."""
 
+from __future__ import annotations
+
 import ctypes
 import gc
 import os

@@ -1,5 +1,7 @@
 """The output folder. A file appears under its final name whole, or not at all."""
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import os

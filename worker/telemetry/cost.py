@@ -1,5 +1,7 @@
 """What calls cost, and how many a run may make. Pure."""
 
+from __future__ import annotations
+
 from worker.config.model import Config
 
 

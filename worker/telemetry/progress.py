@@ -1,5 +1,7 @@
 """How a run is doing: a live view on a terminal, a line now and then otherwise."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from typing import Protocol

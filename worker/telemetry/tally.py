@@ -1,5 +1,7 @@
 """Running totals of one invocation: what the live view shows and the caps are held against."""
 
+from __future__ import annotations
+
 from collections import Counter, deque
 from dataclasses import dataclass, field
 

@@ -1,5 +1,7 @@
 """What an HTTP answer means: one reading for all transports. Pure."""
 
+from __future__ import annotations
+
 import zlib
 
 import orjson

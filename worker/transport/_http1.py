@@ -5,6 +5,8 @@ trusted, and whether the connection may be used again: only when nothing is left
 side. Source: RFC 9112.
 """
 
+from __future__ import annotations
+
 import asyncio
 import select
 from collections.abc import Callable
@@ -55,8 +57,8 @@ class Connection(asyncio.Protocol):
         *,
         unfinished: Unfinished | None = None,
         outbox: Outbox | None = None,
-        on_free: Callable[["Connection"], None],
-        on_lost: Callable[["Connection"], None],
+        on_free: Callable[[Connection], None],
+        on_lost: Callable[[Connection], None],
     ) -> None:
         self._unfinished = unfinished or Unfinished()
         self._outbox = outbox or Outbox()
@@ -82,7 +84,7 @@ class Connection(asyncio.Protocol):
 
     def send(
         self, request: bytes, *, since_s: float, is_first: bool = False
-    ) -> "asyncio.Future[Reply | Failure]":
+    ) -> asyncio.Future[Reply | Failure]:
         """Send one request soon; the future brings its whole answer, or why there is none.
 
         It is UNSENT when there is something to read before it is written; unless it `is_first`,

@@ -4,6 +4,8 @@ Measured: what each request does alone, with TLS and the kernel's part of it bet
 Python, takes a fifth more processor time; and the service is woken for each instead of for many.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections import deque
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Connections to one endpoint: opened when needed, spread over its addresses, used again."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 import ssl
@@ -168,7 +170,7 @@ class Pool:
 
 
 async def _end_of(
-    connection: Connection, reply: "asyncio.Future[Reply | Failure]"
+    connection: Connection, reply: asyncio.Future[Reply | Failure]
 ) -> Reply | Failure:
     try:
         return await reply

@@ -1,5 +1,7 @@
 """Transport `sdk`: aioboto3, the reference for how requests are made and answers are read."""
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,7 +28,7 @@ _BODY = "_body"  # no member of any answer
 @asynccontextmanager
 async def open_sdk(
     access: Access, *, operation: Operation, timeout_s: float, connections_max: int
-) -> AsyncIterator["SdkTransport"]:
+) -> AsyncIterator[SdkTransport]:
     """Yield the transport; the same errors as `open_client`."""
     async with AsyncExitStack() as stack:
 

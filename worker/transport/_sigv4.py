@@ -5,6 +5,8 @@ are two SHA-256 and one HMAC. Pure: the caller brings the time.
 Source: AWS General Reference, "Create a signed AWS API request" (header-based, single chunk).
 """
 
+from __future__ import annotations
+
 import hmac
 import time
 from binascii import hexlify
@@ -64,7 +66,7 @@ class RequestSigner:
             body,
         )
 
-    def with_credentials(self, credentials: SigningCredentials) -> "RequestSigner":
+    def with_credentials(self, credentials: SigningCredentials) -> RequestSigner:
         """Return a signer of the same requests with other credentials."""
         return RequestSigner(self._template, credentials)
 

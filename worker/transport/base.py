@@ -1,5 +1,7 @@
 """The interface between the pipeline and whatever makes HTTP calls."""
 
+from __future__ import annotations
+
 from typing import Protocol
 
 from worker.model import Answer, Failure

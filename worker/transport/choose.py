@@ -1,5 +1,7 @@
 """Which transport a run gets: `wire` wherever it can do what the environment asks, else `sdk`."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal, TypeVar, TypeVarTuple

@@ -6,6 +6,8 @@ not used. A redirect is a failed call: what is signed for one place is not sent 
 would follow it).
 """
 
+from __future__ import annotations
+
 import calendar
 import math
 import ssl

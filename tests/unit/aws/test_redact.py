@@ -1,5 +1,7 @@
 """What a service says is shown, but for secrets and what a terminal would obey."""
 
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,5 +1,7 @@
 """The SDK's session that requests are prepared with."""
 
+from __future__ import annotations
+
 import botocore.session
 
 from worker.aws.access import Access

@@ -1,5 +1,7 @@
 """When the service counts as down, when it is probed, and when it is given up."""
 
+from __future__ import annotations
+
 import pytest
 
 from worker.call.breaker import (

@@ -1,5 +1,7 @@
 """One row to its end, with a transport that answers from a list."""
 
+from __future__ import annotations
+
 import random
 import time
 from collections.abc import Callable

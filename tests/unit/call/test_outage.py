@@ -3,6 +3,8 @@
 Time is simulated, so minutes cost nothing, and each run goes the same way every time.
 """
 
+from __future__ import annotations
+
 import logging
 
 import anyio

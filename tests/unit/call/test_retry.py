@@ -1,5 +1,7 @@
 """Which failures are tried again, when, and how often."""
 
+from __future__ import annotations
+
 import random
 
 import pytest

@@ -1,5 +1,7 @@
 """Answers as bytes, and what becomes of them, together and one by one."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

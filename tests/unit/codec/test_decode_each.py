@@ -1,5 +1,7 @@
 """Answers -> columns; one that is malformed harms no other."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

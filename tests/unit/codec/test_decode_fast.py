@@ -1,5 +1,7 @@
 """Answers in the form that the service gives them are cut, not parsed; others are."""
 
+from __future__ import annotations
+
 from unittest import mock
 
 import pytest

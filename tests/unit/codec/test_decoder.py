@@ -1,5 +1,7 @@
 """A batch parsed whole and its answers one by one come out the same, whatever a server sends."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 from unittest import mock

@@ -1,5 +1,7 @@
 """Rows -> request bodies, and the rows that are not sent."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

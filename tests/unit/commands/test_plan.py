@@ -1,5 +1,7 @@
 """The plan's arithmetic."""
 
+from __future__ import annotations
+
 import random
 
 import pytest

@@ -1,5 +1,7 @@
 """What the event loop of a command says of what no one waits for."""
 
+from __future__ import annotations
+
 import asyncio
 import gc
 import logging

@@ -1,5 +1,7 @@
 """The config: four sources, one frozen result, advice for what is wrong."""
 
+from __future__ import annotations
+
 import json
 import tomllib
 from pathlib import Path

@@ -1,5 +1,7 @@
 """What [loadtest] may say."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

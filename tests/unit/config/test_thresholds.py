@@ -1,5 +1,7 @@
 """What `thresholds` may say, and what it means."""
 
+from __future__ import annotations
+
 import pytest
 
 from worker.config.thresholds import METRICS, Threshold, parse_threshold

@@ -1,5 +1,7 @@
 """Parquet data sets of every shape -> the same chunks and rows."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path

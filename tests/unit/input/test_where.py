@@ -1,5 +1,7 @@
 """`where`: SQL's meaning, on rows."""
 
+from __future__ import annotations
+
 from datetime import date, datetime
 
 import pyarrow as pa

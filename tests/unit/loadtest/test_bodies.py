@@ -1,5 +1,7 @@
 """Which users a load test calls for."""
 
+from __future__ import annotations
+
 from collections import Counter
 from itertools import chain, islice, pairwise
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Whose folder a load test may take."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """Calls leave when they are due, whatever became of those before."""
 
+from __future__ import annotations
+
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

@@ -1,5 +1,7 @@
 """What calls come to, and what is concluded from it."""
 
+from __future__ import annotations
+
 import random
 from statistics import quantiles
 

@@ -1,5 +1,7 @@
 """When the calls of a load test are due."""
 
+from __future__ import annotations
+
 import math
 from itertools import pairwise
 

@@ -1,5 +1,7 @@
 """The search for the highest rate, against simulated services."""
 
+from __future__ import annotations
+
 import math
 import random
 from collections.abc import Callable

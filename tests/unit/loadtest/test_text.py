@@ -1,5 +1,7 @@
 """What people read of a load test, while it runs and afterwards."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

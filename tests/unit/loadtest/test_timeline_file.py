@@ -1,5 +1,7 @@
 """The timeline of a load test, as it is written."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """Outcomes -> parts: both layouts, failed rows, the books, and what a crash leaves."""
 
+from __future__ import annotations
+
 import json
 import os
 from pathlib import Path

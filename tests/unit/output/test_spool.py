@@ -1,5 +1,7 @@
 """The spool: what was appended comes back, whatever happened to the file's end."""
 
+from __future__ import annotations
+
 import errno
 import os
 from collections import Counter
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from worker.model import Answer, Outcome
 from worker.output._spool_index import SpoolIndex
-from worker.output.spool import Settled, Spool, SpoolWriter, pack
+from worker.output.spool import Settled, Spool, SpoolWriter, pack, write_spool
 
 texts = st.text(max_size=8)
 answers = st.builds(
@@ -42,13 +44,6 @@ def numbered(made: list[list[Outcome]]) -> list[list[Settled]]:
     return numbered_blocks
 
 
-def write(path: Path, made: list[list[Settled]]) -> None:
-    writer = SpoolWriter(path)
-    for block in made:
-        writer.append(pack(block))
-    writer.close()
-
-
 def everything(path: Path) -> dict[int, Outcome]:
     return Spool(path).rows(0, 1_000)
 
@@ -59,7 +54,7 @@ def test_rows_come_back_as_they_were_done(
 ) -> None:
     path = tmp_path_factory.mktemp("spool") / "part"
     listed = numbered(made)
-    write(path, listed)
+    write_spool(path, listed)
     rows = dict(row for block in listed for row in block)
     wanted = {row: rows[row] for row in rows if first <= row < first + count}
     assert Spool(path).rows(first, count) == wanted
@@ -75,7 +70,7 @@ def test_of_a_file_that_was_cut_all_whole_blocks_count_and_it_can_be_continued(
     listed = numbered(made)
     ends, whole = [0], []
     for block in listed:
-        write(path, [block])
+        write_spool(path, [block])
         ends.append(path.stat().st_size)
     cut = data.draw(st.integers(0, ends[-1]))
     if path.exists():
@@ -85,7 +80,7 @@ def test_of_a_file_that_was_cut_all_whole_blocks_count_and_it_can_be_continued(
     kept = dict(row for block in whole for row in block)
     assert everything(path) == kept
     more = (999, Outcome(Answer(b"{}", None), 1, 0, 5, 0.5))
-    write(path, [[more]])
+    write_spool(path, [[more]])
     assert everything(path) == kept | dict([more])
 
 
@@ -99,9 +94,9 @@ def test_a_block_whose_head_or_entries_are_damaged_is_not_believed(
     tmp_path: Path, damaged: int
 ) -> None:
     path = tmp_path / "part"
-    write(path, [[(0, ONE)]])
+    write_spool(path, [[(0, ONE)]])
     first = path.stat().st_size
-    write(path, [[(1, TWO)]])
+    write_spool(path, [[(1, TWO)]])
     content = bytearray(path.read_bytes())
     content[first + damaged] ^= 0xFF
     path.write_bytes(content)
@@ -110,19 +105,19 @@ def test_a_block_whose_head_or_entries_are_damaged_is_not_believed(
 
 def test_a_block_behind_one_whose_entries_are_damaged_is_believed(tmp_path: Path) -> None:
     path = tmp_path / "part"
-    write(path, [[(0, ONE)], [(1, TWO)]])
+    write_spool(path, [[(0, ONE)], [(1, TWO)]])
     content = bytearray(path.read_bytes())
     content[HEAD_BYTES + 2] ^= 0xFF
     path.write_bytes(content)
     assert everything(path) == {1: TWO}
-    write(path, [[(0, ONE)]])
+    write_spool(path, [[(0, ONE)]])
     assert everything(path) == {0: ONE, 1: TWO}
 
 
 def test_an_answer_whose_bytes_never_reached_the_disk_is_asked_for_again(tmp_path: Path) -> None:
     """After a crash of the machine a file can have its length, and zeros."""
     path = tmp_path / "part"
-    write(path, [[(0, ONE), (1, TWO)]])
+    write_spool(path, [[(0, ONE), (1, TWO)]])
     content = path.read_bytes()
     path.write_bytes(content.replace(b'{"itemList": []}', bytes(16)))
     assert everything(path) == {1: TWO}
@@ -131,7 +126,7 @@ def test_an_answer_whose_bytes_never_reached_the_disk_is_asked_for_again(tmp_pat
 def test_an_answer_in_the_place_of_another_of_its_length_is_not_believed(tmp_path: Path) -> None:
     """JSON as it may be: a stale block of the disk, say."""
     path = tmp_path / "part"
-    write(path, [[(0, ONE), (1, TWO)]])
+    write_spool(path, [[(0, ONE), (1, TWO)]])
     path.write_bytes(path.read_bytes().replace(b'{"itemList": []}', b'{"itemlist": []}'))
     assert everything(path) == {1: TWO}
 
@@ -162,7 +157,7 @@ def test_rows_that_are_asked_for_in_order_read_each_block_once(
 ) -> None:
     """Blocks overlap, as where some rows are answered late; opening the spool reads heads only."""
     blocks = [[(10 * block + row, ONE) for row in (*range(9), -1)] for block in range(1, 100)]
-    write(tmp_path / "part", blocks)
+    write_spool(tmp_path / "part", blocks)
     read, real = Counter[int](), os.pread
 
     def count(file: int, size: int, offset: int) -> bytes:
@@ -185,7 +180,7 @@ def test_single_answers_are_found_while_the_spool_grows(
     path = tmp_path_factory.mktemp("spool") / "part"
     index, rows = SpoolIndex(path, rows_max=100), dict[int, Outcome]()
     for block in numbered(made):
-        write(path, [block])
+        write_spool(path, [block])
         rows.update(block)
         for row, outcome in rows.items():
             assert index.outcomes([row]) == {row: outcome}
@@ -194,7 +189,7 @@ def test_single_answers_are_found_while_the_spool_grows(
 def test_a_row_that_was_answered_twice_has_its_later_answer(tmp_path: Path) -> None:
     """As after a crash of the machine that damaged the first."""
     later = Outcome(Answer(b'{"itemList": [1]}', "s"), 1, 0, 30, 0.5)
-    write(tmp_path / "part", [[(0, ONE)], [(1, ONE), (0, later)]])
+    write_spool(tmp_path / "part", [[(0, ONE)], [(1, ONE), (0, later)]])
     assert SpoolIndex(tmp_path / "part", rows_max=2).outcomes([0, 1]) == {0: later, 1: ONE}
 
 
@@ -206,7 +201,7 @@ def test_a_single_answer_that_the_disk_has_lost_is_an_error_and_no_other(
 ) -> None:
     path, rows = tmp_path / "part", {0: ONE, 1: TWO}
     path.unlink(missing_ok=True)
-    write(path, [[*rows.items()]])
+    write_spool(path, [[*rows.items()]])
     index = SpoolIndex(path, rows_max=2)
     if is_indexed:
         assert index.outcomes([0, 1]) == rows
@@ -225,7 +220,7 @@ def test_a_single_answer_that_the_disk_has_lost_is_an_error_and_no_other(
 
 def test_what_vanishes_or_is_damaged_while_it_is_read_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "part"
-    write(path, [[(0, ONE), (1, TWO)]])
+    write_spool(path, [[(0, ONE), (1, TWO)]])
     spool, cut = Spool(path), Spool(path)
     assert spool.rows(0, 1) == {0: ONE}
     os.truncate(path, path.stat().st_size - 1)
@@ -244,5 +239,5 @@ def test_blocks_larger_than_one_write_call_takes_are_written_whole(tmp_path: Pat
     rows = [
         (row, Outcome(Answer(b'{"a": "%d"}' % row, None), 1, 0, row, 0.5)) for row in range(5_000)
     ]
-    write(tmp_path / "part", [rows])
+    write_spool(tmp_path / "part", [rows])
     assert Spool(tmp_path / "part").rows(0, 5_000) == dict(rows)

@@ -1,5 +1,7 @@
 """The stopwatch: running time since the last commit, over kills, none of it counted twice."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

@@ -1,5 +1,7 @@
 """What lanes are handed: each row that needs a call, once, whatever they wait for."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Sequence
 from typing import Self

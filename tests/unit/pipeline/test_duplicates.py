@@ -1,5 +1,7 @@
 """Identical requests: found whatever the batches, sent once a part, answered to every row."""
 
+from __future__ import annotations
+
 import random
 import tempfile
 from collections import Counter

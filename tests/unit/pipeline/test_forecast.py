@@ -1,5 +1,7 @@
 """What is left to do, counted before the first call."""
 
+from __future__ import annotations
+
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from worker.config.model import Config
 from worker.errors import InputError
 from worker.job import Job, open_job
 from worker.model import Answer, Outcome
-from worker.output.spool import SpoolWriter, pack
+from worker.output.spool import write_spool
 from worker.pipeline import forecast as ahead
 from worker.pipeline.forecast import count, look_ahead
 from worker.runtime.stop import StopSwitch
@@ -90,9 +92,8 @@ def test_what_cannot_be_compared_counts_as_different(
 async def test_what_is_kept_of_an_earlier_start_needs_no_call(tmp_path: Path) -> None:
     job = open_input(tmp_path, [(f"u{n % 9}", None, 0) for n in range(12)], where="ID <> 'u0'")
     store, tally = LocalStore(tmp_path / "out"), Tally(rows_expected=12)
-    writer = SpoolWriter(store.spool_path(job.run_id, "part-00001.parquet"))
-    writer.append(pack([(0, ANSWERED), (1, ANSWERED)]))
-    writer.close()
+    path = store.spool_path(job.run_id, "part-00001.parquet")
+    write_spool(path, [[(0, ANSWERED), (1, ANSWERED)]])
     await look_ahead(job, job.source.chunks, tally, store, StopSwitch())
     assert (tally.rows_expected, tally.rows_to_call) == (10, 8)
 

@@ -1,5 +1,7 @@
 """The keeper: how a slow disk holds calls back, so that a kill costs seconds all the same."""
 
+from __future__ import annotations
+
 import os
 import threading
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Rows that an earlier start kept: passed by on the way to the first call, written behind it."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +19,7 @@ from worker.errors import OutputError, leaves
 from worker.job import Job, open_job
 from worker.model import Answer, Batch, Failure, Outcome
 from worker.output.part_writer import PartWriter
-from worker.output.spool import Spool, SpoolWriter, pack
+from worker.output.spool import Spool, write_spool
 from worker.pipeline import _drain as drain
 from worker.pipeline import _memory as room
 from worker.pipeline import pipeline
@@ -47,10 +49,8 @@ class Bench:
             for chunk in self.job.source.chunks
         ]
         for path, rows_of_part in zip(self.paths, kept, strict=True):
-            writer = SpoolWriter(path)
-            for row in rows_of_part:
-                writer.append(pack([(row, Outcome(Answer(BODY % b"kept", "q"), 1, 0, 5, 0.5))]))
-            writer.close()
+            answered = Outcome(Answer(BODY % b"kept", "q"), 1, 0, 5, 0.5)
+            write_spool(path, ([(row, answered)] for row in rows_of_part))
 
     async def call(self, _: bytes) -> Answer:
         self.on_call()

@@ -1,5 +1,7 @@
 """What may be in memory between reading and writing."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
 
 import anyio

@@ -1,5 +1,7 @@
 """The pipeline as a whole: what it tells when its last task fails, and of its time."""
 
+from __future__ import annotations
+
 import threading
 import time
 from pathlib import Path

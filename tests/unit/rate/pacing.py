@@ -1,5 +1,7 @@
 """Callers that wait for their turns, in simulated time."""
 
+from __future__ import annotations
+
 from support.clock import FakeClock
 from support.lanes import constant
 

@@ -1,5 +1,7 @@
 """The adaptive rate, against a simulated service with a capacity."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from typing import Any

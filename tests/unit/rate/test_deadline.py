@@ -1,5 +1,7 @@
 """Pace to fit: which rate a deadline asks for."""
 
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,5 +1,7 @@
 """Who sets the pacer's rate: throttles, the deadline, and what is said about it."""
 
+from __future__ import annotations
+
 import logging
 from datetime import UTC, datetime, timedelta
 

@@ -1,5 +1,7 @@
 """Which changes of the rate are worth a line in the log: few, and all that last."""
 
+from __future__ import annotations
+
 import logging
 import math
 from collections.abc import Callable

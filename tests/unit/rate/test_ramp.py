@@ -1,5 +1,7 @@
 """The pacer, on a simulated clock."""
 
+from __future__ import annotations
+
 import anyio
 import pytest
 from hypothesis import given

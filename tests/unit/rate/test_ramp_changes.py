@@ -1,5 +1,7 @@
 """The pacer while its rate changes, on a simulated clock."""
 
+from __future__ import annotations
+
 import math
 from itertools import accumulate
 

@@ -1,5 +1,7 @@
 """What is remembered of a capacity from one run to the next."""
 
+from __future__ import annotations
+
 import os
 import time
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Values from JSON files, with something in them that is none of theirs."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Iterator
 from typing import Any

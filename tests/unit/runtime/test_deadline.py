@@ -1,5 +1,7 @@
 """`stop.deadline`: wall clock or duration."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterator
 from datetime import datetime

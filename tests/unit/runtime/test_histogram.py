@@ -1,5 +1,7 @@
 """Histograms do not wait for the garbage collector: there are many, and few objects in each."""
 
+from __future__ import annotations
+
 import gc
 from collections.abc import Callable, Iterator
 

@@ -1,5 +1,7 @@
 """What ends a run early."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 

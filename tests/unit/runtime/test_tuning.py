@@ -1,5 +1,7 @@
 """What a process is like that was set up for a job."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys

@@ -1,5 +1,7 @@
 """The output folder: whose it is, and what is on the disk when."""
 
+from __future__ import annotations
+
 import os
 from contextlib import ExitStack
 from functools import partial

@@ -1,5 +1,7 @@
 """What is said while a run goes on."""
 
+from __future__ import annotations
+
 import io
 import json
 import logging

@@ -1,5 +1,7 @@
 """What the totals of a run say about it."""
 
+from __future__ import annotations
+
 import pytest
 
 from worker.model import Answer, Chunk, Failure, Outcome, Piece

@@ -1,5 +1,7 @@
 """HTTP messages byte by byte, and talks that send them."""
 
+from __future__ import annotations
+
 from support.services import Peer, Talk
 
 CLOSES = b"Connection: close\r\n"

@@ -1,5 +1,7 @@
 """Which transport a run gets, as whom it calls, and what it says when it is not the wanted one."""
 
+from __future__ import annotations
+
 import logging
 import sys
 from pathlib import Path

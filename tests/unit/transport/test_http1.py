@@ -1,5 +1,7 @@
 """One HTTP/1.1 exchange over a real socket: how an answer ends, and which bytes are one."""
 
+from __future__ import annotations
+
 import asyncio
 
 import pytest

@@ -1,5 +1,7 @@
 """An answer comes in pieces that nobody chooses; where they are cut makes no difference."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import socket

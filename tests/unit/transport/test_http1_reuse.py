@@ -1,5 +1,7 @@
 """A connection is used again only if nothing is left over: answers find their own requests."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 

@@ -1,5 +1,7 @@
 """An answer that comes about when its time is over: it is that call's, or nobody's."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import re

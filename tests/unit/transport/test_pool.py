@@ -1,5 +1,7 @@
 """Connections to an endpoint: how they come about, where they go, and when they are given up."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 from contextlib import AsyncExitStack, closing

@@ -1,5 +1,7 @@
 """A call may be cancelled at any moment: it ends at once, and nothing of it is left."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable
 from typing import Any
@@ -47,7 +49,7 @@ def saying(data: bytes, is_said: asyncio.Event) -> Talk:
     return talk
 
 
-async def cancel(call: "asyncio.Task[Reply | Failure]") -> None:
+async def cancel(call: asyncio.Task[Reply | Failure]) -> None:
     """Cancel a call that is under way, and see it end without any further help."""
     assert not call.done()
     call.cancel()

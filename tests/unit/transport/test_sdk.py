@@ -1,5 +1,7 @@
 """What the SDK raises -> what the pipeline knows."""
 
+from __future__ import annotations
+
 import json
 import ssl
 from pathlib import Path

@@ -1,5 +1,7 @@
 """The signatures are botocore's, for whatever may be signed."""
 
+from __future__ import annotations
+
 import calendar
 import datetime as dt
 from unittest import mock

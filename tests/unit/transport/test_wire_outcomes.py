@@ -1,5 +1,7 @@
 """Whatever the service answers, `wire` makes of it what the SDK does, and so does the retrying."""
 
+from __future__ import annotations
+
 import gzip
 import zlib
 

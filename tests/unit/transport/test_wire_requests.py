@@ -1,5 +1,7 @@
 """What `wire` sends is what the SDK sends: line, headers, body, signature."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import orjson

@@ -1,5 +1,7 @@
 """TLS: a certificate that nobody vouches for ends the run, and anything else fails one call."""
 
+from __future__ import annotations
+
 import datetime as dt
 import ssl
 from contextlib import AsyncExitStack

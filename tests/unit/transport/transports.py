@@ -1,5 +1,7 @@
 """The two transports side by side, as a run opens them, and the pool of one of them."""
 
+from __future__ import annotations
+
 import datetime as dt
 import ssl
 import time

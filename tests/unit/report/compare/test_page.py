@@ -1,5 +1,7 @@
 """Two made runs' files -> their difference."""
 
+from __future__ import annotations
+
 import json
 import re
 from collections import defaultdict

@@ -1,5 +1,7 @@
 """Load tests whose files hold what no load test writes: advice that names file and field."""
 
+from __future__ import annotations
+
 import copy
 import json
 import tempfile

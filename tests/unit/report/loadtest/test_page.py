@@ -1,5 +1,7 @@
 """A load test's files, whole or not -> its page."""
 
+from __future__ import annotations
+
 import html
 import json
 import re

@@ -1,5 +1,7 @@
 """The numbers of a report, held against the plain way to work them out."""
 
+from __future__ import annotations
+
 import math
 import statistics
 from collections import Counter

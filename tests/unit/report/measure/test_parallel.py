@@ -1,5 +1,7 @@
 """Things made a few at a time, or ahead of their use: in order, whatever goes wrong."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Generator
 

@@ -1,5 +1,7 @@
 """Runs whose JSON files hold what no run writes: advice that names file and field."""
 
+from __future__ import annotations
+
 import json
 import tempfile
 from pathlib import Path

@@ -1,5 +1,7 @@
 """A made run's files -> its numbers, its pages."""
 
+from __future__ import annotations
+
 from collections import Counter
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""`loadtest` as its users run it, and the emulator that it calls in some modes."""
+"""Runs `personalize-worker loadtest` as users do; on the emulator in some modes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a soak left behind: read from the files alone, and from /proc while it ran."""
+"""What a soak has to leave behind, and whether it did: from the files alone, and from /proc."""
 
 from __future__ import annotations
 
