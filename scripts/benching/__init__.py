@@ -1,7 +1,7 @@
 """What scripts/bench and scripts/soak are made of.
 
 A module a mode of scripts/bench, under its name: speed, memory, pace, quota, start, resume, adapt,
-report, generate, search, truth. The others serve them: `process` measures a process, `server` is
-the canned service, `job` the job that is measured, `clients` what the job is measured beside,
-`loadtest_command` runs a load test, and `soak_claims` says what a soak has to leave behind.
+report, generate, search, truth, against. The others serve them: `process` measures a process,
+`server` is the canned service, `job` the job that is measured, `clients` what the job is measured
+beside, `loadtest_command` runs a load test, and `soak_claims` says what a soak has to leave behind.
 """

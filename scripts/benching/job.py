@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benching.process import ARN, BenchError, Usage, environment, measure
+from benching.process import ARN, THIS, BenchError, Checkout, Usage, environment, measure
 
 TPS_MAX = 100_000  # no rate limit in practice
 _ROW_GROUP = 100_000
@@ -59,7 +58,12 @@ class Job:
 
 @contextmanager
 def finished(
-    job: Job, scratch: Path, *, timeout_s: float, prefix: Sequence[str] = ()
+    job: Job,
+    scratch: Path,
+    *,
+    timeout_s: float,
+    prefix: Sequence[str] = (),
+    checkout: Checkout = THIS,
 ) -> Iterator[tuple[Usage, Path]]:
     """Run the job to its end, check it, and yield what it took and its output; then remove that."""
     output, config = scratch / "recommendations", scratch / "job.toml"
@@ -67,10 +71,11 @@ def finished(
     config.write_text(job.config(users_file(scratch, job.rows), output))
     try:
         usage = measure(
-            [*prefix, sys.executable, "-m", "worker", "run", config],
+            [*prefix, checkout.python, "-m", "worker", "run", config],
             scratch=scratch,
             env=worker_environment(scratch),
             timeout_s=timeout_s,
+            cwd=checkout.folder,
         )
         success = json.loads((output / "_SUCCESS").read_text())
         if success["calls"] != job.rows or success["rows_failed"]:

@@ -45,6 +45,16 @@ class BenchError(Exception):
         self.hint = hint
 
 
+class Checkout(NamedTuple):
+    """This project in a folder, and the Python that it is run with."""
+
+    folder: Path
+    python: Path
+
+
+THIS = Checkout(PROJECT, Path(sys.executable))
+
+
 class Usage(NamedTuple):
     """What one process took, its own children included."""
 
@@ -77,6 +87,7 @@ def measure(
     env: Mapping[str, str],
     timeout_s: float,
     codes: Sequence[int] = (0,),
+    cwd: Path = PROJECT,
 ) -> Usage:
     """Run `command` in the project's folder to its end; raise BenchError unless it ends well."""
     report, log = scratch / "usage.json", scratch / "output.txt"
@@ -91,7 +102,7 @@ def measure(
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(env),
-            cwd=PROJECT,
+            cwd=cwd,
             start_new_session=True,
         ) as process,
     ):
