@@ -17,6 +17,7 @@ import trustme
 import uvloop
 from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, settings
+from support.clock import SimulatedLoop
 from support.runs import (
     COMMAND_TIMEOUT_S,
     Result,
@@ -81,6 +82,8 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], A
     """Run tests marked `every_loop` on each event loop that the worker may have."""
     if item.get_closest_marker("every_loop"):
         return {"uvloop": LOOPS["uvloop"]} if item.config.getoption("--quick") else LOOPS
+    if item.get_closest_marker("simulated_time"):
+        return {"simulated": SimulatedLoop}
     return {"asyncio": asyncio.new_event_loop}
 
 

@@ -27,7 +27,9 @@ class _JumpingSelector(selectors.DefaultSelector):
         return super().select(0)
 
 
-class _SimulatedLoop(asyncio.SelectorEventLoop):
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    """A loop for tests without sockets and threads: what it would wait for comes at once."""
+
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
         super().__init__(self._jumping)
@@ -38,7 +40,7 @@ class _SimulatedLoop(asyncio.SelectorEventLoop):
 
 def simulate(main: Callable[[], Awaitable[_Result]]) -> _Result:
     """Run `main` on a loop whose time is simulated, from 0."""
-    return anyio.run(main, backend_options={"loop_factory": _SimulatedLoop})
+    return anyio.run(main, backend_options={"loop_factory": SimulatedLoop})
 
 
 class LoopClock:

@@ -211,14 +211,25 @@ def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
 
 def wait_for_kept_rows(output: Path, part: str, count: int) -> None:
     """Return when so many rows of a part that is not committed are in its spool."""
+    spools = f"{SPOOL}/*/{part}"
+    wait_until(
+        lambda: any(len(Spool(path).rows(0, 1_000)) == count for path in output.glob(spools))
+    )
+
+
+def wait_for_file(folder: Path, pattern: str) -> Path:
+    """Return the file of that name when it is there."""
+    wait_until(lambda: any(folder.glob(pattern)))
+    (path,) = folder.glob(pattern)
+    return path
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Return when something is so that another process brings about, and tells nobody."""
     deadline_s = time.monotonic() + EVENT_TIMEOUT_S
-    while time.monotonic() < deadline_s:
-        if any(
-            len(Spool(path).rows(0, 1_000)) == count for path in output.glob(f"{SPOOL}/*/{part}")
-        ):
-            return
-        time.sleep(0.05)  # another process writes it, and tells nobody
-    raise AssertionError(f"no {count} rows of {part} were kept")
+    while not is_so():
+        assert time.monotonic() < deadline_s, "it never came to it"
+        time.sleep(0.05)  # see above
 
 
 def run_with_closed_stdout(*arguments: str | Path, folder: Path) -> Result:

