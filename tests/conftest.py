@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of tests on every event loop and transport, keep those on what a run has by default."""
+    """Of tests with and without aiofastnet, keep those with it, as a run has it by default."""
     if config.getoption("--quick"):
         items[:] = [item for item in items if _is_by_default(item)]
 

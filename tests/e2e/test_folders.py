@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.runs import (
     RunCommand,
+    WriteConfig,
     assert_advice,
     part_paths,
     results,
@@ -20,8 +20,6 @@ from support.runs import (
 )
 from support.scripts import Reply, items, serving
 from support.services import Request
-
-WriteConfig = Callable[..., Path]
 
 
 def test_overwrite_never_touches_files_of_another_program(

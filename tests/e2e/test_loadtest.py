@@ -15,12 +15,19 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from hdrh.histogram import HdrHistogram
-from support.runs import RunCommand, WriteConfig, assert_advice, started, user_ids, write_users
+from support.runs import (
+    ANY_CLIENT,
+    RunCommand,
+    WriteConfig,
+    assert_advice,
+    started,
+    user_ids,
+    write_users,
+)
 from support.scripts import Reply, asked_for, echo, error, serving
 from support.services import Request, Service
 
 # Whatever else this machine does, a test is invalid only where invalidity is what is tested.
-ANY_CLIENT = {"late_share_max": 1.0}
 
 
 def stages(*rates: tuple[float, float], **keys: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.pages import charts_of
 from support.runs import (
+    ANY_CLIENT,
     EVENT_TIMEOUT_S,
     RunCommand,
     WriteConfig,
@@ -20,7 +21,6 @@ from support.runs import (
 from support.scripts import Reply, echo, error, serving
 from support.services import Request
 
-ANY_CLIENT = {"late_share_max": 1.0}
 WHEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC from")
 
 

@@ -7,10 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from support.runs import RunCommand, WriteConfig, assert_advice, write_users
+from support.runs import ANY_CLIENT, RunCommand, WriteConfig, assert_advice, write_users
 from support.scripts import error, serving
-
-ANY_CLIENT = {"late_share_max": 1.0}
 
 
 def test_a_search_ends_at_the_highest_rate_that_is_to_be_tried(

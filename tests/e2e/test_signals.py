@@ -6,13 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.runs import clean_environment, write_users
-
-WriteConfig = Callable[..., Path]
+from support.runs import WriteConfig, clean_environment, write_users
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from support.runs import clean_environment, write_users
-
-WriteConfig = Callable[..., Path]
+from support.runs import WriteConfig, clean_environment, write_users
 
 
 def shown_in_terminal(command: str, config: Path, folder: Path, texts: Iterable[str]) -> int:

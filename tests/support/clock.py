@@ -1,4 +1,4 @@
-"""An event loop whose time jumps: hours pass in no time, and always in the same order."""
+"""Simulated time: an event loop whose time jumps, and a clock that moves from timer to timer."""
 
 from __future__ import annotations
 

@@ -41,7 +41,9 @@ def emulator(**settings: Any) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield process.stdout.readline().strip()
+            address = process.stdout.readline().strip()
+            assert address.startswith("http://"), "the emulator did not start"
+            yield address
         finally:
             process.kill()
 

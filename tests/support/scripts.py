@@ -17,10 +17,8 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
-from support.runs import user_ids
+from support.runs import EVENT_TIMEOUT_S, user_ids
 from support.services import Peer, Request, Service, Talk, serving_talk
-
-EVENT_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -156,6 +154,8 @@ async def _in_thread(script: Script, request: Request) -> Reply:
     def run() -> None:
         try:
             reply = script(request)
+        except StopIteration as bug:  # which no future takes
+            tell(answer.set_exception, RuntimeError(f"the script has no more replies: {bug!r}"))
         except BaseException as bug:  # noqa: BLE001 - raised again below, where pytest sees it
             tell(answer.set_exception, bug)
         else:

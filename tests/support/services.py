@@ -109,10 +109,11 @@ class Service:
         self.received: list[Request] = []
         self.peers: list[Peer] = []
         self.bugs: list[BaseException] = []  # of talks
-        self.stop: Callable[[], None]  # of `serving`, before its time: calls are cut off
+        self.stop: Callable[[], None] = _not_from_here
         self._scheme = "https" if is_tls else "http"
         self._changed = threading.Condition()  # notified of each request
         self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server
 
     @property
     def url(self) -> str:
@@ -144,10 +145,12 @@ class Service:
     async def close(self) -> None:
         """Listen no more, and cut off what goes on."""
         self._server.close()
+        await asyncio.sleep(0)  # a connection that was just accepted begins to be served
         for task in self._tasks:
             task.cancel()
-        await asyncio.wait_for(asyncio.gather(*self._tasks, return_exceptions=True), TIMEOUT_S)
-        await self._server.wait_closed()
+        async with asyncio.timeout(TIMEOUT_S):
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._server.wait_closed()
 
     def note(self, line: str, headers: list[tuple[str, str]], body: bytes) -> Request:
         """Keep what a request was."""
@@ -167,7 +170,10 @@ class Service:
 def serving_talk(
     talk: Talk, *, port: int = 0, tls: ssl.SSLContext | None = None
 ) -> Iterator[Service]:
-    """Serve a talk beside a test that has no event loop."""
+    """Serve a talk beside a test that has no event loop.
+
+    `stop` of what is yielded ends it before its time: nobody listens any more, calls are cut off.
+    """
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(served(talk, tls=tls, port=port)) as service,
@@ -198,10 +204,18 @@ async def served(
     await service.open(talk, tls=tls, port=port)
     try:
         yield service
+    except BaseException as error:
+        for bug in service.bugs:
+            error.add_note(f"the service failed, too: {bug!r}")
+        raise
     finally:
         await service.close()
     if service.bugs:
         raise service.bugs[0]
+
+
+def _not_from_here() -> None:
+    raise AssertionError("only what serves beside a test can be stopped by it")
 
 
 def _this_task() -> asyncio.Task[None]:

@@ -12,7 +12,13 @@ from botocore import exceptions as aws
 from worker.aws.redact import CODE_CHARS_MAX, said, said_id
 from worker.errors import ConfigError, RefusedError
 from worker.model import Failure
-from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER
+from worker.personalize.error_codes import (
+    CONNECT_FAILED,
+    CONNECTION_LOST,
+    INVALID_ANSWER,
+    INVALID_ROW,
+    TIMED_OUT,
+)
 
 SDK_ERRORS = (aws.BotoCoreError, aws.ClientError)
 CREDENTIAL_ERRORS = (
@@ -36,12 +42,12 @@ def failure_of(error: Exception) -> Failure:
         case aws.ClientError():
             return service_failure(error.response)
         case aws.SSLError() | aws.EndpointConnectionError() | aws.ProxyConnectionError():
-            return Failure(code="ConnectFailed", message=said(str(error)))
+            return Failure(code=CONNECT_FAILED, message=said(str(error)))
         case aws.ParamValidationError():
             # codec/requests.py checks what the SDK checks, so only this row makes such a request.
-            return Failure(code="InvalidRow", message=said(f"the SDK refuses it: {error}"))
+            return Failure(code=INVALID_ROW, message=said(f"the SDK refuses it: {error}"))
         case aws.ConnectTimeoutError() | aws.ReadTimeoutError():
-            return Failure(code="TimedOut", message=said(str(error)))
+            return Failure(code=TIMED_OUT, message=said(str(error)))
         case aws.HTTPClientError() | aws.ResponseStreamingError():
             return Failure(code=CONNECTION_LOST, message=said(str(error)) or type(error).__name__)
     if isinstance(error, CREDENTIAL_ERRORS):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from worker.call.retry import HINT_MAX_S
 from worker.model import Failure
-from worker.personalize.error_codes import Verdict
+from worker.personalize.error_codes import CONNECT_FAILED, Verdict
 
 FAILURES_TO_OPEN = 10
 # Throttling is an answer, of a service that may serve others of these rows a moment later: the rate
@@ -78,7 +78,7 @@ class Breaker:
         if self.is_open:
             hint_s = min(failure.retry_after_s or 0.0, HINT_MAX_S)
             self.probe_s = max(self.probe_s, now_s + hint_s)
-        elif failure.code == "ConnectFailed":  # can be no row's fault
+        elif failure.code == CONNECT_FAILED:  # can be no row's fault
             self._open(now_s)
         else:
             self.look(now_s)

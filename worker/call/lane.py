@@ -12,7 +12,13 @@ from worker.call.outage import Gate
 from worker.call.retry import RetryBudget, wait_s
 from worker.errors import RefusedError
 from worker.model import Answer, Failure, Outcome
-from worker.personalize.error_codes import EXPIRED_CODES, UNSPOKEN_CODES, Verdict, judge
+from worker.personalize.error_codes import (
+    EXPIRED_CODES,
+    INVALID_ANSWER,
+    UNSPOKEN_CODES,
+    Verdict,
+    judge,
+)
 from worker.rate.governor import Governor
 from worker.rate.pacer import Pacer
 from worker.runtime.stop import StopSwitch
@@ -231,7 +237,7 @@ _LOG_IN = (
 _NOT_PERSONALIZE = "check target.endpoint_url, and what is on the way: it is not Personalize"
 _HINTS = {
     **dict.fromkeys(EXPIRED_CODES, _LOG_IN),
-    **dict.fromkeys(("InvalidAnswer", *UNSPOKEN_CODES), _NOT_PERSONALIZE),
+    **dict.fromkeys((INVALID_ANSWER, *UNSPOKEN_CODES), _NOT_PERSONALIZE),
     "ResourceNotFoundException": "check the ARNs and the region in [target] and [request]; "
     "the emulator's account is 000000000000",
     "InvalidInputException": "check that the recipe or use case fits the operation and the "

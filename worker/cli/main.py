@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -80,9 +80,8 @@ def run(config: Path, **flags: Any) -> int:
     view = view_of(settings, flags)
 
     async def main(access: Access, switch: StopSwitch) -> dict[str, Any]:
-        from worker.commands.run import (
-            run as run_job,  # the SDK is slow to import, bad input quick to say
-        )
+        # The SDK is slow to import, bad input quick to say.
+        from worker.commands.run import run as run_job
 
         end_start()
         return await run_job(job, store, access, view, switch, overwrite=flags["overwrite"])
@@ -276,8 +275,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         leave(error.exit_code)
+    except click.Abort:  # what click makes of an interruption
+        _end_with(KeyboardInterrupt())
     except BaseException as error:  # noqa: BLE001 - the one place that decides what users see
-        text, code = told(error)
-        click.echo(text, err=True)
-        leave(code)
+        _end_with(error)
     leave(code if isinstance(code, int) else 0)
+
+
+def _end_with(error: BaseException) -> NoReturn:
+    text, code = told(error)
+    click.echo(text, err=True)
+    leave(code)

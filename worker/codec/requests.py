@@ -17,8 +17,8 @@ from worker.config.model import InputColumns, RequestSection, Target
 from worker.errors import InputError
 from worker.model import Failure
 from worker.personalize import limits
+from worker.personalize.error_codes import INVALID_ROW
 
-INVALID_ROW = "InvalidRow"
 _LISTS = (pa.ListType, pa.LargeListType, pa.FixedSizeListType)
 
 

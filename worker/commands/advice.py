@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import traceback
 
-import click
-
 from worker.errors import StoppedError, WorkerError
 from worker.runtime.text import printable, printable_lines
 
@@ -37,6 +35,6 @@ def _first_known(error: BaseException) -> WorkerError | None:
     if isinstance(error, BaseExceptionGroup):
         inner = [_first_known(part) for part in error.exceptions]
         return None if None in inner else inner[0]
-    if isinstance(error, KeyboardInterrupt | click.Abort):
+    if isinstance(error, KeyboardInterrupt):
         return StoppedError("interrupted", hint="run the same command again")
     return error if isinstance(error, WorkerError) else None

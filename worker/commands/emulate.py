@@ -1,6 +1,6 @@
 """`emulate`: serves the emulator until it is stopped.
 
-It shares no code with the rest, so its errors become this program's here.
+The emulator shares no code with the rest, so its errors become this program's here.
 """
 
 from __future__ import annotations

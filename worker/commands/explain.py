@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from worker.codec.requests import INVALID_ROW
 from worker.errors import ConflictError, InputError
 from worker.job import Job, open_job
 from worker.model import Chunk, Failure
+from worker.personalize.error_codes import INVALID_ROW
 from worker.report.source import open_run
 from worker.store.local import LocalStore
 

@@ -1,19 +1,21 @@
 """A local Amazon Personalize: the runtime API over HTTP, trained at start, needing no account.
 
 It answers GetRecommendations, GetPersonalizedRanking and GetActionRecommendations, and what clients
-ask the control plane (`control`). Any SDK talks to it once its endpoint is set::
+ask the control plane (`api.control`). Any SDK talks to it once its endpoint is set::
 
     AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME=http://127.0.0.1:8765
     AWS_ENDPOINT_URL_PERSONALIZE=http://127.0.0.1:8765
 
 Credentials may be anything, unless the settings declare some: then signatures are verified.
 
-What happens to a request, module by module: `wire` and `parse` (HTTP) -> `app` (routes; `weather`,
-`signature`, `capacity`) -> `contract` (botocore's model) -> `rules` (documented limits that the
-model lacks) -> `answer` (resource, filters, context) -> `recommend` and `relevance` (weights and
-scores), `actions` -> `choose` (exploration, placeholders, promotions). What happens at start:
-`settings` -> `tables` and `data` (or `synthetic`) -> `train` -> `server`. Nothing here imports the
-rest of the package, so a misunderstanding of the service cannot hide by being shared.
+What happens to a request, module by module: `http.connection` and `http.parse` -> `api.app`
+(routes; `conditions.weather`, `http.signature`, `conditions.capacity`) -> `api.contract`
+(botocore's model) -> `requests` (documented limits that the model lacks) -> `api.answer`
+(resource, `filters`, context) -> `model.recommend` and `model.relevance` (weights and scores),
+`model.actions` -> `model.choose` (exploration, placeholders, promotions). What happens at start:
+`settings` -> `data.tables` and `data.datasets` (or `data.synthetic`) -> `model.train` ->
+`server`. Nothing here imports the rest of the package, so a misunderstanding of the service
+cannot hide by being shared.
 
 Answers depend on the data, the settings and the request only, never on earlier requests;
 recommendationId alone is new every time. Capacity and weather, where there are any, decide whether
@@ -24,7 +26,8 @@ Where AWS's documentation is silent, or silent about the wording, the emulator c
 * Status and code. A value that breaks a limit: InvalidInputException, 400. A body that is not JSON
   or a value of the wrong JSON type: SerializationException, 400. A body over 4 MiB:
   RequestEntityTooLargeException, 413. Another path or method: UnknownOperationException, 404.
-  What is no HTTP/1.1 request (`parse`): 400, 431, 501 or 505. Message texts are the emulator's own.
+  What is no HTTP/1.1 request (`http.parse`): 400, 431, 501 or 505. Message texts are the
+  emulator's own.
 * Members with the value null count as absent; unknown members are ignored.
 * Both or neither of campaignArn and recommenderArn, an operation that the recipe does not serve,
   an empty or absent ID that the recipe needs, an empty inputList, a promotion without filterArn:

@@ -15,9 +15,10 @@ from worker.loadtest.attempts_file import AttemptsFile
 from worker.loadtest.generator import Generator
 from worker.loadtest.measure import Attempt, Interval, Kinds, Measures, Meter, counted
 from worker.loadtest.timeline_file import TimelineFile
+from worker.personalize.error_codes import INVALID_ANSWER
 
 INTERVAL_S = 1.0
-_REJECTIONS = frozenset({"InvalidInputException", "InvalidAnswer"})
+_REJECTIONS = frozenset({"InvalidInputException", INVALID_ANSWER})
 _CALLS_UNANSWERED = 10
 _CALLS_TO_REJECT = 100  # as for a run: the rows at the beginning may be bad ones
 

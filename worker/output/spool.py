@@ -39,7 +39,7 @@ Settled = tuple[int, Outcome]
 
 
 # Row, bytes and CRC-32 of its body, attempts, throttles, sent_us, latency_ms, request ID.
-_Entry = tuple[int, int, int, int, int, int, float, str | None]
+Entry = tuple[int, int, int, int, int, int, float, str | None]
 
 
 def pack(rows: Sequence[Settled]) -> list[bytes]:
@@ -98,7 +98,9 @@ def write_spool(path: Path, blocks: Iterable[Sequence[Settled]]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class Block:
+    """Where a block of a spool is, and which rows it may hold."""
+
     first_row: int
     last_row: int
     offset: int  # of its entries
@@ -108,6 +110,7 @@ class _Block:
 
     @property
     def bodies_offset(self) -> int:
+        """Where its bodies begin."""
         return self.offset + self.entries_bytes
 
     def lines(self, file: int) -> list[bytes]:
@@ -117,7 +120,7 @@ class _Block:
 
 
 # Of each row of a block: where its body begins in the file, and its entry.
-_Entries = dict[int, tuple[int, _Entry]]
+_Entries = dict[int, tuple[int, Entry]]
 
 
 class Spool:
@@ -125,7 +128,7 @@ class Spool:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        blocks: list[_Block] = []
+        blocks: list[Block] = []
         with suppress(FileNotFoundError), path.open("rb", buffering=0) as file:
             blocks.extend(blocks_of(file.fileno()))
         self.end = blocks[-1].end if blocks else 0  # of all that was written whole
@@ -157,7 +160,7 @@ class Spool:
                 outcome = rows.get(batch.first_row + row)
                 batch.outcomes[row] = unless_lost(outcome, self._path)
 
-    def _sound(self, first: int, count: int) -> Iterator[tuple[_Entry, memoryview]]:
+    def _sound(self, first: int, count: int) -> Iterator[tuple[Entry, memoryview]]:
         """Yield the rows that are as they were written: their entries and bodies."""
         if not self._blocks:
             return
@@ -189,12 +192,12 @@ class Spool:
         with self._path.open("rb", buffering=0) as file:
             return sum(len(block.lines(file.fileno())) for block in self._blocks)
 
-    def _overlapping(self, first: int, count: int) -> Iterator[_Block]:
+    def _overlapping(self, first: int, count: int) -> Iterator[Block]:
         begin = bisect_left(self._last_rows, first)
         end = bisect_left(self._blocks, first + count, key=lambda block: block.first_row)
         return (block for block in self._blocks[begin:end] if block.last_row >= first)
 
-    def _entries(self, file: int, block: _Block) -> _Entries:
+    def _entries(self, file: int, block: Block) -> _Entries:
         if block.offset in self._cache:
             self._cache.move_to_end(block.offset)
             return self._cache[block.offset]
@@ -209,7 +212,7 @@ class Spool:
         return entries
 
 
-def blocks_of(file: int, start: int = 0) -> Iterator[_Block]:
+def blocks_of(file: int, start: int = 0) -> Iterator[Block]:
     """Yield the blocks, from their heads alone, up to the first that was not written whole."""
     file_bytes = os.fstat(file).st_size
     while len(head := os.pread(file, _HEAD_BYTES, start)) == _HEAD_BYTES:
@@ -219,7 +222,7 @@ def blocks_of(file: int, start: int = 0) -> Iterator[_Block]:
         start = offset + entries_bytes + bodies_bytes
         if magic != _MAGIC or not is_sound or start > file_bytes:
             return
-        yield _Block(first, last, offset, entries_bytes, crc, start)
+        yield Block(first, last, offset, entries_bytes, crc, start)
 
 
 def unless_lost(outcome: Outcome | None, path: Path) -> Outcome:
@@ -230,7 +233,7 @@ def unless_lost(outcome: Outcome | None, path: Path) -> Outcome:
     return outcome
 
 
-def answered(entry: _Entry, body: bytes) -> Outcome:
+def answered(entry: Entry, body: bytes) -> Outcome:
     """Return what was kept."""
     _, _, _, attempts, throttles, sent_us, latency_ms, request_id = entry
     return Outcome(Answer(body, request_id), attempts, throttles, sent_us, latency_ms)

@@ -12,8 +12,12 @@ from enum import Enum, auto
 
 from worker.model import Failure
 
+# This program's own, where the service says nothing:
+CONNECT_FAILED = "ConnectFailed"
 CONNECTION_LOST = "ConnectionLost"
 INVALID_ANSWER = "InvalidAnswer"
+INVALID_ROW = "InvalidRow"
+TIMED_OUT = "TimedOut"
 
 THROTTLED_CODES = frozenset(
     {
@@ -42,9 +46,9 @@ TRANSIENT_CODES = frozenset(
         "ServiceUnavailableException",
         "RequestTimeout",
         "RequestTimeoutException",
-        "ConnectFailed",
-        "ConnectionLost",
-        "TimedOut",
+        CONNECT_FAILED,
+        CONNECTION_LOST,
+        TIMED_OUT,
     }
 )
 # Others may be there already: temporary ones that were renewed, keys that were replaced.
@@ -74,7 +78,7 @@ REFUSED_CODES = frozenset(
     }
 )
 REJECTED_CODES = frozenset(
-    {"InvalidAnswer", "InvalidInputException", "InvalidRow", "ValidationError"}
+    {INVALID_ANSWER, "InvalidInputException", INVALID_ROW, "ValidationError"}
 )
 # What the SDK calls an error without a code: it did not come from the service, which names its
 # errors, but from a proxy or a firewall on the way, or another server.

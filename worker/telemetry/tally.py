@@ -6,12 +6,12 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from worker.model import Answer, Chunk, Failure, Outcome
-from worker.personalize.error_codes import UNSPOKEN_CODES
+from worker.personalize.error_codes import INVALID_ANSWER, UNSPOKEN_CODES
 
 # So many rows must end alike, with no success between, before the run is judged and not the rows:
 # an input may begin with bad rows, and rejections cost no time.
 REJECTIONS_TO_JUDGE = 100
-_REJECTIONS = frozenset({"InvalidInputException", "InvalidAnswer"}) | UNSPOKEN_CODES
+_REJECTIONS = frozenset({"InvalidInputException", INVALID_ANSWER}) | UNSPOKEN_CODES
 # A share of fewer rows says little.
 ROWS_TO_SHARE = 1000
 

@@ -23,7 +23,6 @@ HEAD_BYTES_MAX = 64 << 10
 ANSWER_BYTES_MAX = 2 * BODY_BYTES_MAX  # as received: with chunk sizes, trailers
 # Of all connections together, beyond HEAD_BYTES_MAX each: what is buffered of unfinished answers.
 UNFINISHED_BYTES_MAX = 256 << 20
-TIMED_OUT = "TimedOut"
 # What a request ends with that has not left: it may be sent on another connection.
 UNSENT = Failure(CONNECTION_LOST, "the request was not sent: its connection was at its end")
 

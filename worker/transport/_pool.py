@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Self
 
 from worker.model import Failure
+from worker.personalize.error_codes import CONNECT_FAILED, TIMED_OUT
 from worker.runtime.event_loop import connect
-from worker.transport._http1 import TIMED_OUT, UNSENT, Connection, Reply, Unfinished
+from worker.transport._http1 import UNSENT, Connection, Reply, Unfinished
 from worker.transport._outbox import Outbox
 
-CONNECT_FAILED = "ConnectFailed"
 # After that a server may close at any moment, and a request that meets this is lost.
 IDLE_S_MAX = 15.0
 ADDRESSES_S_MAX = 30.0  # how long a name's addresses are believed

@@ -18,7 +18,7 @@ from worker.aws.client import TooLongError, open_client, open_session
 from worker.aws.errors import SDK_ERRORS, failure_of, no_credentials, untrusted
 from worker.aws.redact import said
 from worker.model import Answer, Failure
-from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER
+from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER, TIMED_OUT
 from worker.personalize.operations import METHODS, Operation
 from worker.transport._answers import answer_of, sound_error
 
@@ -102,7 +102,7 @@ class SdkTransport:
             with anyio.fail_after(self._timeout_s):
                 return await self._call(orjson.loads(body))
         except TimeoutError:
-            return Failure("TimedOut", f"no whole answer within {self._timeout_s} s")
+            return Failure(TIMED_OUT, f"no whole answer within {self._timeout_s} s")
 
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
         """See Transport.renew."""

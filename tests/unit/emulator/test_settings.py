@@ -126,7 +126,7 @@ def test_importing_the_settings_imports_nothing_heavy() -> None:
 
 
 def test_the_emulator_imports_nothing_from_the_rest_of_the_package() -> None:
-    for path in Path(worker.emulator.__path__[0]).glob("*.py"):
+    for path in Path(worker.emulator.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):

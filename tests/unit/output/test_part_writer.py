@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.codec import columns as layout
+from worker.codec import columns
 from worker.codec.decoder import Decoder
 from worker.errors import ConfigError, ConflictError, OutputError
 from worker.model import Answer, Batch, Chunk, Failure, Outcome
@@ -60,8 +60,8 @@ def writer(store: LocalStore, *, exploded: bool = False) -> PartWriter:
         CHUNK,
         copied=("ID",),
         shape=SHAPE,
-        results_schema=layout.results_schema(COPIED, SHAPE, name),
-        errors_schema=layout.errors_schema(INPUT),
+        results_schema=columns.results_schema(COPIED, SHAPE, name),
+        errors_schema=columns.errors_schema(INPUT),
         exploded=exploded,
         compression="zstd",
     )
@@ -87,14 +87,14 @@ def test_both_layouts_hold_the_same_facts(lists: list[list[str]]) -> None:
     copied = pa.RecordBatch.from_pylist([{"ID": str(n)} for n in range(len(lists))], schema=COPIED)
     outcomes = [success(*listed, rid=str(n)) for n, listed in enumerate(lists)]
     answers = [outcome.result for outcome in outcomes if isinstance(outcome.result, Answer)]
-    nested = layout.nested(
+    nested = columns.nested(
         copied,
         Decoder(SHAPE).decode(answers),
         outcomes,
-        layout.results_schema(COPIED, SHAPE, "nested"),
+        columns.results_schema(COPIED, SHAPE, "nested"),
     )
-    exploded = layout.explode(
-        nested, SHAPE, layout.results_schema(COPIED, SHAPE, "exploded")
+    exploded = columns.explode(
+        nested, SHAPE, columns.results_schema(COPIED, SHAPE, "exploded")
     ).to_pylist()
     expected = []
     for row in nested.to_pylist():
@@ -255,9 +255,9 @@ def test_a_foreign_part_is_a_conflict(tmp_path: Path) -> None:
 
 def test_an_input_column_named_like_a_result_is_refused() -> None:
     with pytest.raises(ConfigError, match="'latency_ms' has the name of a result column"):
-        layout.results_schema(pa.schema([("latency_ms", pa.string())]), SHAPE, "nested")
+        columns.results_schema(pa.schema([("latency_ms", pa.string())]), SHAPE, "nested")
 
 
 def test_the_failed_rows_of_failed_rows_have_one_reason() -> None:
-    once = layout.errors_schema(INPUT)
-    assert layout.errors_schema(once) == once
+    once = columns.errors_schema(INPUT)
+    assert columns.errors_schema(once) == once

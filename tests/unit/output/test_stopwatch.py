@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from worker.output.stopwatch import Stopwatch
-from worker.runtime.thread_load import Load
 
 
 class Time:
@@ -51,11 +50,3 @@ def test_what_a_committed_part_counts_is_never_counted_again(tmp_path: Path) -> 
 def test_a_reading_that_is_damaged_counts_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "seconds").write_text(text)
     assert Stopwatch(tmp_path / "seconds", parts_done=3, now_s=Time()).read() == 0
-
-
-def test_load_is_the_share_of_the_time_since_it_was_asked_before() -> None:
-    now, busy = iter([10.0, 12.0, 12.0, 16.0]), iter([1.0, 2.5, 2.5, 6.6])
-    load = Load(lambda: next(now), lambda: next(busy))
-    assert load.share() == 0.75
-    assert load.share() == 1.0  # no time has passed
-    assert load.share() == 1.0  # clocks of different grain

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from worker.codec.requests import RequestBuilder
 from worker.config.model import InputColumns
 from worker.model import Answer, Batch, Chunk, Failure, Outcome, Piece
-from worker.pipeline import _dispatch as open_rows
+from worker.pipeline import _dispatch
 from worker.pipeline._dispatch import OpenRows
 from worker.pipeline._memory import Room
 from worker.telemetry.tally import Tally
@@ -133,7 +133,7 @@ async def test_each_open_row_is_handed_out_once_and_each_batch_is_done_once(
 ) -> None:
     # One that cannot be sent was never answered.
     chunks = [[(name, kept and name is not None) for name, kept in made] for made in chunks]
-    monkeypatch.setattr(open_rows, "_SLICE_ROWS_MAX", slice_rows)
+    monkeypatch.setattr(_dispatch, "_SLICE_ROWS_MAX", slice_rows)
     with Bench(chunks, seed, deduplicate=deduplicate) as bench:
         done = await bench.run(lanes)
     assert sorted(batch.sequence for batch in done) == list(range(len(bench.batches)))

@@ -24,8 +24,7 @@ from worker.job import Job, open_job
 from worker.model import Answer, Failure
 from worker.output.books import Books
 from worker.output.summary import add_up
-from worker.pipeline import _memory as room
-from worker.pipeline import pipeline
+from worker.pipeline import _memory, pipeline
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
 from worker.telemetry.tally import Tally
@@ -144,7 +143,7 @@ def test_whatever_is_equal_is_asked_once_a_part_and_told_to_every_row(
     users: list[str | None], batch_rows: int, held_bytes_max: int, calls_max: int | None, seed: int
 ) -> None:
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room, "HELD_BYTES_MAX", held_bytes_max)
+        patch.setattr(_memory, "HELD_BYTES_MAX", held_bytes_max)
         patch.setattr(pipeline, "_OPEN_ROWS", batch_rows)
         folder, service = Path(name), Service(random.Random(seed))
         job = open_input(folder, users, batch_rows)

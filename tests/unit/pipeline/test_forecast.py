@@ -19,7 +19,7 @@ from worker.errors import InputError
 from worker.job import Job, open_job
 from worker.model import Answer, Outcome
 from worker.output.spool import write_spool
-from worker.pipeline import forecast as ahead
+from worker.pipeline import forecast
 from worker.pipeline.forecast import count, look_ahead
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
@@ -83,8 +83,8 @@ def test_what_cannot_be_compared_counts_as_different(
     listed = {"user_id": "ID", "filter_values": {"G": "GENRES"}}
     job = open_input(tmp_path, rows, columns=listed)
     assert count(job, job.source.chunks[0]) == (5, 5)
-    monkeypatch.setattr(ahead, "_BATCH_ROWS", 2)
-    monkeypatch.setattr(ahead, "COMPARED_ROWS_MAX", 3)
+    monkeypatch.setattr(forecast, "_BATCH_ROWS", 2)
+    monkeypatch.setattr(forecast, "COMPARED_ROWS_MAX", 3)
     job = open_input(tmp_path, rows)
     assert count(job, job.source.chunks[0]) == (5, 2)
 

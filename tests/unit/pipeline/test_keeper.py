@@ -13,7 +13,7 @@ import pytest
 
 from worker.model import Answer, Batch, Chunk, Outcome, Piece
 from worker.output.spool import Spool, SpoolWriter
-from worker.pipeline import _keeper as keep
+from worker.pipeline import _keeper
 from worker.pipeline._keeper import Keeper
 from worker.pipeline._memory import Room
 from worker.store.local import LocalStore
@@ -46,7 +46,7 @@ async def test_no_call_begins_while_a_block_is_late(
         real(self, block)
 
     monkeypatch.setattr(SpoolWriter, "append", slow)
-    monkeypatch.setattr(keep, "LATE_S", 0.01)
+    monkeypatch.setattr(_keeper, "LATE_S", 0.01)
     store, room, batch = LocalStore(tmp_path / "out"), Room(10), _batch()
     with store.writing():
         keeper = Keeper(store, "run", room, parts_done=0)
@@ -66,8 +66,8 @@ async def test_what_was_written_is_synced_with_its_folders_every_two_seconds(
 ) -> None:
     """A crash of the whole machine is to cost no more than a kill."""
     synced = list[int]()
-    monkeypatch.setattr(keep, "FLUSH_S", 0.001)
-    monkeypatch.setattr(keep, "_sync_data", lambda file: synced.append(os.fstat(file).st_ino))
+    monkeypatch.setattr(_keeper, "FLUSH_S", 0.001)
+    monkeypatch.setattr(_keeper, "_sync_data", lambda file: synced.append(os.fstat(file).st_ino))
     store, batch = LocalStore(tmp_path / "out"), _batch()
     folders = list[str]()
     with store.writing():

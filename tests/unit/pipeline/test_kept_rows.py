@@ -20,9 +20,7 @@ from worker.job import Job, open_job
 from worker.model import Answer, Batch, Failure, Outcome
 from worker.output.part_writer import PartWriter
 from worker.output.spool import Spool, write_spool
-from worker.pipeline import _drain as drain
-from worker.pipeline import _memory as room
-from worker.pipeline import pipeline
+from worker.pipeline import _drain, _memory, pipeline
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
 from worker.telemetry.tally import Tally
@@ -107,7 +105,7 @@ async def test_many_of_them_behind_others_whose_answers_fill_the_room_hold_nobod
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_bytes_max: int
 ) -> None:
     """Writing waits for the reader to pass them, and so the reader must not wait for a call."""
-    monkeypatch.setattr(room, "HELD_BYTES_MAX", held_bytes_max)
+    monkeypatch.setattr(_memory, "HELD_BYTES_MAX", held_bytes_max)
     bench = Bench(tmp_path, [range(8, 20), *[range(20)] * 3], monkeypatch)
     bench.padding = b" " * 1000
     await bench.run()
@@ -119,7 +117,7 @@ async def test_a_stop_ends_those_who_wait_for_room_that_nobody_will_make(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest batch's rows wait for their turn, and end without one."""
-    monkeypatch.setattr(room, "HELD_BYTES_MAX", 1)
+    monkeypatch.setattr(_memory, "HELD_BYTES_MAX", 1)
     bench = Bench(tmp_path, [range(0)], monkeypatch)
     bench.job, bench.tps = replace(bench.job, batch_rows=2), 0.001
     async with anyio.create_task_group() as group:
@@ -168,7 +166,7 @@ async def test_one_that_is_lost_before_it_is_written_stops_the_run_with_advice(
         path.write_bytes(path.read_bytes().replace(b"kept", b"lost"))
         return Spool(path)
 
-    monkeypatch.setattr(drain, "Spool", damage)
+    monkeypatch.setattr(_drain, "Spool", damage)
     with pytest.raises(BaseExceptionGroup) as raised:
         await bench.run()
     [error] = leaves(raised.value)

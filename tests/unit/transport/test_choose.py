@@ -19,7 +19,7 @@ from worker.aws.session import PreparedRequest, client_options
 from worker.errors import RefusedError
 from worker.model import Answer
 from worker.personalize.operations import Operation
-from worker.transport import wire as wires
+from worker.transport import wire
 from worker.transport._sdk import SdkTransport
 from worker.transport.choose import open_transport
 from worker.transport.wire import NotWireableError, WireTransport, signer_like
@@ -192,7 +192,7 @@ def issued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"[profile p]\ncredential_process = {sys.executable} {tmp_path / 'issue.py'}\n"
     )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.setattr(wires, "CREDENTIALS_S_MAX", 0.0)
+    monkeypatch.setattr(wire, "CREDENTIALS_S_MAX", 0.0)
     key = tmp_path / "key"
     key.write_text("KEY0")
     return key

@@ -10,7 +10,7 @@ from unit.transport.messages import BODY, KEPT_ALIVE, WHOLE, answering, chunked,
 from unit.transport.transports import EVERY_NETWORK, pool_of
 
 from worker.model import Failure
-from worker.transport import _http1 as http1
+from worker.transport import _http1
 from worker.transport._http1 import ANSWER_BYTES_MAX, HEAD_BYTES_MAX, Reply
 
 pytestmark = EVERY_NETWORK
@@ -117,7 +117,7 @@ async def test_an_answer_without_end_is_given_up_within_bounds(name: str) -> Non
 async def test_large_answers_at_the_same_time_are_bounded_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http1, "UNFINISHED_BYTES_MAX", 4 << 20)
+    monkeypatch.setattr(_http1, "UNFINISHED_BYTES_MAX", 4 << 20)
     body = b"x" * (1 << 20)
     is_over = asyncio.Event()
 

@@ -12,13 +12,11 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from botocore import exceptions as aws
-from support.scripts import Reply, Script, error, serving
+from support.scripts import Reply, Script, serving
 from support.services import Service
 
 from worker.aws.access import Access
 from worker.aws.client import open_client
-from worker.aws.control_plane import provisioned_tps
-from worker.config.model import Target
 from worker.errors import ConfigError, RefusedError
 from worker.model import Answer, Failure
 from worker.personalize.operations import Operation
@@ -166,35 +164,3 @@ async def test_a_trust_root_that_cannot_be_read_is_found_before_the_first_call(
 async def test_an_answer_that_is_no_object_is_a_failure(raw: bytes) -> None:
     result, _ = await call_service(lambda _: Reply(raw=raw), b"{}")
     assert result == Failure("InvalidAnswer", "the answer is not a JSON object", 200, "request-1")
-
-
-def describe(replies: list[Reply], tps: int = 7) -> Script:
-    """Answer DescribeCampaign: first `replies`, then a campaign."""
-    sound = Reply(body={"campaign": {"minProvisionedTPS": tps, "status": "ACTIVE"}})
-    return lambda request: replies[request.number] if request.number < len(replies) else sound
-
-
-async def ask(script: Script) -> float:
-    target = Target.model_validate(
-        {
-            "operation": "GetRecommendations",
-            "campaign_arn": "arn:aws:personalize:us-east-1:1:campaign/c",
-        }
-    )
-    with serving(script) as service:
-        access = Access(region="us-east-1", endpoint_url=service.url)
-        return await provisioned_tps(access, target)
-
-
-async def test_the_provisioned_tps_survives_a_throttle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", no_delay)
-    assert await ask(describe([error("ThrottlingException", 400)])) == 7.0
-
-
-def no_delay(*_: object) -> float:
-    return 0.0
-
-
-async def test_without_permission_to_ask_for_the_tps_the_run_is_refused() -> None:
-    with pytest.raises(RefusedError, match="AccessDeniedException"):
-        await ask(describe([error("AccessDeniedException", 400)]))

@@ -35,7 +35,7 @@ _NO_RESOURCE: Final = "none"
 
 
 class Application:
-    """Answers requests; `handle` is what `wire` calls."""
+    """Answers requests; `handle` is what http/connection.py calls."""
 
     def __init__(
         self,

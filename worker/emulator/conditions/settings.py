@@ -1,6 +1,6 @@
 """What the emulator can be told about its credentials, its capacity and its weather.
 
-Light to import (pydantic only), as `settings`, which embeds these.
+Light to import (pydantic only), as emulator/settings.py, which embeds these.
 """
 
 from __future__ import annotations

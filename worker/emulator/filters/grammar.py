@@ -2,8 +2,8 @@
 
 Source: the developer guide's page creating-filter-expressions, and the expressions on its pages
 item-recommendation-filter-examples, action-recommendation-filter-examples and filter-real-time.
-What only the data can tell (which fields exist, which hold numbers) is checked in `filter_plan`,
-what concerns an expression alone in `filter_rules`.
+What only the data can tell (which fields exist, which hold numbers) is checked in plan.py,
+what concerns an expression alone in rules.py.
 """
 
 from __future__ import annotations

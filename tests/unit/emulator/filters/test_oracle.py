@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.emulator.filters.filter_data import compile_filter, made
 
-from worker.emulator.filters import columns as filter_columns
+from worker.emulator.filters import columns
 
 STEADY = settings(derandomize=True, max_examples=400)
 USERS, ITEMS, RECENT = 2, 6, 2
@@ -138,7 +138,7 @@ def filters(draw: st.DrawFn) -> list[Expr]:
     return exprs
 
 
-def columns(rows: int) -> st.SearchStrategy[dict[str, pa.Array[Any]]]:
+def made_columns(rows: int) -> st.SearchStrategy[dict[str, pa.Array[Any]]]:
     def of(cells: st.SearchStrategy[Any], kind: Any) -> st.SearchStrategy[Any]:
         column = st.lists(cells, min_size=rows, max_size=rows)
         return column.map(lambda values: pa.array(values, kind, from_pandas=False))
@@ -182,8 +182,8 @@ def event_holds(cond: Cond, seen: set[str | None]) -> bool:
 @STEADY
 @given(
     exprs=filters(),
-    items=columns(ITEMS),
-    users=columns(USERS),
+    items=made_columns(ITEMS),
+    users=made_columns(USERS),
     events=st.lists(
         st.tuples(st.integers(0, USERS - 1), st.integers(0, ITEMS - 1), st.integers(0, 4), EVENT),
         min_size=12,
@@ -205,7 +205,7 @@ def test_masks_are_those_of_going_row_by_row(
     events = [*events, (0, 0, 9, "watch")]  # so that there are event types
     data = made(events=events, items=items, users=users, actions={})
     text = " | ".join(expr.text() for expr in exprs)
-    with patch.object(filter_columns, "RECENT_MAX", RECENT):
+    with patch.object(columns, "RECENT_MAX", RECENT):
         compiled = compile_filter("f", text, data)
     given = {c.parameter: c.given() for expr in exprs for c in expr.conds() if c.parameter}
     if left_out:

@@ -10,7 +10,6 @@ import pytest
 from unit.emulator.http.sockets import GET, exchange, served
 
 from worker.emulator.conditions.weather import FAIR, Fate
-from worker.emulator.http import connection as wire
 from worker.emulator.http.message import Answer, Request
 
 MIB = 1024 * 1024
@@ -54,7 +53,7 @@ async def test_the_last_answer_reaches_a_client_that_sends_on(
 async def test_a_client_that_never_stops_sending_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(wire, "LINGER_BYTES_MAX", MIB)
+    monkeypatch.setattr("worker.emulator.http.connection.LINGER_BYTES_MAX", MIB)
     async with served() as (_, writer, connections):
         port = writer.get_extra_info("peername")[1]
         with pytest.raises(ConnectionError):
@@ -65,7 +64,7 @@ async def test_a_client_that_never_stops_sending_is_cut_off(
 async def test_a_client_that_never_ends_is_left_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(wire, "LINGER_S", 0.05)
+    monkeypatch.setattr("worker.emulator.http.connection.LINGER_S", 0.05)
     async with served() as (reader, writer, connections):
         writer.write(GET)
         await reader.readuntil(b"<GET /a 0>")
@@ -76,7 +75,7 @@ async def test_a_client_that_never_ends_is_left_after_a_while(
 
 
 async def test_nobody_waits_for_a_client_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "LINGER_S", 60)
+    monkeypatch.setattr("worker.emulator.http.connection.LINGER_S", 60)
     async with served() as (reader, writer, connections):
         writer.write(GET.replace(b"Host", b"Connection: close\r\nHost"))
         await reader.read()

@@ -1,0 +1,43 @@
+"""What the control plane is asked: the provisioned TPS."""
+
+from __future__ import annotations
+
+import pytest
+from support.scripts import Reply, Script, error, serving
+
+from worker.aws.access import Access
+from worker.aws.control_plane import provisioned_tps
+from worker.config.model import Target
+from worker.errors import RefusedError
+
+
+def describe(replies: list[Reply], tps: int = 7) -> Script:
+    """Answer DescribeCampaign: first `replies`, then a campaign."""
+    sound = Reply(body={"campaign": {"minProvisionedTPS": tps, "status": "ACTIVE"}})
+    return lambda request: replies[request.number] if request.number < len(replies) else sound
+
+
+async def ask(script: Script) -> float:
+    target = Target.model_validate(
+        {
+            "operation": "GetRecommendations",
+            "campaign_arn": "arn:aws:personalize:us-east-1:1:campaign/c",
+        }
+    )
+    with serving(script) as service:
+        access = Access(region="us-east-1", endpoint_url=service.url)
+        return await provisioned_tps(access, target)
+
+
+async def test_the_provisioned_tps_survives_a_throttle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", no_delay)
+    assert await ask(describe([error("ThrottlingException", 400)])) == 7.0
+
+
+def no_delay(*_: object) -> float:
+    return 0.0
+
+
+async def test_without_permission_to_ask_for_the_tps_the_run_is_refused() -> None:
+    with pytest.raises(RefusedError, match="AccessDeniedException"):
+        await ask(describe([error("AccessDeniedException", 400)]))
