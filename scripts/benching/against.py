@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from benching.job import Job, finished, users_file, worker_environment
-from benching.process import THIS, BenchError, Checkout, measure
+from benching.job import Job, finished
+from benching.process import THIS, BenchError, Checkout
 from benching.server import Server
-from benching.start import arrivals
+from benching.start import arrivals, first_request_s, wall_s
 
 PAIRS = 10
 SHORT_PAIRS = 40  # of what takes less than a second
@@ -54,12 +53,13 @@ def run(options: argparse.Namespace, server: Server, scratch: Path) -> dict[str,
     rows = max(1, round(options.calls * share))
     found = []
     with arrivals() as (endpoint, arrived):
+        short_job = Job(endpoint=endpoint, certificate=server.certificate, items=1, rows=1)
         measures = [
             Measure("--help", short, lambda each: (_help_ms(each, scratch),), ("ms",)),
             Measure(
                 "first request",
                 short,
-                lambda each: (_first_request_ms(each, endpoint, arrived, server, scratch),),
+                lambda each: (1e3 * first_request_s(short_job, arrived, scratch, checkout=each),),
                 ("ms",),
             ),
             Measure(
@@ -113,24 +113,7 @@ def _pairs(wanted: Measure, other: Checkout) -> list[dict[str, Any]]:
 
 
 def _help_ms(checkout: Checkout, scratch: Path) -> float:
-    command = [str(checkout.python), "-m", "worker", "--help"]
-    env = worker_environment(scratch)
-    used = measure(command, scratch=scratch, env=env, timeout_s=_TIMEOUT_S, cwd=checkout.folder)
-    return used.wall_s * 1e3
-
-
-def _first_request_ms(
-    checkout: Checkout, endpoint: str, arrived: list[float], server: Server, scratch: Path
-) -> float:
-    job = Job(endpoint=endpoint, certificate=server.certificate, items=1, rows=1)
-    output, config = scratch / f"out-{time.monotonic_ns()}", scratch / "start.toml"
-    config.write_text(job.config(users_file(scratch, 1), output))
-    command = [str(checkout.python), "-m", "worker", "run", str(config)]
-    arrived.clear()
-    begun_s = time.monotonic()  # of the whole machine, so the same to the server's thread
-    env = worker_environment(scratch)
-    measure(command, scratch=scratch, env=env, timeout_s=_TIMEOUT_S, cwd=checkout.folder)
-    return (arrived[0] - begun_s) * 1e3
+    return 1e3 * wall_s(["-m", "worker", "--help"], scratch, checkout=checkout)
 
 
 def _job(

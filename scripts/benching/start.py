@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from benching.job import Job, users_file, worker_environment
-from benching.process import measure
+from benching.process import THIS, Checkout, measure
 from benching.server import Server
 
 TIMES = 11
@@ -30,28 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, server: Server, scratch: Path) -> dict[str, Any]:
     """Start each program several times, one after the other; the first time does not count."""
-    worker = [sys.executable, "-m", "worker"]
     with arrivals() as (endpoint, arrived):
-
-        def first_request_s() -> float:
-            job = Job(
-                endpoint=endpoint,
-                certificate=server.certificate,
-                items=1,
-                rows=1,
-                transport=options.transport,
-            )
-            output, config = scratch / f"out-{time.monotonic_ns()}", scratch / "start.toml"
-            config.write_text(job.config(users_file(scratch, 1), output))
-            arrived.clear()
-            begun_s = time.monotonic()  # of the whole machine, so the same to the server's thread
-            _wall_s([*worker, "run", str(config)], scratch)
-            return arrived[0] - begun_s
-
+        job = Job(
+            endpoint=endpoint,
+            certificate=server.certificate,
+            items=1,
+            rows=1,
+            transport=options.transport,
+        )
         measured: dict[str, Callable[[], float]] = {
-            "python -c pass": lambda: _wall_s([sys.executable, "-c", "pass"], scratch),
-            "--help": lambda: _wall_s([*worker, "--help"], scratch),
-            "run, to its first request": first_request_s,
+            "python -c pass": lambda: wall_s(["-c", "pass"], scratch),
+            "--help": lambda: wall_s(["-m", "worker", "--help"], scratch),
+            "run, to its first request": lambda: first_request_s(job, arrived, scratch),
         }
         times: dict[str, list[float]] = {name: [] for name in measured}
         for number in range(1 + (QUICK_TIMES if options.quick else TIMES)):
@@ -70,9 +59,27 @@ def show(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _wall_s(command: Sequence[str], scratch: Path) -> float:
-    env = worker_environment(scratch)
-    return measure(command, scratch=scratch, env=env, timeout_s=_TIMEOUT_S).wall_s
+def first_request_s(
+    job: Job, arrived: list[float], scratch: Path, *, checkout: Checkout = THIS
+) -> float:
+    """Run the job against `arrivals`; return the seconds from its start to its first request."""
+    output, config = scratch / f"out-{time.monotonic_ns()}", scratch / "start.toml"
+    config.write_text(job.config(users_file(scratch, job.rows), output))
+    arrived.clear()
+    begun_s = time.monotonic()  # of the whole machine, so the same to the server's thread
+    wall_s(["-m", "worker", "run", str(config)], scratch, checkout=checkout)
+    return arrived[0] - begun_s
+
+
+def wall_s(arguments: Sequence[str], scratch: Path, *, checkout: Checkout = THIS) -> float:
+    """Run a checkout's Python; return the seconds that it takes."""
+    return measure(
+        [str(checkout.python), *arguments],
+        scratch=scratch,
+        env=worker_environment(scratch),
+        timeout_s=_TIMEOUT_S,
+        cwd=checkout.folder,
+    ).wall_s
 
 
 @contextmanager
