@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from benching.loadtest_command import CAMPAIGN, EMULATED_ARN, emulator, load_tested
-from benching.server import Server
 
 BUFFER_SHARE = 0.2
 BURST_S = 0.1
@@ -28,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", type=float, default=5.0, help="step_s (default: 5)")
 
 
-def run(options: argparse.Namespace, server: Server, scratch: Path) -> dict[str, Any]:  # noqa: ARG001 - as the others
+def run(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     """Run all trials."""
     trials = 2 if options.quick else options.trials
     with ThreadPoolExecutor(options.at_once) as pool:

@@ -21,7 +21,6 @@ from hdrh.histogram import HdrHistogram
 
 from benching.loadtest_command import EMULATED_ARN, asked, emulator, load_tested
 from benching.process import BenchError, environment, program, said_by
-from benching.server import Server
 
 WEATHER = {"latency_ms_p50": 100, "latency_ms_p99": 300, "stall": {"every_s": 10, "for_s": 1}}
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
@@ -36,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hey", help="where hey is (default: on PATH)")
 
 
-def run(options: argparse.Namespace, server: Server, scratch: Path) -> dict[str, Any]:  # noqa: ARG001 - as the others
+def run(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     """Run both, one after the other, in the same weather."""
     seconds = QUICK_S if options.quick else options.seconds
     hey = options.hey or program("hey", package="hey")

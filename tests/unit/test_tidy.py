@@ -100,3 +100,10 @@ def test_the_top_level_stays_as_it_was_asked_for() -> None:
     ).stdout.split("\n")
     names = {name.split("/")[0] for name in tracked if name}
     assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
+
+
+def test_every_folder_of_unit_tests_is_one_of_the_code() -> None:
+    unit = PROJECT / "tests" / "unit"
+    folders = {path.parent.relative_to(unit) for path in unit.rglob("test_*.py")}
+    strange = {str(each) for each in folders if not (PROJECT / "worker" / each).is_dir()}
+    assert not strange, f"worker/ has no such folder: {', '.join(sorted(strange))}"

@@ -1,1 +1,1 @@
-"""The command line: options, words for people, exit codes."""
+"""The command line: options, words for people, the end of the process."""

@@ -1,1 +1,1 @@
-"""A verb each, without the command line."""
+"""A command each, from its config to its end, without the command line."""

@@ -1,1 +1,1 @@
-"""Who works on which chunk."""
+"""Who works on chunks that are not done: in this process, so far."""

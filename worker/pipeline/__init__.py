@@ -1,1 +1,1 @@
-"""A run's only task group."""
+"""Rows on their way, from the input to their parts: what is read ahead, called, kept, written."""

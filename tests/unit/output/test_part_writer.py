@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.output.outcomes import failure, success
 
 from worker.codec import columns
 from worker.codec.decoder import Decoder
-from worker.errors import ConfigError, ConflictError, OutputError
-from worker.model import Answer, Batch, Chunk, Failure, Outcome
-from worker.output.books import Books, new_histogram, read_books
+from worker.errors import ConflictError, OutputError
+from worker.model import Answer, Batch, Chunk, Outcome
+from worker.output.books import Books, read_books
 from worker.output.part_writer import PartWriter
 from worker.personalize.answer_shape import SHAPES
 from worker.personalize.operations import Operation
@@ -27,20 +27,6 @@ SHAPE = SHAPES[Operation.GET_RECOMMENDATIONS]
 CHUNK = Chunk(index=3, pieces=())
 INPUT = pa.RecordBatch.from_pydict({"ID": [""], "WIDE": [0]}).schema
 COPIED = pa.schema([INPUT.field("ID")])
-FAILURE = Failure(code="InternalFailure", message="oops", http_status=500, request_id="q")
-
-
-def success(*items: str, rid: str = "RID") -> Outcome:
-    listed = [{"itemId": item, "score": 0.5} for item in items]
-    body = json.dumps({"itemList": listed, "recommendationId": rid}).encode()
-    return Outcome(
-        result=Answer(body=body, request_id="r"), attempts=2, throttles=1, sent_us=10**15,
-        latency_ms=12.5,
-    )  # fmt: skip
-
-
-def failure() -> Outcome:
-    return Outcome(result=FAILURE, attempts=3, throttles=0, sent_us=10**15, latency_ms=1.0)
 
 
 def rows(names: list[str]) -> pa.RecordBatch:
@@ -156,32 +142,6 @@ def test_only_columns_that_repeat_have_dictionaries(
     assert columns[0].statistics.min == "a"
 
 
-@given(
-    st.lists(
-        st.floats(0, 2000, allow_nan=False) | st.floats(0, 1e6) | st.sampled_from([0.0004, 6e5]),
-        max_size=50,
-    )
-)
-def test_latencies_entered_together_are_counted_as_one_by_one(latencies_ms: list[float]) -> None:
-    """Not even the histogram's own bars differ, so its 1 % is all that quantiles are off."""
-    books, one_by_one = Books(), new_histogram()
-    books.enter([success("x")._replace(latency_ms=value) for value in latencies_ms])
-    for value in latencies_ms:
-        one_by_one.record_value(min(max(1, round(value * 1e3)), 600_000_000))
-    assert books.latency.encode() == one_by_one.encode()
-    for percentile in (0, 50, 99, 100):
-        found = books.latency.get_value_at_percentile(percentile)
-        assert found == one_by_one.get_value_at_percentile(percentile)
-
-
-def test_latencies_of_failed_rows_are_not_counted() -> None:
-    books = Books()
-    unsent = failure()._replace(attempts=0)
-    books.enter([success("x"), failure(), unsent])
-    assert books.latency.get_total_count() == 1
-    assert (books.rows_read, books.calls, books.retries, books.throttles) == (3, 5, 3, 1)
-
-
 def test_a_repeated_chunk_replaces_its_files_and_drops_stale_failures(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     commit(store, [(["a"], [failure()])])
@@ -251,13 +211,3 @@ def test_a_foreign_part_is_a_conflict(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "part-00000.parquet")
     with pytest.raises(ConflictError, match="is not a part of this program"):
         read_books(tmp_path / "part-00000.parquet")
-
-
-def test_an_input_column_named_like_a_result_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'latency_ms' has the name of a result column"):
-        columns.results_schema(pa.schema([("latency_ms", pa.string())]), SHAPE, "nested")
-
-
-def test_the_failed_rows_of_failed_rows_have_one_reason() -> None:
-    once = columns.errors_schema(INPUT)
-    assert columns.errors_schema(once) == once

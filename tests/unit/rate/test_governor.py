@@ -1,60 +1,19 @@
-"""Who sets the pacer's rate: throttles, the deadline, and what is said about it."""
+"""Who sets the pacer's rate, and what is said about it; where a run begins, and what it leaves."""
 
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.clock import FakeClock
-from support.lanes import constant
+from unit.rate.governing import Bench, RecordingPacer
 
 from worker.config.model import Rate
 from worker.personalize.error_codes import Verdict
-from worker.rate._adaptive import AdaptiveRate
-from worker.rate.deadline import DeadlineFit
 from worker.rate.governor import Governor
-from worker.rate.pacer import Pacer
 from worker.rate.remembered import remember_tps, remembered_tps
 from worker.rate.setup import ceiling, keep_ceiling, steered
 from worker.telemetry.tally import Tally
-
-
-class RecordingPacer(Pacer):
-    """Notes which rates it is given."""
-
-    def __init__(self, tps: float) -> None:
-        super().__init__(constant(tps), FakeClock())
-        self.limits: list[float] = []
-
-    def limit(self, tps: float) -> None:
-        self.limits.append(tps)
-
-
-class Bench:
-    """A governor, and a service that answers its attempts in no time."""
-
-    def __init__(self, *, tps: float = 100.0, known_tps: float | None = None) -> None:
-        self.now_s = 0.0
-        self.tally = Tally(rows_expected=1000)
-        self.pacer = RecordingPacer(tps)
-        self.adaptive = AdaptiveRate(tps_max=tps, start_tps=tps, known_tps=known_tps, now_s=0.0)
-        self.governor = Governor(
-            self.pacer,
-            self.tally,
-            tps_max=tps,
-            adaptive=self.adaptive,
-            now_s=lambda: self.now_s,
-        )
-
-    def send(self, attempts: int, *, throttled_share: float, per_s: float = 100.0) -> None:
-        for number in range(attempts):
-            self.now_s += 1 / per_s
-            self.governor.note_sent(self.now_s)
-            if (number * throttled_share) % 1 + throttled_share >= 1:
-                self.governor.note_failure(Verdict.THROTTLED, self.now_s, self.now_s)
-            else:
-                self.governor.note_answer(self.now_s, self.now_s)
 
 
 def test_without_throttles_nobody_is_slowed_down() -> None:
@@ -168,82 +127,3 @@ def test_a_run_below_the_capacity_that_another_found_leaves_it_as_it_is() -> Non
     slow.send(100, throttled_share=0.0)
     assert slow.governor.found_tps is None
     assert slow.governor.possible_tps == 50.0
-
-
-class Night:
-    """A run with a deadline in 1,000 s, and a wall clock that can be set."""
-
-    def __init__(self, *, rows: int) -> None:
-        self.bench = Bench()
-        self.bench.tally.rows_expected = rows
-        self.begun = datetime(2026, 11, 22, 3, tzinfo=UTC)
-        self.fit = DeadlineFit(
-            self.bench.governor,
-            self.bench.tally,
-            constant(100.0),
-            deadline="1000s",
-            now=lambda: self.begun + timedelta(seconds=self.bench.now_s),
-            now_s=lambda: self.bench.now_s,
-        )
-
-    def plan_at(self, now_s: float, *, rows_done: int, retries: int = 0) -> float:
-        self.bench.now_s, tally = now_s, self.bench.tally
-        tally.results, tally.retries, tally.calls = rows_done, retries, rows_done + retries
-        self.fit.plan()
-        return self.bench.pacer.limits[-1]
-
-
-def test_the_rate_is_planned_anew_from_what_is_left() -> None:
-    night = Night(rows=19_000)
-    assert night.plan_at(0, rows_done=0) == pytest.approx(20)
-    assert night.plan_at(475, rows_done=9_500) == pytest.approx(20)
-    assert night.plan_at(475, rows_done=4_750) == pytest.approx(30)
-    assert night.plan_at(475, rows_done=4_750, retries=950) == pytest.approx(36)
-
-
-def test_rows_that_turn_out_not_to_be_there_lower_the_rate() -> None:
-    night = Night(rows=19_000)
-    night.plan_at(0, rows_done=0)
-    night.bench.tally.rows_expected = 9_500
-    assert night.plan_at(0, rows_done=0) == pytest.approx(10)
-
-
-def test_rows_that_need_no_call_are_not_paced_for() -> None:
-    night = Night(rows=19_000)
-    night.bench.tally.needless = 9_500
-    assert night.plan_at(0, rows_done=0) == pytest.approx(10)
-    assert night.plan_at(475, rows_done=4_750) == pytest.approx(10)
-
-
-def test_a_deadline_that_turns_out_to_be_met_is_said_too(caplog: pytest.LogCaptureFixture) -> None:
-    night = Night(rows=101_000)
-    with caplog.at_level(logging.INFO, logger="worker"):
-        night.plan_at(0, rows_done=0)
-        night.bench.tally.needless = 7_500
-        assert night.plan_at(0, rows_done=0) == pytest.approx(98.4, rel=1e-3)
-        night.plan_at(5, rows_done=492)
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-
-
-def test_a_deadline_out_of_reach_is_said_at_once_and_gone_for_at_the_ceiling(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    night = Night(rows=150_000)
-    with caplog.at_level(logging.INFO, logger="worker"):
-        assert night.plan_at(0, rows_done=0) == 100
-        assert night.plan_at(5, rows_done=500) == 100
-    [record] = caplog.records
-    assert record.levelname == "WARNING"
-    assert record.__dict__["fields"]["rows_missing"] == 50_000
-    assert record.__dict__["fields"]["tps_needed"] == 150.0
-    assert record.__dict__["fields"]["tps_possible"] == 100.0
-
-
-def test_a_plan_is_said_again_when_it_changes_notably(caplog: pytest.LogCaptureFixture) -> None:
-    night = Night(rows=19_000)
-    with caplog.at_level(logging.INFO, logger="worker"):
-        night.plan_at(0, rows_done=0)
-        night.plan_at(10, rows_done=190)
-        assert len(caplog.records) == 1
-        night.plan_at(475, rows_done=4_750)
-    assert [record.message for record in caplog.records] == ["paced to fit the deadline"] * 2

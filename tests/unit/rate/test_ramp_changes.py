@@ -1,4 +1,4 @@
-"""The pacer while its rate changes, on a simulated clock."""
+"""When attempts are due while the rate changes, and who is let go, on a simulated clock."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the emulator is told of its capacity, its weather and its credentials."""
+"""Capacity and weather: what the emulator is told of them, and what they make of a request."""
