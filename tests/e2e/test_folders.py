@@ -83,8 +83,9 @@ def test_linked_folders_and_odd_names_are_read_once(
 def test_an_input_that_is_written_again_during_the_run_is_not_mixed_in(
     tmp_path: Path, command: RunCommand, write_config: WriteConfig
 ) -> None:
-    old = pa.table({"USER_ID": [f"old-{number}" for number in range(60)]})
-    new = pa.table({"USER_ID": [f"new-{number}" for number in range(60)]})
+    rows = 20_000  # more than are read ahead, however quick the reader is
+    old = pa.table({"USER_ID": [f"old-{number}" for number in range(rows)]})
+    new = pa.table({"USER_ID": [f"new-{number}" for number in range(rows)]})
     path = write_parquet(tmp_path / "users.parquet", old)
 
     def replace(request: Request) -> Reply:
@@ -96,8 +97,7 @@ def test_an_input_that_is_written_again_during_the_run_is_not_mixed_in(
     with serving(replace) as service:
         config = write_config(
             target={"endpoint_url": service.url},
-            output={"rows_per_part": 2},
-            rate={"in_flight_max": 1},
+            output={"rows_per_part": 1_000},
         )
         result = command("run", config)
     assert_advice(result, 75, "stopped before the end", "was written again")
