@@ -111,11 +111,12 @@ def test_a_port_that_nobody_listens_at_for_a_while_loses_no_row(
 ) -> None:
     """The service's process ends and another takes its place."""
     write_users(tmp_path, ROWS)
-    is_reached = threading.Event()
+    is_reached, is_gone = threading.Event(), threading.Event()
 
     def first_service(request: Request) -> Reply:
-        if request.number == 100:
+        if request.number >= 100:  # the others are cut off, however long it takes to stop it
             is_reached.set()
+            is_gone.wait(30)
         return echo(request)
 
     with serving(first_service) as service:
@@ -126,6 +127,7 @@ def test_a_port_that_nobody_listens_at_for_a_while_loses_no_row(
         with started("run", config, folder=tmp_path) as process:
             assert is_reached.wait(30)
             service.stop()
+            is_gone.set()
             wait_for_line(process, "service down")
             with serving(echo, port=port):
                 _, log = process.communicate(timeout=30)
