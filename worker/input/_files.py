@@ -48,8 +48,8 @@ def find_files(path: str) -> tuple[str, list[str]]:
 def hive_keys(root: str, files: Sequence[str]) -> tuple[dict[str, dict[str, object]], pa.Schema]:
     """Return each file's keys and values (`date=2026-11-21/`), and their types over all files.
 
-    Values that are integers in every file are integers, all others strings. Raises InputError
-    when not all files have the same keys.
+    Values are integers where the text in every file is the integer's own (7, but not 007 or +7),
+    all others strings. Raises InputError when not all files have the same keys.
     """
     texts = {file: _keys_of(os.path.relpath(file, root)) for file in files}
     names = list(texts[files[0]])
@@ -64,7 +64,9 @@ def hive_keys(root: str, files: Sequence[str]) -> tuple[dict[str, dict[str, obje
     for name in names:
         column: pa.Array[Any] = pa.array([texts[file][name] for file in files], pa.string())
         with suppress(pa.ArrowInvalid):  # not all are integers
-            column = column.cast(pa.int64())
+            numbers = column.cast(pa.int64())
+            if column.null_count < len(column) and numbers.cast(pa.string()).equals(column):
+                column = numbers
         fields.append(pa.field(name, column.type))
         for file, value in zip(files, column.to_pylist(), strict=True):
             values[file][name] = value

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import InputError
+from worker.input._files import hive_keys
 from worker.input.reader import read_batches
 from worker.input.source import Source, open_source, plan_chunks
 from worker.input.where import parse_where
@@ -139,6 +141,41 @@ def test_hive_partitions_are_columns(tmp_path: Path) -> None:
     ]
     assert [row["ID"] for row in rows_of(source, "ID", where="day = '2026-11-21'")] == ["c"]
     assert [row["ID"] for row in rows_of(source, "ID", where="n < 2")] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (["7", "12"], [7, 12]),
+        (["-7", "0", "__HIVE_DEFAULT_PARTITION__"], [-7, 0, None]),
+        (["007", "012"], ["007", "012"]),
+        (["7", "012"], ["7", "012"]),
+        (["+7", "8"], ["+7", "8"]),
+        (["-0"], ["-0"]),
+        (["%207"], [" 7"]),
+        (["9223372036854775808"], ["9223372036854775808"]),
+        (["__HIVE_DEFAULT_PARTITION__"], [None]),
+    ],
+)
+def test_a_hive_key_is_a_number_only_where_its_text_is_the_numbers_own(
+    texts: list[str], values: list[object], tmp_path: Path
+) -> None:
+    for position, text in enumerate(texts):
+        write(tmp_path / f"store={text}" / "a.parquet", ID=[position])
+    source = open_source(str(tmp_path), rows_per_chunk=10)
+    read = {row["ID"]: row["store"] for row in rows_of(source, "ID", "store")}
+    assert [read[position] for position in range(len(texts))] == values
+    is_number = any(isinstance(value, int) for value in values)
+    assert source.schema.field("store").type == (pa.int64() if is_number else pa.string())
+
+
+@given(st.lists(st.text("0123456789+-_ .e", min_size=1, max_size=6), min_size=1, max_size=4))
+def test_no_text_of_a_hive_key_is_lost(texts: list[str]) -> None:
+    files = [f"/in/store={quote(text, safe='')}/{n}.parquet" for n, text in enumerate(texts)]
+    values, schema = hive_keys("/in", files)
+    assert [str(values[file]["store"]) for file in files] == texts
+    assert len({type(each["store"]) for each in values.values()}) == 1
+    assert schema.names == ["store"]
 
 
 def test_names_that_start_with_underscore_or_dot_are_skipped(tmp_path: Path) -> None:
