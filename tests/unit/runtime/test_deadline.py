@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -38,6 +39,53 @@ def _berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_deadline_is_the_next_such_moment(start: str, text: str, deadline: str) -> None:
     found = deadline_at(text, start=datetime.fromisoformat(start))
     assert found == datetime.fromisoformat(deadline)
+
+
+# Rules of a zone, as POSIX writes them, and the days on which its clocks change.
+ZONES = {
+    "Berlin": ("CET-1CEST,M3.5.0,M10.5.0/3", ["2026-03-29", "2026-10-25"]),
+    "New York": ("EST5EDT,M3.2.0,M11.1.0", ["2026-03-08", "2026-11-01"]),
+    "Lord Howe": ("<+1030>-10:30<+11>-11,M10.1.0,M4.1.0", ["2026-04-05", "2026-10-04"]),
+    "Kolkata": ("IST-5:30", ["2026-03-29"]),
+}
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_around_a_change_of_the_clocks_a_deadline_is_when_they_next_show_it(
+    zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every minute of a night as the start, every fifth as the deadline, held against a clock.
+
+    What a change leaves out is the moment of the change.
+    """
+    rules, days = ZONES[zone]
+    monkeypatch.setenv("TZ", rules)
+    time.tzset()
+    try:
+        for day in days:
+            night_s = int(datetime.fromisoformat(f"{day}T00:00").timestamp())
+            shown = [_minute_of_day(night_s + 60 * n) for n in range(-180, 3 * 1440)]
+            moments: dict[int, list[int]] = {}
+            for n, (before, now) in enumerate(pairwise(shown), -179):
+                skipped = range(before + 1, now + 1) if now > before else [now]
+                for minute in skipped if now - before < 120 else [now]:
+                    moments.setdefault(minute, []).append(n)
+            for start in range(-60, 300):
+                for minute in range(0, 300, 5):
+                    wanted = next(n for n in moments[minute] if n > start)
+                    found = deadline_at(
+                        f"{minute // 60:02}:{minute % 60:02}",
+                        start=datetime.fromtimestamp(night_s + 60 * start, UTC),
+                    )
+                    assert (found.timestamp() - night_s) / 60 == wanted, (day, start, minute)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def _minute_of_day(at_s: int) -> int:
+    clock = time.localtime(at_s)
+    return 60 * clock.tm_hour + clock.tm_min
 
 
 @pytest.mark.parametrize("text", ["", "25:00", "05:60", "2", "2d", "h", "0m", "tomorrow", "-1h"])
