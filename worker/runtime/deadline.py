@@ -42,9 +42,9 @@ def _next_moment(start: datetime, clock: time) -> datetime:
 
 
 def _moments(day: date, clock: time) -> list[datetime]:
-    """Return when the clocks of this machine's zone show `clock` on a day: once or twice, in order."""
+    """Return when the clocks of this machine show `clock` on a day: once or twice, in order."""
     wall = datetime.combine(day, clock)
-    # By the zone's rules it is one moment, or two: both times, or before and after what is left out.
+    # By the zone's rules one moment, or two: both times, or before and after what is left out.
     first, last = sorted(wall.replace(fold=fold).astimezone() for fold in (0, 1))
     if first == last:
         return [first]
