@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from support.runs import (
     WriteConfig,
     assert_advice,
     started,
+    wait_until,
     write_users,
 )
 from support.scripts import Reply, echo, error, serving
@@ -26,10 +26,7 @@ WHEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC from")
 
 def wait_for_lines(path: Path, count: int) -> None:
     """Return when a file has so many lines."""
-    deadline_s = time.monotonic() + EVENT_TIMEOUT_S
-    while not path.exists() or path.read_bytes().count(b"\n") < count:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)  # another process writes it, and tells nobody
+    wait_until(lambda: path.exists() and path.read_bytes().count(b"\n") >= count)
 
 
 def page_of(folder: Path) -> str:

@@ -19,6 +19,7 @@ from support.runs import (
     user_ids,
     values,
     wait_for_line,
+    wait_until,
     write_users,
 )
 from support.scripts import Gate, Reply, echo, error, serving
@@ -130,8 +131,7 @@ def test_while_credentials_are_fetched(tmp_path: Path, write_config: WriteConfig
         config = write_config(target={"endpoint_url": service.url, "profile": "p"})
         env = {"AWS_CONFIG_FILE": str(profile)}
         with started("run", config, folder=tmp_path, env=env) as process:
-            while not began.exists():
-                time.sleep(0.02)  # another process makes it, and tells nobody
+            wait_until(began.exists)
             end(process)
         assert not service.received
 

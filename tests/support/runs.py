@@ -228,11 +228,14 @@ def wait_for_file(folder: Path, pattern: str) -> Path:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Return when something is so that another process brings about, and tells nobody."""
+    """Return when something is so that another process brings about.
+
+    The process tells nobody of it, so that a look now and then is all that there is.
+    """
     deadline_s = time.monotonic() + EVENT_TIMEOUT_S
     while not is_so():
         assert time.monotonic() < deadline_s, "it never came to it"
-        time.sleep(0.05)  # see above
+        time.sleep(0.05)  # there is no event: the one place in which tests look again
 
 
 def run_with_closed_stdout(*arguments: str | Path, folder: Path) -> Result:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import anyio
 import pyarrow as pa
 import pytest
+from anyio import to_thread
 
 from worker.model import Answer, Batch, Chunk, Outcome, Piece
 from worker.output.spool import Spool, SpoolWriter
@@ -30,10 +30,16 @@ def _batch() -> Batch:
     )  # fmt: skip
 
 
-async def _until(is_so: Callable[[], bool]) -> None:
-    with anyio.fail_after(30):
-        while not is_so():  # noqa: ASYNC110 - what is waited for tells nobody
-            await anyio.sleep(0.001)  # of real time: a thread writes it
+class WatchedRoom(Room):
+    """Tells when no call may begin any more."""
+
+    def __init__(self, rows_max: int) -> None:
+        super().__init__(rows_max)
+        self.closed = anyio.Event()
+
+    def close(self) -> None:
+        super().close()
+        self.closed.set()
 
 
 async def test_no_call_begins_while_a_block_is_late(
@@ -47,13 +53,14 @@ async def test_no_call_begins_while_a_block_is_late(
 
     monkeypatch.setattr(SpoolWriter, "append", slow)
     monkeypatch.setattr(_keeper, "LATE_S", 0.01)
-    store, room, batch = LocalStore(tmp_path / "out"), Room(10), _batch()
+    store, room, batch = LocalStore(tmp_path / "out"), WatchedRoom(10), _batch()
     with store.writing():
         keeper = Keeper(store, "run", room, parts_done=0)
         keeper.note(batch, 0, OUTCOME)
         async with anyio.create_task_group() as group:
             group.start_soon(keeper.flush)
-            await _until(lambda: not room.may_call(batch))
+            await room.closed.wait()
+            assert not room.may_call(batch)
             group.start_soon(room.wait_to_call, batch)
             go_on.set()
         assert room.may_call(batch)
@@ -69,14 +76,20 @@ async def test_what_was_written_is_synced_with_its_folders_every_two_seconds(
     monkeypatch.setattr(_keeper, "FLUSH_S", 0.001)
     monkeypatch.setattr(_keeper, "_sync_data", lambda file: synced.append(os.fstat(file).st_ino))
     store, batch = LocalStore(tmp_path / "out"), _batch()
-    folders = list[str]()
+    folders, is_synced = list[str](), threading.Event()
+
+    def sync(path: object) -> None:
+        folders.append(str(path))
+        if str(path) == str(store.root):
+            is_synced.set()
+
     with store.writing():
-        monkeypatch.setattr("worker.store.local._sync", lambda path: folders.append(str(path)))
+        monkeypatch.setattr("worker.store.local._sync", sync)
         keeper = Keeper(store, "run", Room(10), parts_done=0)
         keeper.note(batch, 0, OUTCOME)
         async with anyio.create_task_group() as group:
             group.start_soon(keeper.run)
-            await _until(lambda: str(store.root) in folders)
+            assert await to_thread.run_sync(is_synced.wait, 30)
             group.cancel_scope.cancel()
         path = store.spool_path("run", CHUNK.part_name)
         assert synced == [path.stat().st_ino]
