@@ -1,4 +1,4 @@
-"""Credentials that another service issues: a role, a web identity (EKS), IAM Identity Center."""
+"""Credentials that another service issues: a role, EKS, IAM Identity Center, a container."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from support.scripts import Reply, echo, serving
 from support.services import Request
 
 ROLE = "arn:aws:iam::123456789012:role/nightly"
+START = "https://example.invalid/start"
 ROWS = 5
 CONFIG = f"""
 [profile source]
@@ -25,6 +26,12 @@ aws_secret_access_key = hidden-source
 role_arn = {ROLE}
 source_profile = source
 
+[profile sso-without-session]
+sso_start_url = {START}
+sso_region = eu-central-1
+sso_account_id = 123456789012
+sso_role_name = nightly
+
 [profile sso]
 sso_session = work
 sso_account_id = 123456789012
@@ -32,7 +39,7 @@ sso_role_name = nightly
 
 [sso-session work]
 sso_region = eu-central-1
-sso_start_url = https://example.invalid/start
+sso_start_url = {START}
 """
 
 
@@ -68,6 +75,16 @@ class Issuer:
                 "expiration": self._expires_s * 1000,
             }
             return Reply(body={"roleCredentials": keys})
+        if request.path == "/container":
+            self.asked.append(("Container", ""))
+            return Reply(
+                body={
+                    "AccessKeyId": "AKIDContainer",
+                    "SecretAccessKey": "hidden",
+                    "Token": "token-Container",
+                    "Expiration": self.expires,
+                }
+            )
         (action,) = parse_qs(request.body.decode())["Action"]
         self.asked.append((action, scope_of(request)))
         return issued(action, self.expires)
@@ -79,25 +96,29 @@ def scope_of(request: Request) -> str:
     return scope[2] if len(scope) > 2 else ""
 
 
-def log_in(folder: Path, how: str, issuer: Issuer) -> Mapping[str, str]:
+def log_in(folder: Path, how: str, issuer: Issuer, issuing_url: str) -> Mapping[str, str]:
     """Write the files of a login; return the variables that lead to it."""
     config, token = folder / "aws-config", folder / "token"
     config.write_text(CONFIG)
     if how == "web-identity":
         token.write_text("eyJhbGciOiJSUzI1NiJ9.e30.sig")
         return {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(token)}
-    if how == "sso":
+    if how == "container":
+        return {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{issuing_url}/container"}
+    variables = {"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": how, "HOME": str(folder)}
+    if how.startswith("sso"):
         cache = folder / ".aws" / "sso" / "cache"
         cache.mkdir(parents=True)
         logged_in = {
             "accessToken": "hidden",
             "expiresAt": issuer.expires,
             "region": "eu-central-1",
-            "startUrl": "https://example.invalid/start",
+            "startUrl": START,
         }
-        name = hashlib.sha1(b"work", usedforsecurity=False).hexdigest()
+        key = "work" if how == "sso" else START
+        name = hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()
         (cache / f"{name}.json").write_text(json.dumps(logged_in))
-    return {"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": how, "HOME": str(folder)}
+    return variables
 
 
 @pytest.mark.parametrize("transport", ["wire", "sdk"])
@@ -107,6 +128,8 @@ def log_in(folder: Path, how: str, issuer: Issuer) -> Mapping[str, str]:
         ("role", "AssumeRole", "us-east-1"),  # as the target's ARN says: no profile names one
         ("web-identity", "AssumeRoleWithWebIdentity", ""),
         ("sso", "GetRoleCredentials", ""),
+        ("sso-without-session", "GetRoleCredentials", ""),
+        ("container", "Container", ""),
     ],
 )
 def test_a_run_signs_with_what_another_service_issues(
@@ -123,7 +146,9 @@ def test_a_run_signs_with_what_another_service_issues(
     with serving(issuer) as issuing, serving(echo) as service:
         config = write_config(target={"endpoint_url": service.url, "transport": transport})
         endpoints = {"AWS_ENDPOINT_URL_STS": issuing.url, "AWS_ENDPOINT_URL_SSO": issuing.url}
-        result = command("run", config, env={**log_in(tmp_path, how, issuer), **endpoints})
+        result = command(
+            "run", config, env={**log_in(tmp_path, how, issuer, issuing.url), **endpoints}
+        )
     assert result.returncode == 0, result.stderr
     assert values(results(tmp_path / "out"), "USER_ID") == user_ids(ROWS)
     assert set(issuer.asked) == {(operation, region)}

@@ -75,7 +75,17 @@ def hive_keys(root: str, files: Sequence[str]) -> tuple[dict[str, dict[str, obje
 
 def _keys_of(relative: str) -> dict[str, str | None]:
     pairs = (part.partition("=") for part in Path(relative).parts[:-1] if "=" in part)
-    return {key: None if text == _HIVE_NULL else unquote(text) for key, _, text in pairs}
+    try:
+        relative.encode()
+        return {
+            key: None if text == _HIVE_NULL else unquote(text, errors="strict")
+            for key, _, text in pairs
+        }
+    except UnicodeError:
+        raise InputError(
+            f"{relative!r} lies in a hive partition whose name is not UTF-8",
+            hint="write the folder's name in UTF-8, other characters as %XX of that",
+        ) from None
 
 
 def _walk(folder: str) -> Iterator[str]:

@@ -24,6 +24,9 @@ _COMPARISONS: dict[type[sql.Expr], Callable[[pc.Expression, pc.Expression], pc.E
     sql.Or: lambda left, right: left | right,
 }
 
+_SIGNS = (sql.EQ, sql.NEQ, sql.LT, sql.LTE, sql.GT, sql.GTE)
+_CONDITIONS = (*_SIGNS, sql.Is, sql.In, sql.Like, sql.Between, sql.Not, sql.And, sql.Or)
+
 # What of each node is read here. Any other argument that the parser sets is refused by name.
 _READ: dict[type[sql.Expr], frozenset[str]] = {
     sql.Between: frozenset({"this", "low", "high"}),
@@ -54,7 +57,7 @@ def parse_where(where: str) -> tuple[pc.Expression, tuple[str, ...]]:
         details = getattr(error, "errors", None)
         reason = details[0]["description"] if details else type(error).__name__
         raise _unusable(where, reason) from None
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, pa.ArrowException) as error:
         raise _unusable(where, str(error)) from None
     if not names:
         raise _unusable(where, "it names no column")
@@ -83,6 +86,7 @@ def _unusable(where: str, reason: str) -> ConfigError:
 
 def _expression(node: sql.Expr) -> pc.Expression:
     _refuse_unread(node)
+    _refuse_unclear(node)
     if combine := _COMPARISONS.get(type(node)):
         return combine(_expression(node.args["this"]), _expression(node.args["expression"]))
     match node:
@@ -101,7 +105,7 @@ def _expression(node: sql.Expr) -> pc.Expression:
         case sql.In() if node.expressions:
             # is_in() answers false for null, SQL answers NULL, which NOT must not turn into true.
             column = _expression(node.this)
-            found = column.isin([_value(part) for part in node.expressions])
+            found = column.isin(_alike(node))
             answer: pc.Expression = pc.if_else(
                 column.is_valid(), found, pa.scalar(None, pa.bool_())
             )
@@ -128,6 +132,29 @@ def _refuse_unread(node: sql.Expr) -> None:
     unread = [name for name, value in node.args.items() if value and name not in read]
     if unread:
         raise ValueError(f"{node.sql()} is not understood here")
+
+
+def _refuse_unclear(node: sql.Expr) -> None:
+    """Raise ValueError where a sign compares a condition: `B = TRUE IS NULL`, say.
+
+    The parser reads the right side first, which SQL does not, and puts brackets round it itself.
+    """
+    if isinstance(node, _SIGNS):
+        compared = (node.args["this"].unnest(), node.args["expression"].unnest())
+        if any(isinstance(part, _CONDITIONS) for part in compared):
+            raise ValueError(f"{node.sql()} compares a condition; compare columns with values")
+
+
+def _alike(node: sql.In) -> list[str | int | float | bool | date | datetime]:
+    """Return the values of a list; raise ValueError when they are of several kinds.
+
+    Arrow would take all for what the first is, and cut a timestamp to a date.
+    """
+    values = [_value(part) for part in node.expressions]
+    kinds = sorted({type(value).__name__ for value in values})
+    if len(kinds) > 1:
+        raise ValueError(f"{node.sql()} lists values of several kinds: {', '.join(kinds)}")
+    return values
 
 
 def _value(node: sql.Expr) -> str | int | float | bool | date | datetime:

@@ -33,7 +33,7 @@ def deadline_at(text: str, *, start: datetime) -> datetime:
 
 def _next_moment(start: datetime, clock: time) -> datetime:
     """Return the first moment after `start`, a local time, at which a clock shows `clock`."""
-    day = start.date()
+    day = start.date() - timedelta(days=1)  # clocks may be set back across midnight
     while True:
         for moment in _moments(day, clock):
             if moment > start:

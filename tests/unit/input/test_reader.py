@@ -169,6 +169,13 @@ def test_a_hive_key_is_a_number_only_where_its_text_is_the_numbers_own(
     assert source.schema.field("store").type == (pa.int64() if is_number else pa.string())
 
 
+@pytest.mark.parametrize("name", ["store=%FF", "store=caf\udce9"])
+def test_a_hive_key_that_is_no_text_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="not UTF-8") as caught:
+        hive_keys("/in", [f"/in/{name}/a.parquet"])
+    assert caught.value.what.encode()  # it can be printed
+
+
 @given(st.lists(st.text("0123456789+-_ .e", min_size=1, max_size=6), min_size=1, max_size=4))
 def test_no_text_of_a_hive_key_is_lost(texts: list[str]) -> None:
     files = [f"/in/store={quote(text, safe='')}/{n}.parquet" for n, text in enumerate(texts)]

@@ -83,6 +83,21 @@ def test_around_a_change_of_the_clocks_a_deadline_is_when_they_next_show_it(
         time.tzset()
 
 
+def test_clocks_that_are_set_back_across_midnight_show_yesterday_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in Newfoundland until 2011: at 00:01 of the 7th it is 23:01 of the 6th."""
+    monkeypatch.setenv("TZ", "NST3:30NDT,M3.2.0/0:01,M11.1.0/0:01")
+    time.tzset()
+    try:
+        start = datetime.fromisoformat("2010-11-07T00:00:30-02:30")
+        found = deadline_at("23:30", start=start)
+        assert found == datetime.fromisoformat("2010-11-06T23:30:00-03:30")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def _minute_of_day(at_s: int) -> int:
     clock = time.localtime(at_s)
     return 60 * clock.tm_hour + clock.tm_min
