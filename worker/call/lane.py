@@ -10,15 +10,8 @@ import anyio
 from worker.call.breaker import RowTrouble
 from worker.call.outage import Gate
 from worker.call.retry import RetryBudget, wait_s
-from worker.errors import RefusedError
 from worker.model import Answer, Failure, Outcome
-from worker.personalize.error_codes import (
-    EXPIRED_CODES,
-    INVALID_ANSWER,
-    UNSPOKEN_CODES,
-    Verdict,
-    judge,
-)
+from worker.personalize.error_codes import Verdict, judge, refused
 from worker.rate.governor import Governor
 from worker.rate.pacer import Pacer
 from worker.runtime.stop import StopSwitch
@@ -218,30 +211,7 @@ def _final(verdict: Verdict) -> Verdict:
     return Verdict.REFUSED if verdict is Verdict.EXPIRED else verdict
 
 
-def refused(code: str, message: str) -> RefusedError:
-    """Return the error for a run whose every call the service refuses in the same words."""
-    hint = _HINTS.get(
-        code, "check the credentials ([target] profile, AWS_* variables) and their permissions"
-    )
-    return RefusedError(f"the service refuses this run with {code}: {message}", hint=hint)
-
-
 _TOO_MANY_FAIL = (
     "try such a row alone; those of finished parts are in _errors/ of the output. Then run the "
     "same command again: it carries on. stop.error_share_stop = 1 goes on whatever fails"
 )
-_LOG_IN = (
-    "the SDK has no other credentials than these: log in again, or correct [target] profile or the "
-    "AWS_* variables; then run the same command again, which carries on"
-)
-_NOT_PERSONALIZE = "check target.endpoint_url, and what is on the way: it is not Personalize"
-_HINTS = {
-    **dict.fromkeys(EXPIRED_CODES, _LOG_IN),
-    **dict.fromkeys((INVALID_ANSWER, *UNSPOKEN_CODES), _NOT_PERSONALIZE),
-    "ResourceNotFoundException": "check the ARNs and the region in [target] and [request]; "
-    "the emulator's account is 000000000000",
-    "InvalidInputException": "check that the recipe or use case fits the operation and the "
-    "columns, and that filters are ACTIVE",
-    "RequestExpired": "set this machine's clock: it differs from the service's by over 15 minutes",
-    "UnknownOperationException": "check target.endpoint_url: it is not Personalize Runtime",
-}

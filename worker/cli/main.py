@@ -27,6 +27,7 @@ from worker.cli.options import (
 )
 from worker.cli.stdout import echo, show
 from worker.commands.advice import told
+from worker.errors import ExitCode
 
 if TYPE_CHECKING:
     from worker.aws.access import Access
@@ -100,7 +101,7 @@ def run(config: Path, **flags: Any) -> int:
             err=True,
         )
     raise_breaches(summary, settings.output.path)
-    return 3 if share > tolerated else 0
+    return ExitCode.FAILED_ROWS if share > tolerated else ExitCode.DONE
 
 
 @cli.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from worker.errors import StoppedError, WorkerError
+from worker.errors import ExitCode, StoppedError, WorkerError
 from worker.runtime.text import printable, printable_lines
 
 
@@ -18,7 +18,8 @@ def told(error: BaseException) -> tuple[str, int]:
         text = f"{trace}error: this is a bug in personalize-worker; please report it"
     else:
         text = f"error: {known.what}\nhint: {known.hint}"
-    return printable_lines(without_secrets(text)), 1 if known is None else known.exit_code
+    code = ExitCode.BUG if known is None else known.exit_code
+    return printable_lines(without_secrets(text)), code
 
 
 def reason(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from worker.errors import WorkerError, leaves
+from worker.errors import ExitCode, WorkerError, leaves
 
 if TYPE_CHECKING:
     from worker.emulator.settings import EmulatorSettings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class EmulatorNotReadyError(WorkerError):
     """Raised when the emulator cannot start."""
 
-    exit_code = 2
+    exit_code = ExitCode.INVALID
 
 
 def serve_until_stopped(

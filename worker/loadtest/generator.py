@@ -21,12 +21,11 @@ from typing import Final
 
 import anyio
 
-from worker.call.lane import refused
 from worker.loadtest._schedule import Leg, Schedule
 from worker.loadtest.bodies import Users
 from worker.loadtest.measure import SUCCESS, Attempt, Kinds
 from worker.model import Answer, Failure
-from worker.personalize.error_codes import Verdict, judge
+from worker.personalize.error_codes import Verdict, judge, refused
 from worker.transport.base import Transport
 
 # A second may hold 1 % more calls than were asked for, as in rate/ramp.py; 2 ms of these 10 are for

@@ -9,16 +9,14 @@ from dataclasses import dataclass, field
 import anyio
 from anyio import to_thread
 
-from worker.call.lane import refused
 from worker.errors import StoppedError
 from worker.loadtest.attempts_file import AttemptsFile
 from worker.loadtest.generator import Generator
 from worker.loadtest.measure import Attempt, Interval, Kinds, Measures, Meter, counted
 from worker.loadtest.timeline_file import TimelineFile
-from worker.personalize.error_codes import INVALID_ANSWER
+from worker.personalize.error_codes import Verdict, meaning_of, refused
 
 INTERVAL_S = 1.0
-_REJECTIONS = frozenset({"InvalidInputException", INVALID_ANSWER})
 _CALLS_UNANSWERED = 10
 _CALLS_TO_REJECT = 100  # as for a run: the rows at the beginning may be bad ones
 
@@ -138,10 +136,12 @@ def check_service(total: Measures, *, at_end: bool = False) -> None:
     if total.successes or total.throttles or len(total.errors) != 1:
         return
     ((code, count),) = total.errors.items()
-    if code in _REJECTIONS and count >= (1 if at_end else _CALLS_TO_REJECT):
+    meaning = meaning_of(code, None)
+    is_rejected = meaning.verdict is Verdict.REJECTED
+    if is_rejected and count >= (1 if at_end else _CALLS_TO_REJECT):
         raise refused(code, f"all of the first {count} calls")
-    if code not in _REJECTIONS and count >= (1 if at_end else _CALLS_UNANSWERED):
+    if not is_rejected and count >= (1 if at_end else _CALLS_UNANSWERED):
         raise StoppedError(
             f"the service does not answer: all of the first {count} calls ended with {code}",
-            hint="check target.endpoint_url and the network, then run the same command again",
+            hint=meaning.hint,
         )

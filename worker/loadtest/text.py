@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from worker.errors import ExitCode
 from worker.runtime.text import duration, table
 
 _SHOWN_STAGES = 40
@@ -42,11 +43,11 @@ def ending(result: Mapping[str, Any]) -> tuple[int, str]:
     """Return the exit code, and what to say on stderr with it: nothing for a test that passed."""
     outcome, reasons = result["verdict"]["outcome"], "; ".join(result["verdict"]["reasons"])
     if outcome == "passed":
-        return 0, ""
+        return ExitCode.DONE, ""
     code, what = {
-        "stopped": (75, "stopped before the end"),
-        "invalid": (5, "the result is not valid"),
-        "failed": (5, "the load test failed"),
+        "stopped": (ExitCode.STOPPED, "stopped before the end"),
+        "invalid": (ExitCode.QUALITY_FAILED, "the result is not valid"),
+        "failed": (ExitCode.QUALITY_FAILED, "the load test failed"),
     }[outcome]
     return code, f"error: {what}: {reasons}\nhint: {HINTS[outcome]}"
 

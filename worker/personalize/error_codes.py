@@ -1,4 +1,8 @@
-"""What a failed call means, by its error code first, by its HTTP status second. Pure.
+"""What a failed call means: the one table, for runs, load tests and the control plane. Pure.
+
+By the error's code first, by its HTTP status second: a verdict on the attempt, and, where all calls
+end like it, what to do and the exit code. An error without a code has its status for one, as the
+SDK names it: no answer of Personalize, which names its errors.
 
 Sources: botocore model personalize-runtime 2018-05-22 (InvalidInputException,
 ResourceNotFoundException); developer guide, "Common errors" (the rest; the status of a throttle is
@@ -8,8 +12,11 @@ transient codes and statuses) and _retry.json (509).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum, auto
+from typing import NamedTuple
 
+from worker.errors import ExitCode, RefusedError
 from worker.model import Failure
 
 # This program's own, where the service says nothing:
@@ -18,72 +25,6 @@ CONNECTION_LOST = "ConnectionLost"
 INVALID_ANSWER = "InvalidAnswer"
 INVALID_ROW = "InvalidRow"
 TIMED_OUT = "TimedOut"
-
-THROTTLED_CODES = frozenset(
-    {
-        "BandwidthLimitExceeded",
-        "EC2ThrottledException",
-        "LimitExceededException",
-        "PriorRequestNotComplete",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TransactionInProgressException",
-    }
-)
-TRANSIENT_CODES = frozenset(
-    {
-        "InternalFailure",
-        "InternalServerError",
-        "InternalServerException",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        CONNECT_FAILED,
-        CONNECTION_LOST,
-        TIMED_OUT,
-    }
-)
-# Others may be there already: temporary ones that were renewed, keys that were replaced.
-EXPIRED_CODES = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-    }
-)
-REFUSED_CODES = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "NotAuthorized",
-        "OptInRequired",
-        "RequestExpired",
-        "ResourceNotFoundException",
-        "SignatureDoesNotMatch",
-        "UnknownOperationException",
-    }
-)
-REJECTED_CODES = frozenset(
-    {INVALID_ANSWER, "InvalidInputException", INVALID_ROW, "ValidationError"}
-)
-# What the SDK calls an error without a code: it did not come from the service, which names its
-# errors, but from a proxy or a firewall on the way, or another server.
-UNSPOKEN_CODES = frozenset({"401", "403", "404", "407"})
-TRANSIENT_STATUSES = frozenset({408, *range(500, 600)} - {501, 505})  # these two say never
 
 
 class Verdict(Enum):
@@ -97,22 +38,139 @@ class Verdict(Enum):
     REFUSED = auto()  # every row would end like this one: stop the run
 
 
-_BY_CODE = {
-    **dict.fromkeys(THROTTLED_CODES, Verdict.THROTTLED),
-    **dict.fromkeys(TRANSIENT_CODES, Verdict.TRANSIENT),
-    **dict.fromkeys(EXPIRED_CODES, Verdict.EXPIRED),
-    **dict.fromkeys(UNSPOKEN_CODES, Verdict.UNSPOKEN),
-    **dict.fromkeys(REJECTED_CODES, Verdict.REJECTED),
-    **dict.fromkeys(REFUSED_CODES, Verdict.REFUSED),
-}
+class Source(Enum):
+    """Whose word a failure is."""
+
+    SERVICE = auto()  # Personalize's, which names its errors
+    OTHER = auto()  # of a proxy or a firewall on the way, or of another server
+    NOBODY = auto()  # there is no answer, or not all of it
+
+
+class Meaning(NamedTuple):
+    """What the table says of a failure."""
+
+    verdict: Verdict
+    source: Source
+    hint: str  # what to do when all calls end like it
+    exit_code: ExitCode  # of the run or load test, then
+
+
+_LOG_IN = (
+    "the SDK has no other credentials than these: log in again, or correct [target] profile or the "
+    "AWS_* variables; then run the same command again, which carries on"
+)
+_CREDENTIALS = "check the credentials ([target] profile, AWS_* variables) and their permissions"
+_ARNS = (
+    "check the ARNs and the region in [target] and [request]; "
+    "the emulator's account is 000000000000"
+)
+_INPUT = (
+    "check that the recipe or use case fits the operation and the columns, and that filters are "
+    "ACTIVE"
+)
+_CLOCK = "set this machine's clock: it differs from the service's by over 15 minutes"
+_NOT_RUNTIME = "check target.endpoint_url: it is not Personalize Runtime"
+_NOT_PERSONALIZE = "check target.endpoint_url, and what is on the way: it is not Personalize"
+_NO_ANSWER = "check target.endpoint_url and the network, then run the same command again"
+
+_THROTTLED = Meaning(Verdict.THROTTLED, Source.SERVICE, _NO_ANSWER, ExitCode.STOPPED)
+_TRANSIENT = Meaning(Verdict.TRANSIENT, Source.SERVICE, _NO_ANSWER, ExitCode.STOPPED)
+_EXPIRED = Meaning(Verdict.EXPIRED, Source.SERVICE, _LOG_IN, ExitCode.REFUSED)
+_UNSPOKEN = Meaning(Verdict.UNSPOKEN, Source.OTHER, _NOT_PERSONALIZE, ExitCode.REFUSED)
+_REJECTED = Meaning(Verdict.REJECTED, Source.SERVICE, _INPUT, ExitCode.REFUSED)
+_REFUSED = Meaning(Verdict.REFUSED, Source.SERVICE, _CREDENTIALS, ExitCode.REFUSED)
+
+_ROWS: Iterable[tuple[Meaning, tuple[str, ...]]] = (
+    (
+        _THROTTLED,
+        (
+            "BandwidthLimitExceeded",
+            "EC2ThrottledException",
+            "LimitExceededException",
+            "PriorRequestNotComplete",
+            "ProvisionedThroughputExceededException",
+            "RequestLimitExceeded",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "SlowDown",
+            "ThrottledException",
+            "Throttling",
+            "ThrottlingException",
+            "TooManyRequestsException",
+            "TransactionInProgressException",
+        ),
+    ),
+    (
+        _TRANSIENT,
+        (
+            "InternalFailure",
+            "InternalServerError",
+            "InternalServerException",
+            "ServiceUnavailable",
+            "ServiceUnavailableException",
+            "RequestTimeout",
+            "RequestTimeoutException",
+        ),
+    ),
+    (_TRANSIENT._replace(source=Source.NOBODY), (CONNECT_FAILED, CONNECTION_LOST, TIMED_OUT)),
+    (
+        _EXPIRED,  # others may be there already: temporary ones that were renewed, replaced keys
+        (
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "InvalidClientTokenId",
+            "UnrecognizedClientException",
+        ),
+    ),
+    (
+        _REFUSED,
+        (
+            "AccessDenied",
+            "AccessDeniedException",
+            "IncompleteSignature",
+            "IncompleteSignatureException",
+            "InvalidSignatureException",
+            "MissingAuthenticationToken",
+            "MissingAuthenticationTokenException",
+            "NotAuthorized",
+            "OptInRequired",
+            "SignatureDoesNotMatch",
+        ),
+    ),
+    (_REFUSED._replace(hint=_CLOCK), ("RequestExpired",)),
+    (_REFUSED._replace(hint=_ARNS), ("ResourceNotFoundException",)),
+    (_REFUSED._replace(hint=_NOT_RUNTIME), ("UnknownOperationException",)),
+    (_REJECTED, ("InvalidInputException", "ValidationError")),
+    (_REJECTED._replace(source=Source.NOBODY), (INVALID_ROW,)),
+    (_REJECTED._replace(source=Source.OTHER, hint=_NOT_PERSONALIZE), (INVALID_ANSWER,)),
+    (_UNSPOKEN, ("401", "403", "404", "407")),
+)
+_BY_CODE = {code: meaning for meaning, codes in _ROWS for code in codes}
+_TRANSIENT_STATUSES = frozenset({408, *range(500, 600)} - {501, 505})  # these two say never
+
+
+def meaning_of(code: str, http_status: int | None) -> Meaning:
+    """Return what the table says of a failure."""
+    if meaning := _BY_CODE.get(code):
+        return meaning
+    if code != str(http_status):
+        return _by_status(http_status)
+    return _by_status(http_status)._replace(source=Source.OTHER, hint=_NOT_PERSONALIZE)
+
+
+def _by_status(http_status: int | None) -> Meaning:
+    if http_status == 429:
+        return _THROTTLED
+    return _TRANSIENT if http_status in _TRANSIENT_STATUSES else _REJECTED
 
 
 def judge(failure: Failure) -> Verdict:
-    """Return what `failure` means: by its code, and by its status when the code says nothing."""
-    if verdict := _BY_CODE.get(failure.code):
-        return verdict
-    if failure.http_status == 429:
-        return Verdict.THROTTLED
-    if failure.http_status in TRANSIENT_STATUSES:
-        return Verdict.TRANSIENT
-    return Verdict.REJECTED
+    """Return what `failure` means for its row."""
+    return meaning_of(failure.code, failure.http_status).verdict
+
+
+def refused(code: str, message: str) -> RefusedError:
+    """Return the error for a run whose every call the service refuses in the same words."""
+    status = int(code) if code.isdecimal() else None  # as an error without a code is named
+    hint = meaning_of(code, status).hint
+    return RefusedError(f"the service refuses this run with {code}: {message}", hint=hint)

@@ -12,13 +12,14 @@ import pyarrow as pa
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from worker.call.lane import Lane, refused
+from worker.call.lane import Lane
 from worker.job import Job
 from worker.model import Batch, Chunk
 from worker.output.books import Books
 from worker.output.part_writer import PartWriter
 from worker.output.repeat import Repeater
 from worker.output.spool import Spool
+from worker.personalize.error_codes import refused
 from worker.pipeline._keeper import Keeper
 from worker.pipeline._memory import Room
 from worker.runtime.stop import StopSwitch

@@ -6,12 +6,12 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from worker.model import Answer, Chunk, Failure, Outcome
-from worker.personalize.error_codes import INVALID_ANSWER, UNSPOKEN_CODES
+from worker.personalize.error_codes import Verdict, judge
 
 # So many rows must end alike, with no success between, before the run is judged and not the rows:
 # an input may begin with bad rows, and rejections cost no time.
 REJECTIONS_TO_JUDGE = 100
-_REJECTIONS = frozenset({"InvalidInputException", INVALID_ANSWER}) | UNSPOKEN_CODES
+_REJECTIONS = (Verdict.REJECTED, Verdict.UNSPOKEN)
 # A share of fewer rows says little.
 ROWS_TO_SHARE = 1000
 
@@ -87,10 +87,10 @@ class Tally:
                 self.results += 1
                 if self.rejected:
                     self.rejected.clear()
-            case Failure(code=code, message=message):
+            case Failure(code=code, message=message) as failure:
                 self.errors[code] += 1
                 # Two different reasons are enough to acquit the run; so the counter stays small.
-                if code in _REJECTIONS and len(self.rejected) < 2:
+                if outcome.attempts and judge(failure) in _REJECTIONS and len(self.rejected) < 2:
                     self.rejected[code, message] += 1
                 if outcome.attempts:
                     self._note_failed(code)

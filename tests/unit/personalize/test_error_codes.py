@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
+from worker.errors import ExitCode, RefusedError, StoppedError
 from worker.model import Failure
-from worker.personalize.error_codes import Verdict, judge
+from worker.personalize.error_codes import Source, Verdict, judge, meaning_of, refused
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,54 @@ def test_what_throttles_or_breaks_for_the_sdk_does_so_here() -> None:
         assert judge(Failure(code, "")) in (Verdict.THROTTLED, Verdict.TRANSIENT), code
     for status in TransientRetryableChecker._TRANSIENT_STATUS_CODES:
         assert judge(Failure(str(status), "", http_status=status)) is Verdict.TRANSIENT
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "source"),
+    [
+        ("InternalFailure", 500, Source.SERVICE),
+        ("NobodyKnowsThisException", 503, Source.SERVICE),
+        ("InvalidInputException", 400, Source.SERVICE),
+        ("503", 503, Source.OTHER),
+        ("400", 400, Source.OTHER),
+        ("404", 404, Source.OTHER),
+        ("InvalidAnswer", 200, Source.OTHER),
+        ("TimedOut", None, Source.NOBODY),
+        ("ConnectionLost", None, Source.NOBODY),
+        ("ConnectFailed", None, Source.NOBODY),
+    ],
+)
+def test_the_table_says_whose_word_a_failure_is(
+    code: str, status: int | None, source: Source
+) -> None:
+    assert meaning_of(code, status).source is source
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "exit_code", "advice"),
+    [
+        ("ExpiredTokenException", 403, ExitCode.REFUSED, "log in again"),
+        ("AccessDeniedException", 403, ExitCode.REFUSED, "permissions"),
+        ("ResourceNotFoundException", 404, ExitCode.REFUSED, "ARNs"),
+        ("InvalidInputException", 400, ExitCode.REFUSED, "recipe"),
+        ("RequestExpired", 400, ExitCode.REFUSED, "clock"),
+        ("UnknownOperationException", 404, ExitCode.REFUSED, "endpoint_url"),
+        ("404", 404, ExitCode.REFUSED, "not Personalize"),
+        ("400", 400, ExitCode.REFUSED, "not Personalize"),
+        ("InvalidAnswer", 200, ExitCode.REFUSED, "not Personalize"),
+        ("ThrottlingException", 400, ExitCode.STOPPED, "again"),
+        ("InternalFailure", 500, ExitCode.STOPPED, "again"),
+        ("TimedOut", None, ExitCode.STOPPED, "network"),
+    ],
+)
+def test_the_table_says_what_to_do_when_all_calls_end_alike(
+    code: str, status: int | None, exit_code: ExitCode, advice: str
+) -> None:
+    meaning = meaning_of(code, status)
+    assert meaning.exit_code is exit_code
+    assert advice in meaning.hint
+
+
+def test_what_the_table_ends_a_run_with_is_what_the_errors_end_with() -> None:
+    assert refused("404", "HTTP 404 without a message").hint == meaning_of("404", 404).hint
+    assert (RefusedError.exit_code, StoppedError.exit_code) == (ExitCode.REFUSED, ExitCode.STOPPED)
