@@ -73,8 +73,12 @@ class PartWriter:
             self._results = self._open(chunk.part_name, results_schema, **options)
 
     def add(self, batch: Batch) -> None:
-        """Take the next batch, all of whose rows are done, into memory."""
-        outcomes = [outcome for outcome in batch.outcomes if outcome is not None]
+        """Take the next batch into memory.
+
+        Raises RuntimeError, a bug of this program, when a row of it is not done: those behind it
+        would be given each other's outcomes.
+        """
+        outcomes = _all_done(batch)
         answered = [
             (row, outcome, outcome.result)
             for row, outcome in enumerate(outcomes)
@@ -181,6 +185,16 @@ class PartWriter:
             use_dictionary=use_dictionary,  # type: ignore[arg-type] # the stubs forget the list
             write_statistics=write_statistics,
         )
+
+
+def _all_done(batch: Batch) -> list[Outcome]:
+    done = [outcome for outcome in batch.outcomes if outcome is not None]
+    if len(done) != batch.rows.num_rows:
+        raise RuntimeError(
+            f"{batch.rows.num_rows} rows of {batch.chunk.part_name} from {batch.first_row} on "
+            f"are to be written, but {len(done)} are done"
+        )
+    return done
 
 
 def _parquet_options(schema: pa.Schema, shape: AnswerShape, *, exploded: bool) -> _ParquetOptions:

@@ -113,6 +113,20 @@ def test_a_malformed_answer_becomes_a_failed_row_with_its_attempts(tmp_path: Pat
     assert (row["ID"], row["error_code"], row["attempts"]) == ("a", "InvalidAnswer", 2)
 
 
+@pytest.mark.parametrize("undone", [0, 1, 2])
+def test_a_row_that_is_not_done_ends_the_run_before_outcomes_shift(
+    tmp_path: Path, undone: int
+) -> None:
+    store, made = LocalStore(tmp_path), batch(["a", "b", "c"], [success("x", rid=r) for r in "abc"])
+    made.outcomes[undone] = None
+    with store.writing():
+        part = writer(store)
+        with pytest.raises(RuntimeError, match=r"3 rows of part-00003\.parquet .* but 2 are done"):
+            part.add(made)
+        part.discard()
+    assert part.books.rows_read == 0
+
+
 def test_the_books_in_the_footer_are_those_of_the_part(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     books = commit(store, [(["a", "b"], [success("x"), failure()])])
