@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import anyio
 from support.clock import LoopClock, simulate
 
+from worker.call.admission import Admission
 from worker.call.breaker import Breaker
 from worker.call.lane import Lane
 from worker.call.outage import Gate
@@ -47,15 +48,19 @@ def make_lane(
     clock = clock or MonotonicClock()
     return Lane(
         transport=transport,
-        pacer=pacer or Pacer(constant(tps), clock),
-        gate=Gate(Breaker(outage_s), clock, switch),
+        admission=Admission(
+            pacer=pacer or Pacer(constant(tps), clock),
+            gate=Gate(Breaker(outage_s), clock, switch),
+            switch=switch,
+            tally=tally,
+            calls_max=calls_max,
+            governor=governor,
+        ),
         budget=RetryBudget(budget_share),
         switch=switch,
         tally=tally,
         attempts_max=attempts_max,
-        calls_max=calls_max,
         rng=rng or random.Random(1),
-        governor=governor,
     )
 
 

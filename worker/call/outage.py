@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
 
 from worker.call.breaker import THROTTLED_S_TO_OPEN, Breaker, RowTrouble
 from worker.model import Failure
@@ -35,8 +34,6 @@ class Gate:
         self._is_logged = False
         self.is_troubled = False  # an attempt has failed since the last answer
         self.is_down = False
-        self._told: list[Callable[[], None]] = []
-        self._told_up: list[Callable[[], None]] = []
         switch.on_throw(self._release)
 
     @property
@@ -46,14 +43,6 @@ class Gate:
         if not self.is_down or breaker.since_s is None:
             return None
         return Outage(since_s=breaker.since_s, stops_s=breaker.over_s, last_code=breaker.last_code)
-
-    def on_down(self, tell: Callable[[], None]) -> None:
-        """Have `tell` called when the service goes down."""
-        self._told.append(tell)
-
-    def on_up(self, tell: Callable[[], None]) -> None:
-        """Have `tell` called when it answers again, before anyone is let go."""
-        self._told_up.append(tell)
 
     def note_answer(self, sent_s: float) -> None:
         """Tell of an answer to an attempt that left at `sent_s`; needed only while troubled.
@@ -66,10 +55,7 @@ class Gate:
             log.warning("service answers again", seconds=now_s - (self._breaker.since_s or now_s))
         self._breaker.note_answer(now_s)
         self.is_troubled = self._undecided > 0
-        was_down, self.is_down, self._is_logged = self.is_down, False, False
-        if was_down:
-            for tell in self._told_up:
-                tell()
+        self.is_down = self._is_logged = False
         self._release()
 
     def note_failure(
@@ -133,8 +119,6 @@ class Gate:
         if not self.is_down and self._breaker.look(self.clock.now_s()):
             self.is_down = True
             self._decide()
-            for tell in self._told:
-                tell()
 
     def _wake(self) -> None:
         """Send a probe if it is due, give up if it is time, and come back."""

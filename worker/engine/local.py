@@ -9,6 +9,7 @@ import anyio
 
 from worker.aws.access import Access
 from worker.aws.control_plane import provisioned_tps
+from worker.call.admission import Admission
 from worker.call.breaker import Breaker
 from worker.call.lane import Lane
 from worker.call.outage import Gate
@@ -121,13 +122,17 @@ def _lane(
 ) -> Lane:
     return Lane(
         transport=transport,
-        pacer=pacer,
-        gate=Gate(Breaker(config.stop.outage_s), MonotonicClock(), switch),
+        admission=Admission(
+            pacer=pacer,
+            gate=Gate(Breaker(config.stop.outage_s), MonotonicClock(), switch),
+            switch=switch,
+            tally=tally,
+            calls_max=calls_max(config),
+            governor=governor,
+        ),
         budget=RetryBudget(config.retry.budget_share),
         switch=switch,
         tally=tally,
         attempts_max=config.retry.attempts_max,
-        calls_max=calls_max(config),
         rng=random.Random(),  # noqa: S311 - jitter is no secret
-        governor=governor,
     )
