@@ -88,7 +88,7 @@ class Control:
         if name == target or name not in self._operations:
             known = ", ".join(self._operations)
             raise ServiceFault(
-                "UnknownOperationException", 400, f"no operation {target!r} here; there are {known}"
+                "UnknownOperationException", 404, f"no operation {target!r} here; there are {known}"
             )
         self._updates.settle(self._clock())
         return orjson.dumps(self._operations[name](self._contract.request(name, body)))

@@ -32,7 +32,7 @@ _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class CredentialSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
-    """One pair of keys that may sign requests; the secret shows in no log and no repr."""
+    """One pair of keys that may sign requests; secret and token show in no log and no repr."""
 
     access_key_id: Annotated[str, StringConstraints(pattern=r"^\w{1,128}$")] = Field(
         description="The access key ID, which a request names."
@@ -41,6 +41,15 @@ class CredentialSettings(BaseModel, frozen=True, extra="forbid", defer_build=Tru
     allow: tuple[OperationName, ...] | None = Field(
         default=None,
         description="Operations that it may call, others are AccessDeniedException. Absent: all.",
+    )
+    session_token: SecretStr | None = Field(
+        default=None,
+        description="Session token that a request must bring, too, as temporary keys have one.",
+    )
+    expires_after_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds from the start after which it is ExpiredTokenException.",
     )
 
 

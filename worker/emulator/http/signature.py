@@ -2,13 +2,16 @@
 
 A request is signed again, as it came, with the declared secret; the two signatures must be equal.
 
-Codes and statuses are those of the developer guide's "Common errors": MissingAuthenticationToken,
-InvalidClientTokenId 403; IncompleteSignature, RequestExpired, AccessDeniedException 400. Chosen,
-where it is silent: InvalidSignatureException is 403, and stands for a wrong secret, a changed
-request, and a scope of another region, service or day. The scope must be the emulator's region
+Codes and statuses are those of the developer guide's "Common errors", as it was rewritten:
+AccessDeniedException, ExpiredTokenException, IncompleteSignature and UnrecognizedClientException
+(a key that nobody knows, or another session token than the key's) are 403. Its older page alone has
+MissingAuthenticationToken, 403, and RequestExpired, 400. Chosen, where it is silent:
+InvalidSignatureException is 403, and stands for a wrong secret, a changed request, and a scope of
+another region, service or day. The scope must be the emulator's region
 and `personalize`. Presigned URLs are not known: a signature in the query is none. host and
 x-amz-date must be signed, and every x-amz-* header that is sent, except x-amzn-*. A body hash that
-is sent must be the body's; UNSIGNED-PAYLOAD is not taken. Session tokens are signed, not looked at.
+is sent must be the body's; UNSIGNED-PAYLOAD is not taken. A session token is signed, and looked at
+where the key is declared with one.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ class Signatures:
         self._declared = {each.access_key_id: each for each in credentials}
         self._region = region
         self._now = now
+        self._started = now()
 
     def verify(self, request: Request, operation: str) -> None:
         """Raise ServiceFault unless a declared credential signed the request and allows it."""
@@ -70,7 +74,7 @@ class Signatures:
             raise _incomplete("Credential must be KEY/DATE/REGION/SERVICE/aws4_request")
         declared = self._declared.get(scope[0])
         if declared is None:
-            raise ServiceFault("InvalidClientTokenId", 403, "the access key ID is not known here")
+            raise _unrecognized("the access key ID is not known here")
         date = self._date(request)
         wanted = [date[:8], self._region, SERVICE, "aws4_request"]
         if scope[1:] != wanted:
@@ -80,9 +84,22 @@ class Signatures:
             self._signature(declared, request, names, date).encode(), received.encode()
         ):
             raise _invalid("the signature is not that of this request and the access key's secret")
+        self._check_token(declared, request)
         if declared.allow is not None and operation not in declared.allow:
             text = f"{declared.access_key_id} is not allowed personalize:{operation}"
-            raise ServiceFault("AccessDeniedException", 400, text)
+            raise ServiceFault("AccessDeniedException", 403, text)
+
+    def _check_token(self, declared: CredentialSettings, request: Request) -> None:
+        """Raise ServiceFault for keys that have expired, or that came without their token."""
+        token, sent = declared.session_token, request.headers.get("x-amz-security-token", "")
+        if token is not None and not hmac.compare_digest(
+            token.get_secret_value().encode(), sent.encode()
+        ):
+            raise _unrecognized("the session token is not the access key's")
+        age_s = (self._now() - self._started).total_seconds()
+        if declared.expires_after_s is not None and age_s >= declared.expires_after_s:
+            text = "the security token included in the request is expired"
+            raise ServiceFault("ExpiredTokenException", 403, text)
 
     def _date(self, request: Request) -> str:
         date = request.headers.get("x-amz-date", "")
@@ -147,7 +164,11 @@ def _check_signed_headers(request: Request, names: list[str]) -> None:
 
 
 def _incomplete(message: str) -> ServiceFault:
-    return ServiceFault("IncompleteSignature", 400, message)
+    return ServiceFault("IncompleteSignature", 403, message)
+
+
+def _unrecognized(message: str) -> ServiceFault:
+    return ServiceFault("UnrecognizedClientException", 403, message)
 
 
 def _invalid(message: str) -> ServiceFault:

@@ -112,9 +112,6 @@ def test_descriptions_have_the_model_s_shape(operation: str, member: str, arn: s
 @pytest.mark.parametrize(
     ("target", "body", "code"),
     [
-        ("AmazonPersonalize.ListSolutions", b"{}", "UnknownOperationException"),
-        ("DescribeCampaign", b"{}", "UnknownOperationException"),
-        ("", b"{}", "UnknownOperationException"),
         ("AmazonPersonalize.DescribeCampaign", b"{}", "InvalidInputException"),
         ("AmazonPersonalize.DescribeCampaign", b'{"campaignArn":"no"}', "InvalidInputException"),
         ("AmazonPersonalize.DescribeCampaign", b"{", "SerializationException"),
@@ -131,3 +128,10 @@ def test_descriptions_that_cannot_be_given_are_refused_with_status_400(
     with pytest.raises(ServiceFault) as caught:
         Control(Resources(DECLARED)).answer(target, body)
     assert (caught.value.code, caught.value.status) == (code, 400)
+
+
+@pytest.mark.parametrize("target", ["AmazonPersonalize.ListSolutions", "DescribeCampaign", ""])
+def test_an_operation_that_the_control_plane_lacks_is_refused_with_status_404(target: str) -> None:
+    with pytest.raises(ServiceFault) as caught:
+        Control(Resources(DECLARED)).answer(target, b"{}")
+    assert (caught.value.code, caught.value.status) == ("UnknownOperationException", 404)

@@ -247,7 +247,7 @@ def test_boto3_is_throttled_until_the_minimum_is_raised(limited: str) -> None:
     ("keys", "code", "status"),
     [
         (("ALL", "wrong"), "InvalidSignatureException", 403),
-        (("OTHER", "secret"), "InvalidClientTokenId", 403),
+        (("OTHER", "secret"), "UnrecognizedClientException", 403),
     ],
 )
 def test_boto3_sees_wrong_keys(limited: str, keys: tuple[str, str], code: str, status: int) -> None:

@@ -137,26 +137,26 @@ def test_a_request_changed_on_its_way_is_invalid(name: str) -> None:
     ("request_", "code", "status"),
     [
         (with_header("authorization", None), "MissingAuthenticationToken", 403),
-        (signed(key="AKIDOTHER"), "InvalidClientTokenId", 403),
-        (with_header("authorization", "Basic abc"), "IncompleteSignature", 400),
-        (with_header("authorization", "AWS4-HMAC-SHA256 "), "IncompleteSignature", 400),
-        (with_header("x-amz-date", None), "IncompleteSignature", 400),
-        (with_header("x-amz-date", "20261399T000000Z"), "IncompleteSignature", 400),
-        (with_header("x-amz-date", "yesterday"), "IncompleteSignature", 400),
+        (signed(key="AKIDOTHER"), "UnrecognizedClientException", 403),
+        (with_header("authorization", "Basic abc"), "IncompleteSignature", 403),
+        (with_header("authorization", "AWS4-HMAC-SHA256 "), "IncompleteSignature", 403),
+        (with_header("x-amz-date", None), "IncompleteSignature", 403),
+        (with_header("x-amz-date", "20261399T000000Z"), "IncompleteSignature", 403),
+        (with_header("x-amz-date", "yesterday"), "IncompleteSignature", 403),
         (
             with_authorization(lambda text: text.replace("Signature=", "Sign=")),
             "IncompleteSignature",
-            400,
+            403,
         ),
         (
             with_authorization(lambda text: text.replace("/us-east-1/", "/")),
             "IncompleteSignature",
-            400,
+            403,
         ),
         (
             with_authorization(lambda text: text.replace("Signature=", "SignedHeaders=")),
             "IncompleteSignature",
-            400,
+            403,
         ),
     ],
 )
@@ -174,17 +174,36 @@ def test_a_request_expires_after_a_quarter_of_an_hour_either_way(minutes: int) -
 def test_a_credential_may_be_allowed_some_operations_only() -> None:
     verifier = signatures(allow=("DescribeCampaign",))
     verifier.verify(signed(), "DescribeCampaign")
-    assert refused(verifier, signed()) == ("AccessDeniedException", 400)
+    assert refused(verifier, signed()) == ("AccessDeniedException", 403)
     nothing = signatures(allow=())
-    assert refused(nothing, signed(), "DescribeCampaign") == ("AccessDeniedException", 400)
+    assert refused(nothing, signed(), "DescribeCampaign") == ("AccessDeniedException", 403)
+
+
+def test_a_key_with_a_token_is_unrecognized_with_another_or_none() -> None:
+    verifier = signatures(session_token="of the session")
+    verifier.verify(signed(headers={"X-Amz-Security-Token": "of the session"}), NAME)
+    for headers in ({}, {"X-Amz-Security-Token": "of another"}):
+        assert refused(verifier, signed(headers=headers)) == ("UnrecognizedClientException", 403)
+
+
+def test_keys_expire_when_their_time_is_over() -> None:
+    times = [datetime.now(UTC) + timedelta(seconds=seconds) for seconds in (0, 9, 9, 10, 10)]
+    verifier = signatures(now=iter(times).__next__, expires_after_s=10)
+    verifier.verify(signed(), NAME)
+    assert refused(verifier, signed()) == ("ExpiredTokenException", 403)
 
 
 def test_secrets_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     settings = EmulatorSettings.model_validate(
-        {"credentials": [{"access_key_id": KEY, "secret_access_key": SECRET}]}
+        {
+            "credentials": [
+                {"access_key_id": KEY, "secret_access_key": SECRET, "session_token": SECRET}
+            ]
+        }
     )
+    request = signed(headers={"X-Amz-Security-Token": SECRET})
     with caplog.at_level(logging.DEBUG):
-        Signatures(settings.credentials, "us-east-1").verify(signed(), NAME)
+        Signatures(settings.credentials, "us-east-1").verify(request, NAME)
     assert SECRET not in repr(settings) + str(settings) + settings.model_dump_json() + caplog.text
 
 
