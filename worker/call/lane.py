@@ -79,8 +79,8 @@ class Lane:
 
         Raises RefusedError when all rows end like this one; throws the switch when too many fail.
         """
-        if rejected := self._tally.refusal():
-            raise refused(*rejected)
+        if refusal := self._tally.refusal():
+            raise refusal
         if reason := self._tally.failing():
             self._switch.throw(reason, hint=_TOO_MANY_FAIL)
 
@@ -105,7 +105,7 @@ class Lane:
         if verdict is Verdict.EXPIRED:
             return True
         if verdict is Verdict.REFUSED:
-            raise refused(row.failure.code, row.failure.message)
+            raise refused(row.failure)
         if verdict is Verdict.REJECTED or self._switch.reason:
             return False
         if is_taken:

@@ -132,7 +132,7 @@ async def _make_calls(
         await session.run()
         group.cancel_scope.cancel()
     if session.stopped is None:
-        check_service(observer.status.total, at_end=True)
+        check_service(observer.status.total, generator.rejections, at_end=True)
     return session, observer, file
 
 

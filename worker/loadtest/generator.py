@@ -26,6 +26,7 @@ from worker.loadtest.bodies import Users
 from worker.loadtest.measure import SUCCESS, Attempt, Kinds
 from worker.model import Answer, Failure
 from worker.personalize.error_codes import Verdict, judge, refused
+from worker.personalize.rejections import Rejections
 from worker.transport.base import Transport
 
 # A second may hold 1 % more calls than were asked for, as in rate/ramp.py; 2 ms of these 10 are for
@@ -69,6 +70,7 @@ class Generator:
         self._begun_s = self._ended_s = 0.0
         self._due_before = 0.0  # calls of the schedules before this one
         self.attempts: list[Attempt] = []
+        self.rejections = Rejections()
         self.sent = 0
         self.in_flight = 0  # those included that are handed over and about to leave
         self.loop_lag_s = 0.0  # the most since whoever reads it set it to 0
@@ -223,11 +225,13 @@ class Generator:
             sent_s = now_s() - origin_s
             try:
                 result = await call(body.content)
+                done_s = now_s() - origin_s
+                kind = SUCCESS if isinstance(result, Answer) else self._kinds.number(result)
+                self.attempts.append(Attempt(stage, due_s, sent_s, done_s, kind, body.row))
+                if isinstance(result, Failure):
+                    await self._judge(result, seconds=done_s - sent_s)
             finally:
                 self.in_flight -= 1
-            done_s = now_s() - origin_s
-            kind = SUCCESS if isinstance(result, Answer) else self._failed(result)
-            self.attempts.append(Attempt(stage, due_s, sent_s, done_s, kind, body.row))
             following = self._next_waiting(done_s) if self._waiting else None
             if following is None:
                 if self._quiet is not None:
@@ -247,11 +251,18 @@ class Generator:
             self.crowded[turn[1]] += 1
         return None
 
-    def _failed(self, failure: Failure) -> int:
-        """Return the kind of a failure; one that all calls would meet ends the test."""
-        if judge(failure) is Verdict.REFUSED:
-            self._fail(refused(failure.code, failure.message))
-        return self._kinds.number(failure)
+    async def _judge(self, failure: Failure, *, seconds: float) -> None:
+        """Note a failure that took `seconds`; one that all calls would meet ends the test.
+
+        As a run would be judged: when credentials are expired, others are looked up for the calls
+        to come.
+        """
+        self.rejections.note(failure)
+        left: Failure | None = failure
+        if judge(failure) is Verdict.EXPIRED:
+            left = await self._transport.renew(failure, since_s=time.monotonic() - seconds)
+        if left and judge(left) in (Verdict.REFUSED, Verdict.EXPIRED):
+            self._fail(refused(left))
 
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error

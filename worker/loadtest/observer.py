@@ -14,11 +14,11 @@ from worker.loadtest.attempts_file import AttemptsFile
 from worker.loadtest.generator import Generator
 from worker.loadtest.measure import Attempt, Interval, Kinds, Measures, Meter, counted
 from worker.loadtest.timeline_file import TimelineFile
-from worker.personalize.error_codes import Verdict, meaning_of, refused
+from worker.personalize.error_codes import meaning_of
+from worker.personalize.rejections import Rejections
 
 INTERVAL_S = 1.0
 _CALLS_UNANSWERED = 10
-_CALLS_TO_REJECT = 100  # as for a run: the rows at the beginning may be bad ones
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ class Observer:
             self._before = total
             self.status.last, self.status.total = interval, total
             await to_thread.run_sync(self._timeline.add, interval)
-            check_service(total)
+            check_service(total, generator.rejections)
 
     def _take(self, attempts: list[Attempt]) -> dict[str, float | None]:
         if self._file is not None and attempts:
@@ -128,20 +128,20 @@ class Observer:
             counts.clear()
 
 
-def check_service(total: Measures, *, at_end: bool = False) -> None:
+def check_service(total: Measures, rejections: Rejections, *, at_end: bool = False) -> None:
     """Raise when no call has succeeded and none will: there is nothing to measure.
 
-    RefusedError: the service rejects all of them in one way; StoppedError: it does not answer.
+    As a run would be judged. RefusedError: all calls are rejected; StoppedError: none is answered.
     """
-    if total.successes or total.throttles or len(total.errors) != 1:
+    if total.successes or total.throttles or not total.errors:
         return
-    ((code, count),) = total.errors.items()
-    meaning = meaning_of(code, None)
-    is_rejected = meaning.verdict is Verdict.REJECTED
-    if is_rejected and count >= (1 if at_end else _CALLS_TO_REJECT):
-        raise refused(code, f"all of the first {count} calls")
-    if not is_rejected and count >= (1 if at_end else _CALLS_UNANSWERED):
+    if refusal := rejections.refusal(of=total.calls if at_end else None):
+        raise refusal
+    (code, _), *others = total.errors.most_common()
+    if not rejections.calls and total.calls >= (1 if at_end else _CALLS_UNANSWERED):
+        most = "most" if others else "all"
         raise StoppedError(
-            f"the service does not answer: all of the first {count} calls ended with {code}",
-            hint=meaning.hint,
+            f"the service does not answer: of the first {total.calls} calls {most} ended with "
+            f"{code}, none with a result",
+            hint=meaning_of(code, None).hint,
         )

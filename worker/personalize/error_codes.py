@@ -169,8 +169,12 @@ def judge(failure: Failure) -> Verdict:
     return meaning_of(failure.code, failure.http_status).verdict
 
 
-def refused(code: str, message: str) -> RefusedError:
-    """Return the error for a run whose every call the service refuses in the same words."""
-    status = int(code) if code.isdecimal() else None  # as an error without a code is named
-    hint = meaning_of(code, status).hint
-    return RefusedError(f"the service refuses this run with {code}: {message}", hint=hint)
+def refused(failure: Failure, *, calls: int = 1) -> RefusedError:
+    """Return the error for a run or load test all of whose calls end, or would, like this one."""
+    meaning = meaning_of(failure.code, failure.http_status)
+    told = f"{failure.code}: {failure.message}"
+    if meaning.source is Source.OTHER:
+        what = f"what answers is not Personalize: {calls:,} calls, none with a result, but {told}"
+    else:
+        what = f"the service refuses this run with {told}"
+    return RefusedError(what, hint=meaning.hint)

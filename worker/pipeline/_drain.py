@@ -19,7 +19,6 @@ from worker.output.books import Books
 from worker.output.part_writer import PartWriter
 from worker.output.repeat import Repeater
 from worker.output.spool import Spool
-from worker.personalize.error_codes import refused
 from worker.pipeline._keeper import Keeper
 from worker.pipeline._memory import Room
 from worker.runtime.stop import StopSwitch
@@ -158,8 +157,8 @@ class Drain:
         tally = self._tally
         if tally.has_results:
             return
-        if chunk == self._chunks[-1] and (refusal := tally.refusal(at_end=True)):
-            raise refused(*refusal)
+        if refusal := tally.refusal(is_part=True, is_all=chunk == self._chunks[-1]):
+            raise refusal
         if reason := tally.unreached():
             self._switch.throw(reason)
             raise self._switch.error()

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
+from worker.errors import RefusedError
 from worker.model import Answer, Chunk, Failure, Outcome
-from worker.personalize.error_codes import Verdict, judge
+from worker.personalize.rejections import Rejections
 
-# So many rows must end alike, with no success between, before the run is judged and not the rows:
-# an input may begin with bad rows, and rejections cost no time.
-REJECTIONS_TO_JUDGE = 100
-_REJECTIONS = (Verdict.REJECTED, Verdict.UNSPOKEN)
 # A share of fewer rows says little.
 ROWS_TO_SHARE = 1000
 
@@ -46,8 +43,7 @@ class Tally:
         None  # when the last one was over, and the rows done by then
     )
     exhausted_by: Failure | None = None  # what the last row ended with whose attempts ran out
-    # Since the last success:
-    rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # by code and message
+    rejections: Rejections = field(default_factory=Rejections)  # of rows
     # Which of the last rows that were called have failed: their numbers among all of these, codes.
     failed_rows: deque[tuple[int, str]] = field(default_factory=deque)
     unsent: int = 0  # rows without a call
@@ -85,14 +81,10 @@ class Tally:
         match outcome.result:
             case Answer():
                 self.results += 1
-                if self.rejected:
-                    self.rejected.clear()
-            case Failure(code=code, message=message) as failure:
+            case Failure(code=code) as failure:
                 self.errors[code] += 1
-                # Two different reasons are enough to acquit the run; so the counter stays small.
-                if outcome.attempts and judge(failure) in _REJECTIONS and len(self.rejected) < 2:
-                    self.rejected[code, message] += 1
                 if outcome.attempts:
+                    self.rejections.note(failure)
                     self._note_failed(code)
                 else:
                     self.unsent += 1
@@ -116,7 +108,7 @@ class Tally:
     def unreached(self) -> str | None:
         """Return why a run that ends without any result says nothing of its rows, or None."""
         last = self.exhausted_by
-        if last is None or last.http_status is not None or self.rejected:
+        if last is None or last.http_status is not None or self.rejections.calls:
             return None
         return f"the service does not answer; the last row ended with {last.code}: {last.message}"
 
@@ -141,14 +133,12 @@ class Tally:
         while self.failed_rows[0][0] <= number - ROWS_TO_SHARE:
             self.failed_rows.popleft()
 
-    def refusal(self, *, at_end: bool = False) -> tuple[str, str] | None:
-        """Return the code and message with which every row is rejected, or None.
+    def refusal(self, *, is_part: bool = False, is_all: bool = False) -> RefusedError | None:
+        """Return the error for a run without a result, every row of which is rejected; or None.
 
-        A wrong recipe type, say, is reported as every row's own InvalidInputException; at the end
-        of a run that has fewer rows, any will do. A wrong endpoint may answer anything.
+        `is_part`: of what is about to be committed nothing else is to come; `is_all`: of the run.
         """
-        if self.has_results or len(self.rejected) != 1:
+        if self.has_results:
             return None
-        [(reason, rows)] = self.rejected.items()
-        is_spoken = reason[0] == "InvalidInputException"  # the service's word, so a few are enough
-        return reason if rows >= (1 if at_end and is_spoken else REJECTIONS_TO_JUDGE) else None
+        is_enough = is_all or (is_part and self.rejections.are_of_others)
+        return self.rejections.refusal(of=self.rows_called if is_enough else None)

@@ -12,11 +12,12 @@ from support.lanes import make_lane
 
 from worker.errors import RefusedError
 from worker.model import Answer, Failure, Outcome
+from worker.personalize.rejections import CALLS_TO_JUDGE
 from worker.rate.pacer import Pacer
 from worker.rate.ramp import Ramp
 from worker.runtime.clock import MonotonicClock
 from worker.runtime.stop import StopSwitch
-from worker.telemetry.tally import REJECTIONS_TO_JUDGE, ROWS_TO_SHARE, Tally
+from worker.telemetry.tally import ROWS_TO_SHARE, Tally
 
 ANSWER = Answer(body=b"{}", request_id="r")
 THROTTLE = Failure(code="ThrottlingException", message="slow down", http_status=400)
@@ -237,7 +238,7 @@ async def test_a_bare_403_is_tried_again_once_the_service_has_answered() -> None
 
 async def test_a_bare_403_to_every_row_from_the_first_on_ends_the_run() -> None:
     bench = Bench(BARE)
-    for _ in range(REJECTIONS_TO_JUDGE - 1):
+    for _ in range(CALLS_TO_JUDGE - 1):
         assert (await bench.settle()).attempts == 1
         bench.lane.judge_run()
     await bench.settle()

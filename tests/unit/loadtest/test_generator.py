@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -200,6 +201,34 @@ async def test_failures_are_kinds_and_a_refusal_of_all_calls_ends_the_test() -> 
     async with generator(denied) as made:
         with pytest.raises(RefusedError, match="AccessDeniedException"):
             await made.run(constant(100, 5), stage=0)
+
+
+EXPIRED = Failure("ExpiredTokenException", "expired", 403)
+
+
+@pytest.mark.parametrize("left", [EXPIRED, Failure("TimedOut", "no answer"), None])
+async def test_expired_credentials_are_looked_up_anew_and_without_others_the_test_ends(
+    left: Failure | None,
+) -> None:
+    async def expired(_: bytes) -> Failure:
+        return EXPIRED
+
+    asked = []
+
+    async def renew(failure: Failure, *, since_s: float) -> Failure | None:
+        asked.append((failure, since_s <= time.monotonic()))
+        return left
+
+    async with generator(expired) as made:
+        made._transport.renew = renew  # type: ignore[method-assign] # as a transport that can
+        if left is EXPIRED:
+            with pytest.raises(RefusedError, match="ExpiredTokenException") as caught:
+                await made.run(constant(100, 5), stage=0)
+            assert "log in again" in caught.value.hint
+        else:
+            await made.run(constant(100, 0.05), stage=0)
+            assert len(made.attempts) == 5
+    assert set(asked) == {(EXPIRED, True)}
 
 
 async def test_a_bug_in_a_call_ends_the_test() -> None:

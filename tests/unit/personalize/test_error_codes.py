@@ -110,5 +110,7 @@ def test_the_table_says_what_to_do_when_all_calls_end_alike(
 
 
 def test_what_the_table_ends_a_run_with_is_what_the_errors_end_with() -> None:
-    assert refused("404", "HTTP 404 without a message").hint == meaning_of("404", 404).hint
+    bare = refused(Failure("404", "HTTP 404 without a message", 404), calls=60)
+    assert bare.hint == meaning_of("404", 404).hint
+    assert bare.what.startswith("what answers is not Personalize: 60 calls")
     assert (RefusedError.exit_code, StoppedError.exit_code) == (ExitCode.REFUSED, ExitCode.STOPPED)

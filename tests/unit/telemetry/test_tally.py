@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from worker.model import Answer, Chunk, Failure, Outcome, Piece
-from worker.telemetry.tally import REJECTIONS_TO_JUDGE, ROWS_TO_SHARE, Tally
+from worker.personalize.rejections import CALLS_TO_JUDGE
+from worker.telemetry.tally import ROWS_TO_SHARE, Tally
 
 ANSWER = Answer(body=b"{}", request_id="r")
 BROKEN = Failure(code="InternalFailure", message="oops", http_status=500)
@@ -15,18 +16,36 @@ REJECTED = Failure(code="InvalidInputException", message="no", http_status=400)
 def test_a_run_is_refused_when_all_rows_are_rejected_in_the_same_words() -> None:
     tally = Tally(rows_expected=100)
     outcome = Outcome(result=REJECTED, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
-    for _ in range(REJECTIONS_TO_JUDGE - 1):
+    for _ in range(CALLS_TO_JUDGE - 1):
         tally.note(outcome)
     assert tally.refusal() is None
-    assert tally.refusal(at_end=True) == ("InvalidInputException", "no")
+    assert tally.refusal(is_part=True) is None
+    assert "InvalidInputException: no" in str(tally.refusal(is_all=True))
     tally.note(outcome)
-    assert tally.refusal() == ("InvalidInputException", "no")
+    assert "InvalidInputException: no" in str(tally.refusal())
+
+
+def test_a_part_all_of_whose_rows_something_else_has_answered_refuses_the_run() -> None:
+    tally = Tally(rows_expected=100)
+    note_rows(tally, 3, Failure("403", "HTTP 403 without a message", 403))
+    assert tally.refusal() is None
+    assert "not Personalize" in str(tally.refusal(is_part=True))
+    note_rows(tally, 1, BROKEN)
+    assert tally.refusal(is_part=True) is None
+
+
+def test_rows_that_were_never_sent_say_nothing_of_the_run() -> None:
+    tally = Tally(rows_expected=100)
+    note_rows(tally, 200, Failure("InvalidRow", "null"), attempts=0)
+    assert tally.refusal(is_part=True, is_all=True) is None
+    note_rows(tally, 1, REJECTED)
+    assert tally.refusal(is_all=True) is not None
 
 
 def test_a_resumed_run_that_had_results_is_not_refused() -> None:
     tally = Tally(rows_expected=100, results_before=1)
     outcome = Outcome(result=REJECTED, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
-    for _ in range(REJECTIONS_TO_JUDGE):
+    for _ in range(CALLS_TO_JUDGE):
         tally.note(outcome)
     assert tally.refusal() is None
 
@@ -44,7 +63,7 @@ def test_a_run_is_not_refused_when_one_row_succeeds_or_reasons_differ() -> None:
     for acquittal in (other, success):
         tally = Tally(rows_expected=100)
         tally.note(acquittal)
-        for _ in range(REJECTIONS_TO_JUDGE):
+        for _ in range(CALLS_TO_JUDGE):
             tally.note(rejected)
         assert tally.refusal() is None
 

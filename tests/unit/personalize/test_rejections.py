@@ -1,0 +1,69 @@
+"""When calls that are rejected are judged together: the service refuses all, or it is another."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.model import Failure
+from worker.personalize.rejections import CALLS_TO_JUDGE, Rejections
+
+WRONG_RECIPE = Failure("InvalidInputException", "wrong recipe", 400)
+BARE = Failure("403", "HTTP 403 without a message", 403)
+PAGE = Failure("InvalidAnswer", "the answer is not a JSON object", 200)
+REDIRECT = Failure("InvalidAnswer", "the endpoint redirects (HTTP 302)", 302)
+BARE_400 = Failure("400", "HTTP 400 without a message", 400)
+NEW_CODE = Failure("NobodyKnowsThisException", "no", 400)
+
+
+def noted(*failures: Failure) -> Rejections:
+    rejections = Rejections()
+    for failure in failures:
+        rejections.note(failure)
+    return rejections
+
+
+@pytest.mark.parametrize("failure", [WRONG_RECIPE, BARE, PAGE, REDIRECT, BARE_400, NEW_CODE])
+def test_a_hundred_calls_rejected_alike_are_enough_and_fewer_when_they_are_all(
+    failure: Failure,
+) -> None:
+    few = noted(*[failure] * (CALLS_TO_JUDGE - 1))
+    assert few.refusal() is None
+    assert few.refusal(of=CALLS_TO_JUDGE) is None  # one of them ended in another way
+    assert few.refusal(of=CALLS_TO_JUDGE - 1) is not None
+    few.note(failure)
+    assert few.refusal() is not None
+
+
+def test_one_call_is_all_of_one_and_none_is_none_of_none() -> None:
+    assert noted(PAGE).refusal(of=1) is not None
+    assert noted().refusal(of=0) is None
+
+
+def test_what_is_not_personalize_may_answer_in_many_ways() -> None:
+    both = noted(*[BARE, PAGE, REDIRECT, BARE_400] * 25)
+    assert "not Personalize: 100 calls" in str(both.refusal())
+    assert both.are_of_others
+
+
+@pytest.mark.parametrize("other", [Failure("InvalidInputException", "bad user", 400), PAGE])
+def test_two_reasons_of_which_one_is_the_services_acquit_the_run(other: Failure) -> None:
+    rejections = noted(*[WRONG_RECIPE] * CALLS_TO_JUDGE, other, *[WRONG_RECIPE] * CALLS_TO_JUDGE)
+    assert rejections.refusal() is None
+    assert rejections.refusal(of=rejections.calls) is None
+    assert not rejections.are_of_others
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Failure("InternalFailure", "oops", 500),
+        Failure("ThrottlingException", "slow", 400),
+        Failure("TimedOut", "late"),
+        Failure("503", "HTTP 503 without a message", 503),
+        Failure("InvalidRow", "the SDK refuses it"),
+    ],
+)
+def test_what_passes_or_was_never_sent_is_no_rejection(failure: Failure) -> None:
+    rejections = noted(*[failure] * CALLS_TO_JUDGE)
+    assert rejections.calls == 0
+    assert rejections.refusal(of=CALLS_TO_JUDGE) is None
