@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 import anyio
 from anyio import to_thread
 
-from worker.errors import StoppedError
 from worker.loadtest.attempts_file import AttemptsFile
 from worker.loadtest.generator import Generator
 from worker.loadtest.measure import Attempt, Interval, Kinds, Measures, Meter, counted
 from worker.loadtest.timeline_file import TimelineFile
-from worker.personalize.error_codes import meaning_of
 from worker.personalize.rejections import Rejections
 
 INTERVAL_S = 1.0
@@ -137,11 +135,7 @@ def check_service(total: Measures, rejections: Rejections, *, at_end: bool = Fal
         return
     if refusal := rejections.refusal(of=total.calls if at_end else None):
         raise refusal
-    (code, _), *others = total.errors.most_common()
-    if not rejections.calls and total.calls >= (1 if at_end else _CALLS_UNANSWERED):
-        most = "most" if others else "all"
-        raise StoppedError(
-            f"the service does not answer: of the first {total.calls} calls {most} ended with "
-            f"{code}, none with a result",
-            hint=meaning_of(code, None).hint,
-        )
+    if total.calls < (1 if at_end else _CALLS_UNANSWERED):
+        return
+    if unanswered := rejections.unanswered(of=total.calls):
+        raise unanswered

@@ -71,6 +71,7 @@ _INPUT = (
 _CLOCK = "set this machine's clock: it differs from the service's by over 15 minutes"
 _NOT_RUNTIME = "check target.endpoint_url: it is not Personalize Runtime"
 _NOT_PERSONALIZE = "check target.endpoint_url, and what is on the way: it is not Personalize"
+_LOOK = "look at error_code and error_message in _errors/ of the output"
 _NO_ANSWER = "check target.endpoint_url and the network, then run the same command again"
 
 _THROTTLED = Meaning(Verdict.THROTTLED, Source.SERVICE, _NO_ANSWER, ExitCode.STOPPED)
@@ -78,6 +79,8 @@ _TRANSIENT = Meaning(Verdict.TRANSIENT, Source.SERVICE, _NO_ANSWER, ExitCode.STO
 _EXPIRED = Meaning(Verdict.EXPIRED, Source.SERVICE, _LOG_IN, ExitCode.REFUSED)
 _UNSPOKEN = Meaning(Verdict.UNSPOKEN, Source.OTHER, _NOT_PERSONALIZE, ExitCode.REFUSED)
 _REJECTED = Meaning(Verdict.REJECTED, Source.SERVICE, _INPUT, ExitCode.REFUSED)
+# A code that nobody knows says of no other row that it ends like this one.
+_UNKNOWN = _REJECTED._replace(hint=_LOOK, exit_code=ExitCode.FAILED_ROWS)
 _REFUSED = Meaning(Verdict.REFUSED, Source.SERVICE, _CREDENTIALS, ExitCode.REFUSED)
 
 _ROWS: Iterable[tuple[Meaning, tuple[str, ...]]] = (
@@ -141,7 +144,7 @@ _ROWS: Iterable[tuple[Meaning, tuple[str, ...]]] = (
     (_REFUSED._replace(hint=_ARNS), ("ResourceNotFoundException",)),
     (_REFUSED._replace(hint=_NOT_RUNTIME), ("UnknownOperationException",)),
     (_REJECTED, ("InvalidInputException", "ValidationError")),
-    (_REJECTED._replace(source=Source.NOBODY), (INVALID_ROW,)),
+    (_UNKNOWN._replace(source=Source.NOBODY), (INVALID_ROW,)),
     (_REJECTED._replace(source=Source.OTHER, hint=_NOT_PERSONALIZE), (INVALID_ANSWER,)),
     (_UNSPOKEN, ("401", "403", "404", "407")),
 )
@@ -153,15 +156,14 @@ def meaning_of(code: str, http_status: int | None) -> Meaning:
     """Return what the table says of a failure."""
     if meaning := _BY_CODE.get(code):
         return meaning
-    if code != str(http_status):
-        return _by_status(http_status)
-    return _by_status(http_status)._replace(source=Source.OTHER, hint=_NOT_PERSONALIZE)
-
-
-def _by_status(http_status: int | None) -> Meaning:
+    is_bare = code == str(http_status)
     if http_status == 429:
-        return _THROTTLED
-    return _TRANSIENT if http_status in _TRANSIENT_STATUSES else _REJECTED
+        meaning = _THROTTLED
+    elif http_status in _TRANSIENT_STATUSES:
+        meaning = _TRANSIENT
+    else:
+        meaning = _REJECTED._replace(hint=_NOT_PERSONALIZE) if is_bare else _UNKNOWN
+    return meaning._replace(source=Source.OTHER) if is_bare else meaning
 
 
 def judge(failure: Failure) -> Verdict:

@@ -6,7 +6,7 @@ InvalidInputException; what is no Personalize may answer anything.
 
 from __future__ import annotations
 
-from worker.errors import ExitCode, RefusedError
+from worker.errors import ExitCode, RefusedError, StoppedError
 from worker.model import Failure
 from worker.personalize.error_codes import Source, meaning_of, refused
 
@@ -20,16 +20,20 @@ class Rejections:
 
     def __init__(self) -> None:
         self.calls = 0  # that were rejected
+        self.passing = 0  # calls that failed in a way that passes
         self._reasons = set[tuple[Source, str, str]]()
-        self._last = Failure(code="", message="")
+        self._last = Failure(code="", message="")  # of all that failed
+        self._rejected = self._last
 
     def note(self, failure: Failure) -> None:
-        """Count a call that failed, if it was rejected."""
+        """Count a call that failed."""
         meaning = meaning_of(failure.code, failure.http_status)
-        if meaning.exit_code is not ExitCode.REFUSED or meaning.source is Source.NOBODY:
+        self._last = failure
+        self.passing += meaning.exit_code is ExitCode.STOPPED
+        if meaning.exit_code is not ExitCode.REFUSED:
             return
         self.calls += 1
-        self._last = failure
+        self._rejected = failure
         if len(self._reasons) < 2:
             # Of what is not Personalize no word counts: pages differ, and so do errors.
             is_spoken = meaning.source is Source.SERVICE
@@ -44,7 +48,18 @@ class Rejections:
         """
         if len(self._reasons) != 1 or self.calls < (CALLS_TO_JUDGE if of is None else max(1, of)):
             return None
-        return refused(self._last, calls=self.calls)
+        return refused(self._rejected, calls=self.calls)
+
+    def unanswered(self, *, of: int) -> StoppedError | None:
+        """Return the error for `of` calls that all failed in ways that pass, or None."""
+        if self.passing < of:
+            return None
+        last = self._last
+        return StoppedError(
+            f"the service does not answer: of {of:,} calls none had a result; the last ended with "
+            f"{last.code}: {last.message}",
+            hint=meaning_of(last.code, last.http_status).hint,
+        )
 
     @property
     def are_of_others(self) -> bool:

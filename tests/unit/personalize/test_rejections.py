@@ -12,7 +12,6 @@ BARE = Failure("403", "HTTP 403 without a message", 403)
 PAGE = Failure("InvalidAnswer", "the answer is not a JSON object", 200)
 REDIRECT = Failure("InvalidAnswer", "the endpoint redirects (HTTP 302)", 302)
 BARE_400 = Failure("400", "HTTP 400 without a message", 400)
-NEW_CODE = Failure("NobodyKnowsThisException", "no", 400)
 
 
 def noted(*failures: Failure) -> Rejections:
@@ -22,7 +21,7 @@ def noted(*failures: Failure) -> Rejections:
     return rejections
 
 
-@pytest.mark.parametrize("failure", [WRONG_RECIPE, BARE, PAGE, REDIRECT, BARE_400, NEW_CODE])
+@pytest.mark.parametrize("failure", [WRONG_RECIPE, BARE, PAGE, REDIRECT, BARE_400])
 def test_a_hundred_calls_rejected_alike_are_enough_and_fewer_when_they_are_all(
     failure: Failure,
 ) -> None:
@@ -61,9 +60,20 @@ def test_two_reasons_of_which_one_is_the_services_acquit_the_run(other: Failure)
         Failure("TimedOut", "late"),
         Failure("503", "HTTP 503 without a message", 503),
         Failure("InvalidRow", "the SDK refuses it"),
+        Failure("NobodyKnowsThisException", "no", 400),
     ],
 )
-def test_what_passes_or_was_never_sent_is_no_rejection(failure: Failure) -> None:
+def test_what_passes_or_is_not_known_is_no_rejection(failure: Failure) -> None:
     rejections = noted(*[failure] * CALLS_TO_JUDGE)
     assert rejections.calls == 0
     assert rejections.refusal(of=CALLS_TO_JUDGE) is None
+
+
+def test_calls_that_all_fail_in_passing_are_a_service_that_does_not_answer() -> None:
+    some = noted(Failure("TimedOut", "late"), Failure("503", "HTTP 503 without a message", 503))
+    error = some.unanswered(of=2)
+    assert error is not None
+    assert "503: HTTP 503 without a message" in error.what
+    assert "again" in error.hint
+    some.note(PAGE)
+    assert some.unanswered(of=3) is None
