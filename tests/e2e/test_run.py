@@ -87,20 +87,23 @@ def test_related_items_come_without_scores(
         assert row["ITEM_ID"] not in {item["item_id"] for item in row["items"]}
 
 
-def test_ranking_keeps_the_list_and_puts_unknown_items_last_without_a_score(
-    tmp_path: Path, command: RunCommand, write_config: WriteConfig, emulator_url: str
+@pytest.mark.parametrize(("sent", "score"), [("zero", 0.0), ("absent", None)])
+def test_ranking_keeps_the_list_and_puts_unknown_items_last_with_the_score_sent(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig, sent: str, score: float | None
 ) -> None:
     lists = [["nobody-knows", "i0003", "i0001", "i0002"], ["i0009"]]
     write_parquet(tmp_path / "users.parquet", {"USER_ID": user_ids(2), "ITEMS": lists})
     config = write_config(
-        target={**RANKING, "endpoint_url": emulator_url}, input={"columns": RANKING_COLUMNS}
+        target=RANKING,
+        input={"columns": RANKING_COLUMNS},
+        emulator={"unknown_item_score": sent},
     )
-    assert command("run", config).returncode == 0
+    assert command("run", config, "--emulator").returncode == 0
     first, second = results(tmp_path / "out").to_pylist()
     assert (first["ITEMS"], second["ITEMS"]) == tuple(lists)
     assert {item["item_id"] for item in first["items"]} == set(lists[0])
     *known, unknown = first["items"]
-    assert (unknown["item_id"], unknown["score"]) == ("nobody-knows", None)
+    assert (unknown["item_id"], unknown["score"]) == ("nobody-knows", score)
     assert sum(item["score"] for item in known) == pytest.approx(1.0, abs=1e-5)
     assert [item["item_id"] for item in second["items"]] == ["i0009"]
 

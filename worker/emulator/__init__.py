@@ -34,7 +34,8 @@ Where AWS's documentation is silent, or silent about the wording, the emulator c
   InvalidInputException.
 * numResults 0 is taken at its word: an empty list. Absent: 25, or 5 actions.
 * An item that inputList has twice is ranked once. Items that are not in the catalogue come last,
-  in the order of the request, without a score, or with 0 if `unknown_item_score` says so. With a
+  in the order of the request, with a score of 0, or without one if `unknown_item_score` says so.
+  With a
   filter, a ranking has only items of the catalogue that pass it, and scores sum to 1 over them.
 * The numbers of campaigns, recommenders and filters are not limited; the 20 fields that all filters
   together may go by are.
@@ -47,7 +48,7 @@ Where AWS's documentation is silent, or silent about the wording, the emulator c
   answers of User-Personalization, Personalized-Ranking (both versions), Recommended for you and
   Top picks. Values with fewer than 20 interactions, and all but a column's 100 most frequent
   ones, change nothing. Only what a value adds to an item is learned, so several add up.
-* Promotions go with every recipe and use case of GetRecommendations, Trending-Now too. The share
+* A promotion with a recipe that supports none is InvalidInputException: the HRNN recipes. The share
   of numResults is rounded down, but is one item at least. Promoted items are the most relevant
   that pass the promotion's filter; what a use case hides is not promoted. They carry the scores
   of their recipe; an item that v2 does not score has none. Places depend on seed and request.

@@ -3,13 +3,14 @@
 Sources: the developer guide's pages "Choosing a recipe", "VIDEO_ON_DEMAND use cases" and
 "ECOMMERCE use cases" (which inputs each needs, which filter automatically), "How recommendation
 scoring works" (which of them return scores), "Reasons for recommendations", "Increasing
-recommendation relevance with contextual metadata". Light to import: the settings are checked
-against these tables.
+recommendation relevance with contextual metadata", "Promoting items in real-time recommendations"
+(which recipes support them), "Item metadata in recommendations" (which need not be enabled). Light
+to import: the settings are checked against these tables.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -39,8 +40,9 @@ class Recipe:
 
     `needs` lists the request members without which the service refuses a call; `scored` tells
     whether its answers carry scores, `reasons` whether they carry reasons, explore, and score a
-    subset of the items alone; `contextual` whether a context changes them. `hides` is the event
-    type whose items a user gets no more.
+    subset of the items alone; `contextual` whether a context changes them. `metadata` tells whether
+    a campaign returns metadata without being enabled for it, `promoted` whether requests may have
+    promotions. `hides` is the event type whose items a user gets no more.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Recipe:
     scored: bool = False
     reasons: bool = False
     contextual: bool = False
+    metadata: bool = False
+    promoted: bool = False
     measure: Measure = Measure.INTERACTIONS
     hides: str | None = None
 
@@ -69,6 +73,11 @@ def _table(*recipes: Recipe) -> dict[str, Recipe]:
     return {recipe.name: recipe for recipe in recipes}
 
 
+def _use_cases(*recipes: Recipe) -> dict[str, Recipe]:
+    """Return a table of use cases, all of which support promotions."""
+    return _table(*(replace(recipe, promoted=True) for recipe in recipes))
+
+
 CAMPAIGN_RECIPES: Final = _table(
     Recipe(
         name="aws-user-personalization-v2",
@@ -77,23 +86,37 @@ CAMPAIGN_RECIPES: Final = _table(
         scored=True,
         reasons=True,
         contextual=True,
+        metadata=True,
+        promoted=True,
     ),
     Recipe(
-        name="aws-user-personalization", kind=Kind.USER, needs=_USER, scored=True, contextual=True
+        name="aws-user-personalization",
+        kind=Kind.USER,
+        needs=_USER,
+        scored=True,
+        contextual=True,
+        promoted=True,
     ),
     Recipe(name="aws-hrnn", kind=Kind.USER, needs=_USER, scored=True),
     Recipe(name="aws-hrnn-metadata", kind=Kind.USER, needs=_USER, scored=True),
     Recipe(name="aws-hrnn-coldstart", kind=Kind.USER, needs=_USER, scored=True),
-    Recipe(name="aws-popularity-count", kind=Kind.POPULAR, needs=_USER),
-    Recipe(name="aws-trending-now", kind=Kind.POPULAR, needs=(), measure=Measure.TREND),
-    Recipe(name="aws-similar-items", kind=Kind.ITEM, needs=_ITEM),
-    Recipe(name="aws-sims", kind=Kind.ITEM, needs=_ITEM),
+    Recipe(name="aws-popularity-count", kind=Kind.POPULAR, needs=_USER, promoted=True),
+    Recipe(
+        name="aws-trending-now",
+        kind=Kind.POPULAR,
+        needs=(),
+        promoted=True,
+        measure=Measure.TREND,
+    ),
+    Recipe(name="aws-similar-items", kind=Kind.ITEM, needs=_ITEM, promoted=True),
+    Recipe(name="aws-sims", kind=Kind.ITEM, needs=_ITEM, promoted=True),
     Recipe(
         name="aws-personalized-ranking-v2",
         kind=Kind.RANKING,
         needs=_USER,
         scored=True,
         contextual=True,
+        metadata=True,
     ),
     Recipe(
         name="aws-personalized-ranking",
@@ -106,7 +129,7 @@ CAMPAIGN_RECIPES: Final = _table(
 )
 """Recipes that a campaign can be built on, by name."""
 
-USE_CASES: Final = _table(
+USE_CASES: Final = _use_cases(
     Recipe(
         name="aws-ecomm-recommended-for-you",
         kind=Kind.USER,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from worker.emulator.errors import not_found
 from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Recipe
-from worker.emulator.settings import DEFAULT_CAMPAIGNS, DEFAULT_RECOMMENDERS, EmulatorSettings
-
-ACCOUNT: Final = "000000000000"
+from worker.emulator.settings import (
+    DEFAULT_CAMPAIGNS,
+    DEFAULT_RECOMMENDERS,
+    CampaignSettings,
+    EmulatorSettings,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +41,14 @@ class Resources:
     """
 
     def __init__(self, settings: EmulatorSettings) -> None:
-        prefix = f"arn:aws:personalize:{settings.region}:{ACCOUNT}:"
+        prefix = f"arn:aws:personalize:{settings.region}:{settings.account}:"
         declared = settings.campaigns or settings.recommenders
         campaigns = [
             Resource(
                 name=campaign.name,
                 arn=f"{prefix}campaign/{campaign.name}",
                 recipe=CAMPAIGN_RECIPES[campaign.recipe],
-                metadata=campaign.metadata,
+                metadata=_returns_metadata(campaign),
                 requests_per_s_min=campaign.min_provisioned_tps,
             )
             for campaign in (settings.campaigns if declared else DEFAULT_CAMPAIGNS)
@@ -97,3 +99,8 @@ class Resources:
             exist = ", ".join(known) or "none"
             raise not_found(f"{member} {arn} does not exist; here exist: {exist}")
         return known[arn]
+
+
+def _returns_metadata(campaign: CampaignSettings) -> bool:
+    declared = campaign.metadata
+    return CAMPAIGN_RECIPES[campaign.recipe].metadata if declared is None else declared

@@ -52,8 +52,10 @@ class CampaignSettings(BaseModel, frozen=True, extra="forbid", defer_build=True)
     min_provisioned_tps: int = Field(
         default=1, ge=1, description="minProvisionedTPS, requests per second."
     )
-    metadata: bool = Field(
-        default=False, description="Whether requests may ask for metadataColumns."
+    metadata: bool | None = Field(
+        default=None,
+        description="Whether requests may ask for metadataColumns. Absent: with the recipes whose "
+        "campaigns return metadata without being enabled for it, such as version 2's.",
     )
 
 
@@ -126,6 +128,11 @@ class EmulatorSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_err
     seed: int = Field(
         default=1, ge=0, lt=2**63, description="Seed of made-up data, action scores and chance."
     )
+    account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")] = Field(
+        default="000000000000",
+        coerce_numbers_to_str=True,  # 123456789012 is a number in TOML
+        description="Account ID in the ARNs, 12 digits.",
+    )
     region: Annotated[str, StringConstraints(pattern=r"^[a-z\d]+(-[a-z\d]+)*$")] = Field(
         default="us-east-1", description="Region in the ARNs."
     )
@@ -152,7 +159,9 @@ class EmulatorSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_err
         description="What happens to context keys that are no columns of the interactions.",
     )
     unknown_item_score: Literal["absent", "zero"] = Field(
-        default="absent", description="Score of ranked items that are not in the catalogue."
+        default="zero",
+        description="Score of ranked items that are not in the catalogue. zero: as documented now; "
+        "absent: no score, as answers of 2020 had it.",
     )
     credentials: tuple[CredentialSettings, ...] = Field(
         default=(),

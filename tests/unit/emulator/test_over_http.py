@@ -52,7 +52,7 @@ def test_boto3_gets_rankings_related_items_and_actions(address: str) -> None:
         userId="u0001",
         inputList=["i0001", "no-such-item", "i0002"],
     )["personalizedRanking"]
-    assert ranking[-1] == {"itemId": "no-such-item"}
+    assert ranking[-1] == {"itemId": "no-such-item", "score": 0.0}
     related = runtime.get_recommendations(
         campaignArn=ARN + "campaign/similar-items", itemId="i0001"
     )["itemList"]

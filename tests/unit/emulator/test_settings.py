@@ -106,6 +106,16 @@ def test_one_declared_resource_replaces_the_default_ones_of_both_kinds(
     assert len(resources.campaigns) + len(resources.recommenders) == 1
 
 
+def test_the_account_is_a_setting_of_12_digits() -> None:
+    for account in ("123456789012", 123456789012):
+        settings = {"account": account, "campaigns": [USER_PERSONALIZATION]}
+        (campaign,) = Resources(EmulatorSettings.model_validate(settings)).campaigns
+        assert campaign.arn == "arn:aws:personalize:us-east-1:123456789012:campaign/home"
+    for wrong in ("12345678901", "1234567890123", "12345678901a", 12345678901):
+        with pytest.raises(ValidationError, match="account"):
+            EmulatorSettings.model_validate({"account": wrong})
+
+
 def test_filters_have_arns_and_their_own_names() -> None:
     unseen = {"name": "unseen", "expression": "EXCLUDE ItemID WHERE Items.YEAR > 1990"}
     (found,) = Resources(EmulatorSettings.model_validate({"filters": [unseen]})).filters

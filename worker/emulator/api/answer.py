@@ -108,6 +108,8 @@ class Answers:
             raise invalid_input(f"{recipe.name} needs {' and '.join(missing)}, not null or empty")
         promotion = asked.promotion if isinstance(asked, AskedItems) else None
         promoting = None if promotion is None else promotion.filter_arn
+        if promotion is not None and not recipe.promoted:
+            raise invalid_input(f"promotions do not go with {asked.arn}, built on {recipe.name}")
         for arn in (asked.filter_arn, promoting):
             if arn is not None:
                 self._filters.check(arn, recipe, user_id=asked.user_id, item_id=asked.item_id)

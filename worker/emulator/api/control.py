@@ -2,11 +2,12 @@
 
 Choices: everything was created when the emulator started, and is ACTIVE. Each campaign has a
 solution of its own name with one version; everything is in the data set group `emulator`; domain
-use cases are recipes, too. Lists are sorted as declared, 100 a page, and nextToken is the next
-one's position. UpdateCampaign changes minProvisionedTPS and, of campaignConfig,
-enableMetadataWithRecommendations; what is not given stays. Another solution version does not exist.
-A campaignConfig that asks for anything else is refused with InvalidInputException, as nothing here
-would behave as it says: version 1 does not explore, v2's exploration is no setting of the service.
+use cases are recipes, too. Each version took an hour to train. Lists are sorted as declared, 100 a
+page, and nextToken is the next one's position. UpdateCampaign changes minProvisionedTPS and, of
+campaignConfig, enableMetadataWithRecommendations; what is not given stays. Another solution version
+does not exist. A campaignConfig that asks for anything else is refused with InvalidInputException,
+as nothing here would behave as it says: version 1 does not explore, v2's exploration is no setting
+of the service.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from worker.emulator.resources import FilterResource, Resource, Resources
 TARGET_PREFIX: Final = "AmazonPersonalize."
 """What comes before an operation's name in the header X-Amz-Target (botocore model personalize)."""
 
+_TRAINING_HOURS: Final = 1.0
 _PAGE_MAX: Final = 100  # shape MaxResults
 _METADATA: Final = "enableMetadataWithRecommendations"
 _RECIPE_TYPES: Final = {
@@ -36,7 +38,7 @@ _RECIPE_TYPES: Final = {
     Kind.ITEM: "RELATED_ITEMS",
     Kind.POPULAR: "USER_PERSONALIZATION",
     Kind.RANKING: "PERSONALIZED_RANKING",
-    Kind.ACTION: "USER_PERSONALIZATION",  # the model's documentation knows these three only
+    Kind.ACTION: "PERSONALIZED_ACTIONS",
 }
 _Members = dict[str, Any]
 _T = TypeVar("_T")
@@ -159,12 +161,14 @@ class Control:
         arn = members["solutionVersionArn"]
         campaign = _one_of(self._versions, "solutionVersionArn", arn)
         version = {
+            "name": campaign.name,
             "solutionVersionArn": arn,
             "solutionArn": arn.rpartition("/")[0],
             "performHPO": False,
             "performAutoML": False,
             "recipeArn": campaign.recipe.arn,
             "datasetGroupArn": self._group,
+            "trainingHours": _TRAINING_HOURS,
             "trainingMode": "FULL",
             "trainingType": "MANUAL",
             **self._status(),

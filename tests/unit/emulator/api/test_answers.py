@@ -95,12 +95,12 @@ def test_related_items_leave_out_the_item_and_unknown_items_get_what_is_popular(
     assert names(recommend("similar", itemId="no-such-item")) == popular
 
 
-def test_unknown_items_of_a_ranking_come_last_in_their_order_without_a_score() -> None:
+def test_unknown_items_of_a_ranking_come_last_in_their_order_with_a_score_of_0() -> None:
     ranked = rank("u0001", ["z-no", "i0001", "a-no", "i0002", "i0003"])
     assert sorted(names(ranked)[:3]) == ["i0001", "i0002", "i0003"]
     assert sum(item["score"] for item in ranked[:3]) == pytest.approx(1.0, abs=1e-6)
-    assert ranked[3:] == [{"itemId": "z-no"}, {"itemId": "a-no"}]
-    assert rank("u0001", ["no"]) == [{"itemId": "no"}]
+    assert ranked[3:] == [{"itemId": "z-no", "score": 0.0}, {"itemId": "a-no", "score": 0.0}]
+    assert rank("u0001", ["no"]) == [{"itemId": "no", "score": 0.0}]
 
 
 def test_an_item_twice_in_a_list_is_ranked_once() -> None:

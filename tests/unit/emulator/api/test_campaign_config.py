@@ -99,3 +99,45 @@ def test_what_the_emulator_has_no_behaviour_for_is_refused(address: str) -> None
         assert METADATA in error["Message"]
         assert name in error["Message"]
     assert "latestCampaignUpdate" not in described(personalize)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "returned"),
+    [
+        ("aws-user-personalization-v2", True),
+        ("aws-personalized-ranking-v2", True),
+        ("aws-user-personalization", False),
+        ("aws-similar-items", False),
+    ],
+)
+def test_new_campaigns_of_version_2_return_metadata_without_being_enabled_for_it(
+    recipe: str, returned: bool
+) -> None:
+    """Source: developer guide, "Item metadata in recommendations"."""
+    declared = [
+        {"name": "home", "recipe": recipe},
+        {"name": "without", "recipe": recipe, "metadata": False},
+        {"name": "with", "recipe": recipe, "metadata": True},
+    ]
+    with emulator(campaigns=declared) as address:
+        personalize = client("personalize", address)
+        for name, expected in (("home", returned), ("without", False), ("with", True)):
+            arn = HOME.replace("home", name)
+            config = personalize.describe_campaign(campaignArn=arn)["campaign"]["campaignConfig"]
+            assert config == {METADATA: expected}
+            assert answers_metadata(address, arn, recipe) is expected
+
+
+def answers_metadata(address: str, arn: str, recipe: str) -> bool:
+    runtime = client("personalize-runtime", address)
+    asked: dict[str, Any] = {"campaignArn": arn, "metadataColumns": {"ITEMS": ["TITLE"]}}
+    try:
+        if "ranking" in recipe:
+            found = runtime.get_personalized_ranking(userId="u1", inputList=["i0001"], **asked)
+            items = found["personalizedRanking"]
+        else:
+            found = runtime.get_recommendations(userId="u1", itemId="i0001", **asked)
+            items = found["itemList"]
+    except runtime.exceptions.InvalidInputException:
+        return False
+    return bool(items[0]["metadata"]["TITLE"])

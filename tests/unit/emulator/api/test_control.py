@@ -72,7 +72,8 @@ def check(value: Any, shape: Any) -> None:
         for member in value:
             check(member, shape.member)
     else:
-        kinds = {"string": str, "integer": int, "boolean": bool, "timestamp": float}
+        numbers = {"integer": int, "double": float, "timestamp": float}
+        kinds = {"string": str, "boolean": bool, **numbers}
         assert type(value) is kinds[shape.type_name]
 
 
@@ -89,6 +90,8 @@ def test_a_campaign_leads_to_its_solution_version_solution_and_recipe() -> None:
     version_arn = campaign["solutionVersionArn"]
     version = call(asked, "DescribeSolutionVersion", solutionVersionArn=version_arn)
     solution_arn = version["solutionVersion"]["solutionArn"]
+    assert version["solutionVersion"]["name"] == "home"
+    assert version["solutionVersion"]["trainingHours"] > 0
     solution = call(asked, "DescribeSolution", solutionArn=solution_arn)["solution"]
     assert solution["latestSolutionVersion"]["solutionVersionArn"] == version_arn
     recipe = call(asked, "DescribeRecipe", recipeArn=solution["recipeArn"])["recipe"]
@@ -101,6 +104,21 @@ def test_every_recipe_and_use_case_is_described() -> None:
     asked = control(Clock())
     for recipe in (*CAMPAIGN_RECIPES.values(), *USE_CASES.values()):
         assert call(asked, "DescribeRecipe", recipeArn=recipe.arn)["recipe"]["status"] == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kind"),
+    [
+        ("aws-next-best-action", "PERSONALIZED_ACTIONS"),
+        ("aws-similar-items", "RELATED_ITEMS"),
+        ("aws-personalized-ranking-v2", "PERSONALIZED_RANKING"),
+        ("aws-user-personalization-v2", "USER_PERSONALIZATION"),
+    ],
+)
+def test_a_recipe_has_the_type_that_its_page_tells(recipe: str, kind: str) -> None:
+    arn = f"arn:aws:personalize:::recipe/{recipe}"
+    described = call(control(Clock()), "DescribeRecipe", recipeArn=arn)["recipe"]
+    assert described["recipeType"] == kind
 
 
 def test_filters_are_described_and_listed() -> None:

@@ -112,10 +112,10 @@ def test_a_ranking_drops_what_the_filter_excludes_and_what_it_does_not_know() ->
     assert made_up().rank(userId="u0001", inputList=listed, filterArn=filter_arn("never")) == []
 
 
-def test_unknown_items_of_a_ranking_score_zero_if_told_so() -> None:
-    world = Emulated(unknown_item_score="zero")
+def test_unknown_items_of_a_ranking_have_no_score_if_told_so() -> None:
+    world = Emulated(unknown_item_score="absent")
     ranked = world.rank(userId="u0001", inputList=["none", "i0001"])
-    assert ranked[-1] == {"itemId": "none", "score": 0.0}
+    assert ranked[-1] == {"itemId": "none"}
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_a_filter_of_the_other_kind_is_invalid(with_actions: Emulated) -> None:
         lambda: with_actions.rank(
             userId="u0001", inputList=["i0001"], filterArn=filter_arn("actions")
         ),
-        lambda: with_actions.items("hrnn", userId="u1", promotions=promotion(9, "actions")),
+        lambda: with_actions.items("sims", itemId="i0001", promotions=promotion(9, "actions")),
     ]
     for call in calls:
         with pytest.raises(ServiceFault, match="is one of") as caught:
@@ -154,7 +154,7 @@ def test_a_filter_of_the_other_kind_is_invalid(with_actions: Emulated) -> None:
         ("sims", {"itemId": "i0001", "filterArn": filter_arn("unwatched")}, "needs userId"),
         ("hrnn", {**BOTH, "filterArn": filter_arn("same-year")}, "goes by CurrentItem"),
         ("hrnn", {"userId": "u1", "filterArn": filter_arn("since")}, "YEAR"),
-        ("hrnn", {"userId": "u1", "promotions": promotion(9, "since")}, "YEAR"),
+        ("sims", {"itemId": "i0001", "promotions": promotion(9, "since")}, "YEAR"),
     ],
 )
 def test_a_filter_that_lacks_what_it_goes_by_is_invalid(

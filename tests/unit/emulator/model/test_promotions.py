@@ -23,10 +23,21 @@ FILTERS = {
     "nothing": "INCLUDE ItemID WHERE Items.YEAR > 3000",
     "unwatched": 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("watch")',
 }
+# Guide, "Promoting items": use cases and recipes that support promotions
 LISTS = [
-    name.removeprefix("aws-")
-    for name, recipe in (CAMPAIGN_RECIPES | USE_CASES).items()
+    "user-personalization-v2",
+    "user-personalization",
+    "similar-items",
+    "sims",
+    "trending-now",
+    "popularity-count",
+    *(name.removeprefix("aws-") for name in USE_CASES),
+]
+OTHERS = [
+    name
+    for name, recipe in CAMPAIGN_RECIPES.items()
     if recipe.kind in {Kind.USER, Kind.ITEM, Kind.POPULAR}
+    and name.removeprefix("aws-") not in LISTS
 ]
 BOTH = {"userId": "u0001", "itemId": "i0001"}
 
@@ -45,8 +56,15 @@ def promoted(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [item for item in items if "promotionName" in item]
 
 
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_recipe_that_the_guide_does_not_list_refuses_promotions(name: str) -> None:
+    with pytest.raises(ServiceFault, match=name) as caught:
+        made_up().items(name.removeprefix("aws-"), **BOTH, promotions=promotion(20, "sixties"))
+    assert (caught.value.code, caught.value.status) == ("InvalidInputException", 400)
+
+
 @pytest.mark.parametrize("name", LISTS)
-def test_every_recipe_of_lists_promotes(name: str) -> None:
+def test_the_recipes_and_use_cases_that_the_guide_lists_promote(name: str) -> None:
     items = made_up().items(name, **BOTH, promotions=promotion(20, "sixties"))
     assert len(set(ids(items))) == 25
     assert [item["promotionName"] for item in promoted(items)] == ["spring"] * 5
@@ -115,7 +133,10 @@ def test_a_promotion_has_filter_values_of_its_own() -> None:
 
 def test_v2_gives_the_reason_and_others_do_not() -> None:
     members: dict[str, Any] = {"userId": "u0001", "promotions": promotion(20, "sixties")}
-    for name, reason in (("user-personalization-v2", ["Promoted item"]), ("hrnn", None)):
+    for name, reason in (
+        ("user-personalization-v2", ["Promoted item"]),
+        ("user-personalization", None),
+    ):
         items = made_up().items(name, **members)
         assert [item.get("reason") for item in promoted(items)] == [reason] * 5
 
@@ -148,7 +169,7 @@ def test_unknown_members_of_a_promotion_are_ignored_however_deep() -> None:
         deep = [deep]
     plain = {"userId": "u0001", "promotions": promotion(20, "sixties")}
     more = {"userId": "u0001", "promotions": promotion(20, "sixties", unknown=deep)}
-    assert made_up().items("hrnn", **more) == made_up().items("hrnn", **plain)
+    assert made_up().items("vod-top-picks", **more) == made_up().items("vod-top-picks", **plain)
 
 
 def test_places_are_random_between_requests() -> None:
@@ -180,5 +201,5 @@ def test_promoted_items_come_with_metadata() -> None:
 
 def test_an_unknown_filter_of_a_promotion_is_not_found() -> None:
     with pytest.raises(ServiceFault) as caught:
-        made_up().items("hrnn", userId="u0001", promotions=promotion(20, "other"))
+        made_up().items("vod-top-picks", userId="u0001", promotions=promotion(20, "other"))
     assert caught.value.code == "ResourceNotFoundException"
