@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+DIGEST_BYTES = 16  # of a request; two of 2^20 are taken for one by a chance below 1 in 10^26
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -94,7 +96,21 @@ class Batch:
     outcomes: list[Outcome | None]  # None: not done yet, a duplicate, or kept
     open_rows: int  # rows that a call is made for, or that may need one; the batch is done at 0
     held_bytes: int  # memory that ends when the batch is written: rows, answers
-    # By row, 1: answered by an earlier invocation; read from the spool when the batch is written.
+    # By row, 1: answered by an earlier invocation; read from the spool when the batch is written,
+    # unless what was asked then is not what the row asks now.
     kept: bytearray
+    # Of all rows, one after the other, DIGEST_BYTES each: digests of the requests that they make,
+    # as far as these are built; and of those whose answers are kept, if any are.
+    digests: bytearray = field(default_factory=bytearray)
+    kept_digests: bytearray = field(default_factory=bytearray)
     # Rows whose outcome is another's, by position: the row of the chunk that it is.
     duplicates: dict[int, int] = field(default_factory=dict)
+
+    def digest(self, row: int) -> bytes:
+        """Return the digest of a row's request, which has been built."""
+        return bytes(self.digests[DIGEST_BYTES * row : DIGEST_BYTES * (row + 1)])
+
+    def is_kept(self, row: int) -> bool:
+        """Return whether the answer to what a row asks is kept; its request has been built."""
+        is_noted = bool(self.kept[row])
+        return is_noted and self.kept_digests.startswith(self.digest(row), DIGEST_BYTES * row)

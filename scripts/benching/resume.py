@@ -9,14 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from itertools import chain, islice
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
+
+import pyarrow as pa
 
 from benching.job import Job, users_file, worker_environment
 from benching.process import PROJECT, BenchError
 from benching.server import Server
 from benching.start import arrivals
+from worker.codec.digests import NO_REQUEST, request_digest
 from worker.config.load import load_config
 from worker.job import Job as OpenJob
 from worker.job import open_job
@@ -24,6 +28,7 @@ from worker.model import Answer, Batch, Outcome
 from worker.output.part_writer import PartWriter
 from worker.output.run_folder import claim
 from worker.output.spool import write_spool
+from worker.output.spool_format import Mark, Settled
 from worker.store.local import LocalStore
 
 DONE_SHARE = 0.99
@@ -135,7 +140,7 @@ def _batches(job: OpenJob) -> Sequence[Batch]:
         Batch(
             chunk=job.source.chunks[0], sequence=0, first_row=0, last=False, rows=rows,
             outcomes=[_OUTCOME] * rows.num_rows, open_rows=0, held_bytes=0,
-            kept=bytearray(rows.num_rows),
+            kept=bytearray(rows.num_rows), digests=bytearray().join(_digests(job, rows)),
         )
         for rows in job.read(job.source.chunks[0])
     ]  # fmt: skip
@@ -143,9 +148,16 @@ def _batches(job: OpenJob) -> Sequence[Batch]:
 
 def _keep(job: OpenJob, store: LocalStore, rows: int) -> None:
     path = store.spool_path(job.run_id, job.source.chunks[0].part_name)
-    firsts = range(0, rows, _BLOCK_ROWS)
-    blocks = (range(first, min(rows, first + _BLOCK_ROWS)) for first in firsts)
-    write_spool(path, ([(row, _OUTCOME) for row in block] for block in blocks))
+    digests = chain.from_iterable(_digests(job, some) for some in job.read(job.source.chunks[0]))
+    settled = (
+        Settled(row, _OUTCOME, each) for row, each in zip(range(rows), digests, strict=False)
+    )
+    write_spool(path, Mark.at(path), iter(lambda: list(islice(settled, _BLOCK_ROWS)), []))
+
+
+def _digests(job: OpenJob, rows: pa.RecordBatch) -> list[bytes]:
+    built = job.builder.build(rows)
+    return [request_digest(each) if isinstance(each, bytes) else NO_REQUEST for each in built]
 
 
 def _first_request(config: Path, scratch: Path, arrived: list[float]) -> tuple[float, float]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from worker.output.spool import Spool
+from worker.output.spool_format import Mark
 from worker.store.local import SPOOL
 
 WARM_UP_S = 10.0
@@ -82,7 +83,7 @@ def kept_rows(output: Path) -> int:
     spools = [
         path for path in output.glob(f"{SPOOL}/*/part-*") if not (output / path.name).exists()
     ]
-    return sum(len(Spool(path).rows(0, 1 << 40)) for path in spools)
+    return sum(len(Spool(path, Mark.at(path)).rows(0, 1 << 40)) for path in spools)
 
 
 def accounts(output: Path, users: Path) -> list[Claim]:

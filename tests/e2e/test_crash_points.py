@@ -31,13 +31,13 @@ from support.runs import (
     WriteConfig,
     assert_advice,
     clean_environment,
+    kept_at,
     user_ids,
     write_users,
 )
 from support.scripts import Reply, asked_for, echo, error, serving
 from support.services import Request, Service
 
-from worker.output.spool import Spool
 from worker.store.local import SPOOL
 
 USERS = user_ids(45)
@@ -122,7 +122,7 @@ def _kept(output: Path) -> Iterator[str]:
     """Yield the users whose answers are in a spool."""
     for path in output.glob(f"{SPOOL}/*/part-*"):
         first = 10 * int(path.stem.removeprefix("part-"))
-        yield from (USERS[first + row] for row in Spool(path).rows(0, 10))
+        yield from (USERS[first + row] for row in kept_at(path).rows(0, 10))
 
 
 def _of_parts(files: dict[str, bytes]) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ from support.runs import (
     PARTS_OF_TEN,
     RunCommand,
     WriteConfig,
+    kept_at,
     results,
     started,
     success,
@@ -22,7 +23,6 @@ from support.runs import (
 )
 from support.scripts import Gate, asked_for, echo, serving
 
-from worker.output.spool import Spool
 from worker.pipeline._keeper import STOPWATCH
 from worker.store.local import SPOOL
 
@@ -90,10 +90,10 @@ def test_a_kill_costs_the_calls_that_were_not_kept_whatever_the_size_of_a_part(
                 wait_for_file(output, f"{SPOOL}/*/{name}")
                 for name in ("part-00000.parquet", STOPWATCH)
             )
-            wait_until(lambda: Spool(spool).count() > 0)
+            wait_until(lambda: kept_at(spool).count() > 0)
             process.kill()
         first_s = time.monotonic() - first_s
-        kept, called = Spool(spool).count(), len(service.received)
+        kept, called = kept_at(spool).count(), len(service.received)
         reading = json.loads(stopwatch.read_text())
         second_s = time.monotonic()
         assert command("run", config, "--set", f"rate.tps={10 * tps}").returncode == 0

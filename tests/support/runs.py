@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from worker.output.spool import Spool
+from worker.output.spool_format import Mark
 from worker.store.local import SPOOL
 
 WriteConfig = Callable[..., Path]
@@ -216,8 +217,13 @@ def wait_for_kept_rows(output: Path, part: str, count: int) -> None:
     """Return when so many rows of a part that is not committed are in its spool."""
     spools = f"{SPOOL}/*/{part}"
     wait_until(
-        lambda: any(len(Spool(path).rows(0, 1_000)) == count for path in output.glob(spools))
+        lambda: any(len(kept_at(path).rows(0, 1_000)) == count for path in output.glob(spools))
     )
+
+
+def kept_at(path: Path) -> Spool:
+    """Return the spool of an output folder that is at `path`."""
+    return Spool(path, Mark.at(path))
 
 
 def wait_for_file(folder: Path, pattern: str) -> Path:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from hashlib import blake2b
+
+from worker.model import DIGEST_BYTES
 
 # Later rows of a chunk are compared with so many first ones, and not with one another.
 COMPARED_ROWS_MAX = 1 << 20
-_DIGEST_BYTES = 16  # two of 2^20 requests would be taken for one by a chance below 1 in 10^26
 
 
 class FirstRows:
@@ -16,20 +16,22 @@ class FirstRows:
     def __init__(self, rows: int) -> None:
         """Make room for the chunk's `rows`, before `where`."""
         rows = min(rows, COMPARED_ROWS_MAX)
-        self._digests = bytearray(_DIGEST_BYTES * rows)  # by row
+        self._digests = bytearray(DIGEST_BYTES * rows)  # by row
         # A hash table with open addressing, at most half full: rows from 1; 0: free.
         self._table = array("I", [0]) * (1 << (2 * rows - 1).bit_length())
         self._mask = len(self._table) - 1
 
-    def find(self, request: bytes, row: int) -> int:
-        """Return the row that made `request` first, or else `row`. Ask in the order of rows."""
-        digest = blake2b(request, digest_size=_DIGEST_BYTES).digest()
+    def find(self, digest: bytes, row: int) -> int:
+        """Return the row that made a request of this digest first, or else `row`.
+
+        Ask in the order of rows.
+        """
         table, slot = self._table, hash(digest) & self._mask
         while first := table[slot]:
-            if self._digests.startswith(digest, _DIGEST_BYTES * (first - 1)):
+            if self._digests.startswith(digest, DIGEST_BYTES * (first - 1)):
                 return first - 1
             slot = (slot + 1) & self._mask
         if row < COMPARED_ROWS_MAX:
-            self._digests[_DIGEST_BYTES * row : _DIGEST_BYTES * (row + 1)] = digest
+            self._digests[DIGEST_BYTES * row : DIGEST_BYTES * (row + 1)] = digest
             table[slot] = row + 1
         return row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -10,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from worker.codec.digests import request_digest
 from worker.codec.duplicates import FirstRows
 from worker.config.model import Config
 from worker.job import Job
@@ -38,9 +38,9 @@ class DistinctCounter:
         self._bound = 1 << 64  # hashes from here on are not kept
         self._kept: set[int] = set()
 
-    def add(self, body: bytes) -> None:
-        """Count `body`."""
-        value = int.from_bytes(hashlib.blake2b(body, digest_size=8).digest())
+    def add(self, digest: bytes) -> None:
+        """Count a body by its digest."""
+        value = int.from_bytes(digest[:8])
         if value < self._bound:
             self._kept.add(value)
             if len(self._kept) >= 2 * self._size:  # pruned now and then: constant time a row
@@ -120,8 +120,9 @@ def _look(seen: _Seen, job: Job, chunk: Chunk) -> None:
             reason = request.message if len(seen.refused) < 1000 else "other"
             seen.refused[reason] = seen.refused.get(reason, 0) + 1
         else:
-            seen.distinct.add(request)
-            seen.duplicates += asked is not None and asked.find(request, row) != row
+            digest = request_digest(request)
+            seen.distinct.add(digest)
+            seen.duplicates += asked is not None and asked.find(digest, row) != row
             if len(seen.first) < SHOWN_REQUESTS:
                 seen.first.append(orjson.loads(request))
 

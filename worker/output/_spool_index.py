@@ -5,27 +5,29 @@ from __future__ import annotations
 import os
 import zlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
 
 from worker.model import Outcome
-from worker.output.spool import answered, blocks_of, unless_lost
+from worker.output.spool import unless_lost
+from worker.output.spool_format import Mark, answered, blocks_of
 
 
 class SpoolIndex:
     """Finds single answers in a spool that still grows. 24 bytes a row, once one is asked for."""
 
-    def __init__(self, path: Path, rows_max: int) -> None:
+    def __init__(self, path: Path, mark: Mark, rows_max: int) -> None:
         self._path = path
+        self._mark = mark
         self._rows_max = rows_max  # rows from here on cannot be asked for
         self._seen_bytes = 0
         # Of each row: offset of its entry, bytes and CRC-32 of that, offset of its body.
         self._places = array("Q")
 
-    def outcomes(self, rows: Iterable[int]) -> dict[int, Outcome]:
-        """Return the outcomes of `rows`, each of which was answered and appended.
+    def outcomes(self, digests: Mapping[int, bytes]) -> dict[int, Outcome]:
+        """Return the outcomes of rows, given with what they ask; each was answered and appended.
 
         Raises OSError when the disk has lost one: the next start then asks for it again.
         """
@@ -33,11 +35,11 @@ class SpoolIndex:
         with self._path.open("rb", buffering=0) as raw:
             file = raw.fileno()
             self._look_at_what_is_new(file)
-            for row in rows:
-                found[row] = unless_lost(self._outcome(file, row), self._path)
+            for row, digest in sorted(digests.items()):
+                found[row] = unless_lost(self._outcome(file, row, digest), self._path)
         return found
 
-    def _outcome(self, file: int, row: int) -> Outcome | None:
+    def _outcome(self, file: int, row: int, digest: bytes) -> Outcome | None:
         place = self._places[3 * row : 3 * row + 3]
         if not any(place):  # its block is not there any more
             return None
@@ -46,14 +48,15 @@ class SpoolIndex:
         if zlib.crc32(text) != entry_key & 0xFFFFFFFF:
             return None
         entry = orjson.loads(text)
-        body = os.pread(file, entry[1], body_offset)
-        return answered(entry, body) if zlib.crc32(body) == entry[2] else None
+        body = os.pread(file, entry[2], body_offset)
+        is_sound = entry[1] == digest.hex() and zlib.crc32(body) == entry[3]
+        return answered(entry, body) if is_sound else None
 
     def _look_at_what_is_new(self, file: int) -> None:
         for block in blocks_of(file, self._seen_bytes):
             entry_offset, body_offset = block.offset, block.bodies_offset
-            for line in block.lines(file):
-                row, body_bytes = orjson.loads(line)[:2]
+            for line in block.lines(file) if block.is_for(self._mark) else ():
+                row, _, body_bytes = orjson.loads(line)[:3]
                 if row < self._rows_max:
                     if (missing := row + 1 - len(self._places) // 3) > 0:
                         self._places.frombytes(bytes(3 * self._places.itemsize * missing))

@@ -1,4 +1,10 @@
-"""What a part says of itself, kept in its Parquet footer: the run's books, without a database."""
+"""What a part says of itself, kept in its Parquet footer: the run's books, without a database.
+
+The format, 2: JSON under the key `personalize_worker` of the footer's metadata. `format`, absent
+in 1; `digest`, 32 hex digits over the requests and the copied columns of the part's rows, failed
+ones too, in order (worker.codec.digests), absent in 1; the counts of Books; `latency_us_hdr`. A
+part without a key `rows` holds all of its Chunk's selected rows.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +25,7 @@ from worker.model import Failure, Outcome
 from worker.runtime.histogram import acyclic, decoded
 
 BOOKS_KEY = "personalize_worker"
+BOOKS_FORMAT = 2
 
 # Microseconds up to 10 minutes, 2 significant digits: quantiles are within 1 %.
 _LATENCY_US_MAX = 600_000_000
@@ -45,6 +52,7 @@ class Books:
     throttles: int = 0
     seconds: float = 0.0  # of running time, since the part before
     latency: HdrHistogram = field(default_factory=new_histogram)  # successful attempts, us
+    digest: str | None = None  # of a part's rows; None: written before there was one
 
     def enter(self, outcomes: Sequence[Outcome]) -> None:
         """Add the attempts of rows that are done; results and errors are counted by the writer."""
@@ -94,6 +102,8 @@ class Books:
         """Return the JSON for a footer."""
         return orjson.dumps(
             {
+                "format": BOOKS_FORMAT,
+                "digest": self.digest,
                 "rows_read": self.rows_read,
                 "results": self.results,
                 "errors": self.errors,
@@ -108,8 +118,13 @@ class Books:
 
     @classmethod
     def load(cls, text: bytes) -> Books:
-        """Return what `dump` wrote; raise ValueError or KeyError on anything else."""
+        """Return what `dump` wrote, here or in an older version; raise ValueError or KeyError else.
+
+        A newer version's is not understood.
+        """
         values = orjson.loads(text)
+        if (number := values.get("format", 1)) > BOOKS_FORMAT:
+            raise ValueError(f"its books have format {number}, this version reads {BOOKS_FORMAT}")
         latency = new_histogram()
         latency.add(decoded(values["latency_us_hdr"].encode()))
         return cls(
@@ -122,6 +137,7 @@ class Books:
             throttles=int(values["throttles"]),
             seconds=float(values["seconds"]),
             latency=latency,
+            digest=values.get("digest"),
         )
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from worker.codec import columns
 from worker.codec.decoded import Decoded
 from worker.codec.decoder import Decoder
+from worker.codec.digests import RowsDigest
 from worker.config.values import Compression
 from worker.model import Answer, Batch, Chunk, Failure, Outcome
 from worker.output.books import BOOKS_KEY, Books
@@ -67,6 +68,7 @@ class PartWriter:
         self._held_bytes = 0
         # Failed rows by batch within the chunk: their positions, and why.
         self._failed: list[dict[int, tuple[Failure, Outcome]]] = []
+        self._digest = RowsDigest()
         self.books = Books()
         with self._store.errors_as_advice():
             options = _parquet_options(results_schema, shape, exploded=exploded)
@@ -94,14 +96,16 @@ class PartWriter:
             row, outcome, _ = answered[position]
             failures[row] = failure, outcome
         self._failed.append(dict(sorted(failures.items())))
+        copied = batch.rows.select(list(self._copied))
+        self._digest.add(batch.digests, copied)
         self.books.enter(outcomes)
         self.books.duplicates += len(batch.duplicates)
         self.books.results += len(decoded.positions)
         self.books.errors.update(failure.code for failure, _ in failures.values())
         if decoded.positions:
             sound = [answered[position] for position in decoded.positions]
-            copied = batch.rows.select(list(self._copied)).take([row for row, _, _ in sound])
-            self._hold(self._lay_out(copied, decoded, [outcome for _, outcome, _ in sound]))
+            chosen = copied.take([row for row, _, _ in sound])
+            self._hold(self._lay_out(chosen, decoded, [outcome for _, outcome, _ in sound]))
 
     @property
     def is_quick(self) -> bool:
@@ -143,6 +147,7 @@ class PartWriter:
             if held := self._take():
                 self.write(held)
             self.books.check()
+            self.books.digest = self._digest.text()
             self._results.add_key_value_metadata({BOOKS_KEY: self.books.dump().decode()})
             self._results.close()
             self._store.commit(self._chunk.part_name)

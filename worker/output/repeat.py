@@ -12,13 +12,14 @@ from pathlib import Path
 from worker.codec.duplicates import COMPARED_ROWS_MAX
 from worker.model import Batch, Failure, Outcome
 from worker.output._spool_index import SpoolIndex
+from worker.output.spool_format import Mark
 
 
 class Repeater:
     """Gives a chunk's duplicates the outcomes of the rows that they repeat. Blocking."""
 
-    def __init__(self, spool_path: Path) -> None:
-        self._spool = SpoolIndex(spool_path, rows_max=COMPARED_ROWS_MAX)
+    def __init__(self, spool_path: Path, mark: Mark) -> None:
+        self._spool = SpoolIndex(spool_path, mark, rows_max=COMPARED_ROWS_MAX)
         self._failed: dict[int, Outcome] = {}  # by row of the chunk; a spool has only answers
 
     def repeat(self, batch: Batch) -> None:
@@ -27,14 +28,14 @@ class Repeater:
         Takes all batches of the chunk in order, each when the calls for it and those before are
         done, and the answers of those before are in the spool.
         """
-        firsts = {*batch.duplicates.values()}
-        done = {first: self._failed[first] for first in firsts & self._failed.keys()}
+        firsts = {first: batch.digest(row) for row, first in batch.duplicates.items()}
+        done = {first: self._failed[first] for first in firsts.keys() & self._failed.keys()}
         for row, outcome in enumerate(batch.outcomes, batch.first_row):
             if outcome is not None and row in firsts:
                 done[row] = outcome
             if outcome is not None and outcome.attempts and isinstance(outcome.result, Failure):
                 self._failed[row] = outcome
-        if written := firsts - done.keys():
-            done |= self._spool.outcomes(sorted(written))
+        if written := {first: firsts[first] for first in firsts.keys() - done.keys()}:
+            done |= self._spool.outcomes(written)
         for row, first in batch.duplicates.items():
             batch.outcomes[row] = done[first]._replace(attempts=0, throttles=0)

@@ -12,6 +12,7 @@ from collections import deque
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from worker.codec.digests import NO_REQUEST, request_digest
 from worker.codec.duplicates import FirstRows
 from worker.codec.requests import RequestBuilder
 from worker.model import Batch, Failure, Outcome
@@ -96,7 +97,6 @@ class OpenRows:
             self._first_rows = FirstRows(batch.chunk.rows) if self._deduplicate else None
         row_bytes = batch.rows.nbytes // max(1, batch.rows.num_rows)
         self._slice_rows = max(1, min(_SLICE_ROWS_MAX, _SLICE_BYTES // max(1, row_bytes)))
-        self._tally.note_kept(batch.kept.count(1))
         return batch
 
     def _build_some(self, batch: Batch) -> None:
@@ -106,11 +106,8 @@ class OpenRows:
             size = self._slice_rows
         rows = batch.rows.slice(first, size)
         self._next_row += rows.num_rows
-        if self._first_rows is None and 0 not in batch.kept[first : self._next_row]:
-            batch.open_rows -= rows.num_rows
-        else:
-            for row, request in enumerate(self._builder.build(rows), first):
-                self._enter(batch, row, request)
+        for row, request in enumerate(self._builder.build(rows), first):
+            self._enter(batch, row, request)
         self._chunk_rows += rows.num_rows
         self._chunk_calls += len(self._ready)
         if self._next_row == batch.rows.num_rows:
@@ -119,18 +116,23 @@ class OpenRows:
     def _enter(self, batch: Batch, row: int, request: bytes | Failure) -> None:
         """Make a row ready, or give it what it ends with."""
         if isinstance(request, Failure):
+            batch.digests += NO_REQUEST
             batch.outcomes[row] = outcome = _unsent(request)
             batch.open_rows -= 1
             self._tally.note(outcome)
             return
+        batch.digests += (digest := request_digest(request))
         own = first = batch.first_row + row
         if self._first_rows is not None:
-            first = self._first_rows.find(request, own)
-        if first == own and not batch.kept[row]:
+            first = self._first_rows.find(digest, own)
+        is_kept = batch.kept[row] and batch.is_kept(row)
+        if first == own and not is_kept:
             self._ready.append((batch, row, request))
             return
         batch.open_rows -= 1
-        if not batch.kept[row]:
+        if is_kept:
+            self._tally.note_kept(1)
+        else:
             batch.duplicates[row] = first
 
     def _end(self, batch: Batch) -> None:

@@ -19,6 +19,7 @@ from worker.output.books import Books
 from worker.output.part_writer import PartWriter
 from worker.output.repeat import Repeater
 from worker.output.spool import Spool
+from worker.output.spool_format import Mark
 from worker.pipeline._keeper import Keeper
 from worker.pipeline._memory import Room
 from worker.runtime.stop import StopSwitch
@@ -109,7 +110,7 @@ class Drain:
         # outlive the run. A commit that has begun is finished.
         if self._writer is None or self._repeater is None:
             self._writer = self._open(batch.chunk)
-            self._repeater = Repeater(self._spool_path(batch.chunk))
+            self._repeater = Repeater(*self._spool_of(batch.chunk))
         writer, repeater = self._writer, self._repeater
         if batch.duplicates:  # of rows that the spool must have by now
             await self._keeper.flush()
@@ -147,7 +148,7 @@ class Drain:
     def _add(self, writer: PartWriter, repeater: Repeater, batch: Batch) -> None:
         with self._store.errors_as_advice():
             if 1 in batch.kept:
-                self._spool = self._spool or Spool(self._spool_path(batch.chunk))
+                self._spool = self._spool or Spool(*self._spool_of(batch.chunk))
                 self._spool.recall(batch)
             repeater.repeat(batch)
         writer.add(batch)
@@ -163,8 +164,9 @@ class Drain:
             self._switch.throw(reason)
             raise self._switch.error()
 
-    def _spool_path(self, chunk: Chunk) -> Path:
-        return self._store.spool_path(self._job.run_id, chunk.part_name)
+    def _spool_of(self, chunk: Chunk) -> tuple[Path, Mark]:
+        run_id = self._job.run_id
+        return self._store.spool_path(run_id, chunk.part_name), Mark.of(run_id, chunk)
 
     def _open(self, chunk: Chunk) -> PartWriter:
         return PartWriter(

@@ -11,13 +11,14 @@ from anyio import to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
 from worker.job import Job
-from worker.model import Batch, Chunk
+from worker.model import DIGEST_BYTES, Batch, Chunk
 from worker.output.spool import Spool
+from worker.output.spool_format import Mark
 from worker.pipeline._memory import Room
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
 
-_ROW_BYTES = 8  # its place in a list
+_ROW_BYTES = 8 + DIGEST_BYTES  # its place in a list; what its request is known by
 
 
 async def feed(
@@ -44,7 +45,8 @@ def reads(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[lis
     numbers = count()
     for chunk in chunks:
         with store.errors_as_advice():
-            spool = Spool(store.spool_path(job.run_id, chunk.part_name))
+            path, mark = store.spool_path(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk)
+            spool = Spool(path, mark)
         first_row = 0
         reads = job.read(chunk, batches=job.batches_per_read)
         rows = next(reads, None)
@@ -53,7 +55,7 @@ def reads(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[lis
             if rows is None:
                 rows = job.no_rows()
             with store.errors_as_advice():
-                kept = spool.mask(first_row, rows.num_rows)
+                kept, digests = spool.kept(first_row, rows.num_rows)
             size = job.batch_rows
             batches = [
                 _batch(
@@ -62,6 +64,7 @@ def reads(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[lis
                     first_row + offset,
                     rows.slice(offset, size),
                     kept[offset : offset + size],
+                    digests[DIGEST_BYTES * offset : DIGEST_BYTES * (offset + size)],
                 )
                 for offset in range(0, max(1, rows.num_rows), size)
             ]
@@ -74,7 +77,12 @@ def reads(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[lis
 
 
 def _batch(
-    chunk: Chunk, sequence: int, first_row: int, rows: pa.RecordBatch, kept: bytearray
+    chunk: Chunk,
+    sequence: int,
+    first_row: int,
+    rows: pa.RecordBatch,
+    kept: bytearray,
+    kept_digests: bytearray,
 ) -> Batch:
     return Batch(
         chunk=chunk,
@@ -84,6 +92,7 @@ def _batch(
         rows=rows,
         outcomes=[None] * rows.num_rows,
         open_rows=rows.num_rows,
-        held_bytes=rows.nbytes + _ROW_BYTES * rows.num_rows,
+        held_bytes=rows.nbytes + _ROW_BYTES * rows.num_rows + len(kept_digests),
         kept=kept,
+        kept_digests=kept_digests,
     )

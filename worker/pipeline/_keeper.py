@@ -11,7 +11,8 @@ import anyio
 from anyio import to_thread
 
 from worker.model import Answer, Batch, Chunk, Outcome
-from worker.output.spool import Settled, SpoolWriter, pack
+from worker.output.spool import SpoolWriter
+from worker.output.spool_format import Mark, Settled, pack
 from worker.output.stopwatch import Stopwatch
 from worker.pipeline._memory import Room
 from worker.store.local import LocalStore
@@ -46,7 +47,7 @@ class Keeper:
         """Remember that a row of `batch` is answered; one that failed gets a new chance."""
         if isinstance(outcome.result, Answer):
             rows = self._noted[batch.chunk]
-            rows.append((batch.first_row + row, outcome))
+            rows.append(Settled(batch.first_row + row, outcome, batch.digest(row)))
             self._noted_bytes += len(outcome.result.body)
             if len(rows) == _BLOCK_ROWS:
                 self._pack(batch.chunk)
@@ -101,7 +102,7 @@ class Keeper:
             self._writers.clear()
 
     def _pack(self, chunk: Chunk) -> None:
-        self._blocks[chunk] += pack(self._noted.pop(chunk))
+        self._blocks[chunk] += pack(self._noted.pop(chunk), Mark.of(self._run_id, chunk))
 
     async def _write_watched(self, blocks: Mapping[Chunk, Sequence[bytes]]) -> None:
         """Write, and let no call begin while that is late. To be shielded.

@@ -13,6 +13,7 @@ from worker.input.reader import read_batches
 from worker.job import Job
 from worker.model import Chunk
 from worker.output.spool import Spool
+from worker.output.spool_format import Mark
 from worker.runtime.stop import StopSwitch
 from worker.runtime.tuning import give_memory_back
 from worker.store.local import LocalStore
@@ -34,7 +35,8 @@ async def look_ahead(
             return
         rows, calls = await to_thread.run_sync(count, job, chunk)
         with store.errors_as_advice():
-            kept = await to_thread.run_sync(_kept, store.spool_path(job.run_id, chunk.part_name))
+            path = store.spool_path(job.run_id, chunk.part_name)
+            kept = await to_thread.run_sync(_kept, path, Mark.of(job.run_id, chunk))
         tally.expect(chunk, rows=rows, needless=min(rows, rows - calls + kept))
     give_memory_back()
 
@@ -69,5 +71,5 @@ def count(job: Job, chunk: Chunk) -> tuple[int, int]:
     return rows, rows - requests.num_rows + distinct
 
 
-def _kept(path: Path) -> int:
-    return Spool(path).count()
+def _kept(path: Path, mark: Mark) -> int:
+    return Spool(path, mark).count()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.codec.digests import request_digest
 from worker.commands.plan import DistinctCounter
 from worker.runtime.text import duration
 from worker.telemetry.cost import cost_usd
@@ -17,7 +18,7 @@ from worker.telemetry.cost import cost_usd
 def test_distinct_requests_are_counted_exactly_while_they_fit(values: list[int]) -> None:
     counter = DistinctCounter(size=100)
     for value in values:
-        counter.add(str(value).encode())
+        counter.add(request_digest(str(value).encode()))
     assert counter.is_exact
     assert counter.estimate() == len(set(values))
 
@@ -27,7 +28,7 @@ def test_beyond_that_the_estimate_is_close_and_says_so() -> None:
     values = [str(value % 20_000).encode() for value in range(40_000)]
     random.Random(1).shuffle(values)
     for value in values:
-        counter.add(value)
+        counter.add(request_digest(value))
     assert not counter.is_exact
     assert counter.estimate() == pytest.approx(20_000, rel=0.1)
 

@@ -36,7 +36,18 @@ def rows(names: list[str]) -> pa.RecordBatch:
 def batch(names: list[str], outcomes: list[Outcome]) -> Batch:
     listed: list[Outcome | None] = list(outcomes)
     selected = rows(names).select(["ID"])
-    return Batch(CHUNK, 0, 0, True, selected, listed, 0, 0, kept=bytearray(len(names)))
+    return Batch(
+        CHUNK,
+        0,
+        0,
+        True,
+        selected,
+        listed,
+        0,
+        0,
+        kept=bytearray(len(names)),
+        digests=bytearray(16 * len(names)),
+    )
 
 
 def writer(store: LocalStore, *, exploded: bool = False) -> PartWriter:

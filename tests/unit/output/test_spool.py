@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 
 from worker.model import Answer, Outcome
 from worker.output._spool_index import SpoolIndex
-from worker.output.spool import Settled, Spool, SpoolWriter, pack, write_spool
+from worker.output.spool import Spool, SpoolWriter
+from worker.output.spool import write_spool as write_marked
+from worker.output.spool_format import Mark, Settled, pack
 
 texts = st.text(max_size=8)
 answers = st.builds(
@@ -34,7 +37,27 @@ outcomes = st.builds(
 blocks = st.lists(st.lists(outcomes, min_size=1, max_size=4), max_size=4)
 
 
-def numbered(made: list[list[Outcome]]) -> list[list[Settled]]:
+MARK = Mark("0123456789abcdef", 3)
+Row = tuple[int, Outcome]
+
+
+def digest_of(row: int) -> bytes:
+    return row.to_bytes(16)
+
+
+def settled(rows: Iterable[Row]) -> list[Settled]:
+    return [Settled(row, outcome, digest_of(row)) for row, outcome in rows]
+
+
+def write_spool(path: Path, listed: Iterable[Iterable[Row]]) -> None:
+    write_marked(path, MARK, map(settled, listed))
+
+
+def single(index: SpoolIndex, *rows: int) -> dict[int, Outcome]:
+    return index.outcomes({row: digest_of(row) for row in rows})
+
+
+def numbered(made: list[list[Outcome]]) -> list[list[Row]]:
     """Number the rows of all blocks, the last ones first: they are done in any order."""
     left = sum(map(len, made))
     numbered_blocks = []
@@ -45,7 +68,7 @@ def numbered(made: list[list[Outcome]]) -> list[list[Settled]]:
 
 
 def everything(path: Path) -> dict[int, Outcome]:
-    return Spool(path).rows(0, 1_000)
+    return Spool(path, MARK).rows(0, 1_000)
 
 
 @given(made=blocks, first=st.integers(0, 12), count=st.integers(0, 12))
@@ -57,9 +80,13 @@ def test_rows_come_back_as_they_were_done(
     write_spool(path, listed)
     rows = dict(row for block in listed for row in block)
     wanted = {row: rows[row] for row in rows if first <= row < first + count}
-    assert Spool(path).rows(first, count) == wanted
-    assert Spool(path).mask(first, count) == bytes(first + n in wanted for n in range(count))
-    assert Spool(path).count() == len(rows)
+    spool = Spool(path, MARK)
+    assert spool.rows(first, count) == wanted
+    mask, digests = spool.kept(first, count)
+    assert mask == bytes(first + n in wanted for n in range(count))
+    here = range(first, first + count)
+    assert digests == b"".join(digest_of(n) if n in wanted else bytes(16) for n in here if wanted)
+    assert spool.count() == len(rows)
 
 
 @given(made=blocks, data=st.data())
@@ -86,7 +113,7 @@ def test_of_a_file_that_was_cut_all_whole_blocks_count_and_it_can_be_continued(
 
 ONE = Outcome(Answer(b'{"itemList": []}', "r"), 2, 1, 10, 1.5)
 TWO = Outcome(Answer(b'{"itemList": [1]}', None), 6, 0, 20, 2.5)
-HEAD_BYTES = 40
+HEAD_BYTES = 80
 
 
 @pytest.mark.parametrize("damaged", range(0, HEAD_BYTES + 8, 3))
@@ -136,7 +163,7 @@ def test_a_block_that_the_disk_refused_half_way_is_replaced_by_the_next(
 ) -> None:
     """Otherwise the next one's bytes could be taken for the bodies that are missing."""
     writer, real = SpoolWriter(tmp_path / "part"), os.writev
-    writer.append(pack([(0, ONE)]))
+    writer.append(pack(settled([(0, ONE)]), MARK))
 
     def refuse(file: int, buffers: list[bytes]) -> int:
         real(file, [b"".join(buffers)[:-7]])
@@ -145,9 +172,9 @@ def test_a_block_that_the_disk_refused_half_way_is_replaced_by_the_next(
     with monkeypatch.context() as patch:
         patch.setattr(os, "writev", refuse)
         with pytest.raises(OSError, match="No space"):
-            writer.append(pack([(1, TWO), (2, ONE)]))
+            writer.append(pack(settled([(1, TWO), (2, ONE)]), MARK))
     assert everything(tmp_path / "part") == {0: ONE}
-    writer.append(pack([(3, TWO)]))
+    writer.append(pack(settled([(3, TWO)]), MARK))
     writer.close()
     assert everything(tmp_path / "part") == {0: ONE, 3: TWO}
 
@@ -166,7 +193,7 @@ def test_rows_that_are_asked_for_in_order_read_each_block_once(
         return content
 
     monkeypatch.setattr(os, "pread", count)
-    spool = Spool(tmp_path / "part")
+    spool = Spool(tmp_path / "part", MARK)
     assert not read.total()
     found = {row for first in range(0, 1_010, 7) for row in spool.rows(first, 7)}
     assert found == {row for block in blocks for row, _ in block}
@@ -178,19 +205,19 @@ def test_single_answers_are_found_while_the_spool_grows(
     tmp_path_factory: pytest.TempPathFactory, made: list[list[Outcome]]
 ) -> None:
     path = tmp_path_factory.mktemp("spool") / "part"
-    index, rows = SpoolIndex(path, rows_max=100), dict[int, Outcome]()
+    index, rows = SpoolIndex(path, MARK, rows_max=100), dict[int, Outcome]()
     for block in numbered(made):
         write_spool(path, [block])
         rows.update(block)
         for row, outcome in rows.items():
-            assert index.outcomes([row]) == {row: outcome}
+            assert single(index, row) == {row: outcome}
 
 
 def test_a_row_that_was_answered_twice_has_its_later_answer(tmp_path: Path) -> None:
     """As after a crash of the machine that damaged the first."""
     later = Outcome(Answer(b'{"itemList": [1]}', "s"), 1, 0, 30, 0.5)
     write_spool(tmp_path / "part", [[(0, ONE)], [(1, ONE), (0, later)]])
-    assert SpoolIndex(tmp_path / "part", rows_max=2).outcomes([0, 1]) == {0: later, 1: ONE}
+    assert single(SpoolIndex(tmp_path / "part", MARK, rows_max=2), 0, 1) == {0: later, 1: ONE}
 
 
 @pytest.mark.parametrize("is_indexed", [True, False])
@@ -202,26 +229,26 @@ def test_a_single_answer_that_the_disk_has_lost_is_an_error_and_no_other(
     path, rows = tmp_path / "part", {0: ONE, 1: TWO}
     path.unlink(missing_ok=True)
     write_spool(path, [[*rows.items()]])
-    index = SpoolIndex(path, rows_max=2)
+    index = SpoolIndex(path, MARK, rows_max=2)
     if is_indexed:
-        assert index.outcomes([0, 1]) == rows
+        assert single(index, 0, 1) == rows
     content = path.read_bytes()
     begin, end = sorted(data.draw(st.tuples(*[st.integers(0, len(content))] * 2)))
     damage = data.draw(st.sampled_from([bytes(end - begin), content[:1] * (end - begin), b""]))
     path.write_bytes(content[:begin] + damage + content[end:])
     for row, outcome in rows.items():
         with suppress(OSError):
-            assert index.outcomes([row]) == {row: outcome}
+            assert single(index, row) == {row: outcome}
     path.write_bytes(content[:begin])
     if begin < len(content):
         with pytest.raises(OSError, match="damaged after it was written"):
-            index.outcomes([1])
+            single(index, 1)
 
 
 def test_what_vanishes_or_is_damaged_while_it_is_read_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "part"
     write_spool(path, [[(0, ONE), (1, TWO)]])
-    spool, cut = Spool(path), Spool(path)
+    spool, cut = Spool(path, MARK), Spool(path, MARK)
     assert spool.rows(0, 1) == {0: ONE}
     os.truncate(path, path.stat().st_size - 1)
     assert spool.rows(0, 2) == {0: ONE}
@@ -240,4 +267,4 @@ def test_blocks_larger_than_one_write_call_takes_are_written_whole(tmp_path: Pat
         (row, Outcome(Answer(b'{"a": "%d"}' % row, None), 1, 0, row, 0.5)) for row in range(5_000)
     ]
     write_spool(tmp_path / "part", [rows])
-    assert Spool(tmp_path / "part").rows(0, 5_000) == dict(rows)
+    assert Spool(tmp_path / "part", MARK).rows(0, 5_000) == dict(rows)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from worker.codec.digests import NO_REQUEST, request_digest
 from worker.codec.requests import RequestBuilder
 from worker.config.model import InputColumns
 from worker.model import Answer, Batch, Chunk, Failure, Outcome, Piece
@@ -27,6 +28,10 @@ BUILDER = RequestBuilder({}, COLUMNS, num_results_max=500, input_list_max=500)
 # Of each row: its ID (None cannot be sent), and whether it is kept.
 Made = list[tuple[str | None, bool]]
 rows_made = st.lists(st.tuples(st.sampled_from([None, "a", "b", "c", "d", "e"]), st.booleans()))
+
+
+def digest(name: str | None) -> bytes:
+    return NO_REQUEST if name is None else request_digest(b'{"userId":"%s"}' % name.encode())
 
 
 class Bench:
@@ -45,7 +50,8 @@ class Bench:
                 kept = bytearray(is_kept for _, is_kept in some)
                 self.batches.append(
                     Batch(chunk, len(self.batches), first, first + 3 >= len(made), ids,
-                          [None] * len(some), len(some), 0, kept=kept)
+                          [None] * len(some), len(some), 0, kept=kept,
+                          kept_digests=bytearray().join(digest(name) for name, _ in some))
                 )  # fmt: skip
         self.todo_in, self.todo = anyio.create_memory_object_stream[Batch](1)
         done_in, self.done = anyio.create_memory_object_stream[Batch](1_000)

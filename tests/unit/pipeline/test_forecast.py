@@ -19,6 +19,7 @@ from worker.errors import InputError
 from worker.job import Job, open_job
 from worker.model import Answer, Outcome
 from worker.output.spool import write_spool
+from worker.output.spool_format import Mark, Settled
 from worker.pipeline import forecast
 from worker.pipeline.forecast import count, look_ahead
 from worker.runtime.stop import StopSwitch
@@ -93,7 +94,7 @@ async def test_what_is_kept_of_an_earlier_start_needs_no_call(tmp_path: Path) ->
     job = open_input(tmp_path, [(f"u{n % 9}", None, 0) for n in range(12)], where="ID <> 'u0'")
     store, tally = LocalStore(tmp_path / "out"), Tally(rows_expected=12)
     path = store.spool_path(job.run_id, "part-00001.parquet")
-    write_spool(path, [[(0, ANSWERED), (1, ANSWERED)]])
+    write_spool(path, Mark.at(path), [[Settled(row, ANSWERED, bytes(16)) for row in (0, 1)]])
     await look_ahead(job, job.source.chunks, tally, store, StopSwitch())
     assert (tally.rows_expected, tally.rows_to_call) == (10, 8)
 

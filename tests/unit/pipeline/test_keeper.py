@@ -13,6 +13,7 @@ from anyio import to_thread
 
 from worker.model import Answer, Batch, Chunk, Outcome, Piece
 from worker.output.spool import Spool, SpoolWriter
+from worker.output.spool_format import Mark
 from worker.pipeline import _keeper
 from worker.pipeline._keeper import Keeper
 from worker.pipeline._memory import Room
@@ -27,6 +28,7 @@ def _batch() -> Batch:
     return Batch(
         chunk=CHUNK, sequence=0, first_row=0, last=True, rows=rows,
         outcomes=[OUTCOME, None], open_rows=1, held_bytes=0, kept=bytearray(2),
+        digests=bytearray(32),
     )  # fmt: skip
 
 
@@ -65,7 +67,8 @@ async def test_no_call_begins_while_a_block_is_late(
             go_on.set()
         assert room.may_call(batch)
         await keeper.close()
-    assert Spool(store.spool_path("run", CHUNK.part_name)).rows(0, 2) == {0: OUTCOME}
+    kept = Spool(store.spool_path("run", CHUNK.part_name), Mark.of("run", CHUNK))
+    assert kept.rows(0, 2) == {0: OUTCOME}
 
 
 async def test_what_was_written_is_synced_with_its_folders_every_two_seconds(

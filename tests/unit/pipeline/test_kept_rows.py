@@ -14,12 +14,14 @@ import pytest
 from support.lanes import make_lane
 from support.runs import campaign_arn
 
+from worker.codec.digests import request_digest
 from worker.config.model import Config
 from worker.errors import OutputError, leaves
 from worker.job import Job, open_job
 from worker.model import Answer, Batch, Failure, Outcome
 from worker.output.part_writer import PartWriter
 from worker.output.spool import Spool, write_spool
+from worker.output.spool_format import Mark, Settled
 from worker.pipeline import _drain, _memory, pipeline
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
@@ -48,7 +50,14 @@ class Bench:
         ]
         for path, rows_of_part in zip(self.paths, kept, strict=True):
             answered = Outcome(Answer(BODY % b"kept", "q"), 1, 0, 5, 0.5)
-            write_spool(path, ([(row, answered)] for row in rows_of_part))
+            first, mark = ROWS_PER_PART * self.paths.index(path), Mark.at(path)
+            rows_kept = (Settled(row, answered, self.digest(first + row)) for row in rows_of_part)
+            write_spool(path, mark, ([each] for each in rows_kept))
+
+    def digest(self, row: int) -> bytes:
+        (request,) = self.job.builder.build(pa.record_batch({"ID": [f"u{row}"]}))
+        assert isinstance(request, bytes)
+        return request_digest(request)
 
     async def call(self, _: bytes) -> Answer:
         self.on_call()
@@ -162,9 +171,9 @@ async def test_one_that_is_lost_before_it_is_written_stops_the_run_with_advice(
 ) -> None:
     bench = Bench(tmp_path, [range(19)], monkeypatch)
 
-    def damage(path: Path) -> Spool:
+    def damage(path: Path, mark: Mark) -> Spool:
         path.write_bytes(path.read_bytes().replace(b"kept", b"lost"))
-        return Spool(path)
+        return Spool(path, mark)
 
     monkeypatch.setattr(_drain, "Spool", damage)
     with pytest.raises(BaseExceptionGroup) as raised:
@@ -172,3 +181,24 @@ async def test_one_that_is_lost_before_it_is_written_stops_the_run_with_advice(
     [error] = leaves(raised.value)
     assert isinstance(error, OutputError)
     assert "was damaged after it was written" in error.what
+
+
+async def test_rows_that_ask_something_else_by_now_are_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sits where another one did is asked for, or is answered as the part's own first is."""
+    bench = Bench(tmp_path, [range(20), range(10)], monkeypatch)
+    old = bench.job.source.fingerprint
+    order = [0, 2, 1, *range(3, 10), 5, None, *range(12, 40)]
+    pq.write_table(
+        pa.table({"ID": [None if n is None else f"u{n}" for n in order]}), tmp_path / "in.parquet"
+    )
+    job = _open(tmp_path)
+    bench.job = replace(job, source=replace(job.source, fingerprint=old))
+    await bench.run()
+    part = pq.read_table(bench.store.path("part-00000.parquet"), columns=["ID", "attempts"])
+    assert part["ID"].to_pylist() == [f"u{n}" for n in order[:20] if n is not None]
+    assert bench.ids(0) == ["kept", "new", "new", *["kept"] * 16]
+    assert part["attempts"].to_pylist()[10] == 0, "it asks what row 5 does"
+    assert bench.ids(1) == ["kept"] * 10 + ["new"] * 10
+    assert (bench.tally.calls, bench.tally.results) == (12, 39)
