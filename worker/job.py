@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,13 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from worker.codec.column_types import (
+    check_column_types,
+    check_ids_are_whole,
+    inexact_ids,
+)
 from worker.codec.columns import errors_schema, results_schema
-from worker.codec.requests import RequestBuilder, check_column_types, request_constants
+from worker.codec.requests import RequestBuilder, request_constants
 from worker.config.model import Config
 from worker.config.rules import num_results_max
 from worker.errors import ConfigError
@@ -44,13 +49,20 @@ class Job:
         self, chunk: Chunk, *, all_columns: bool = False, batches: int = 1
     ) -> Iterator[pa.RecordBatch]:
         """Yield the chunk's selected rows, always cut into the same batches, so many at a time."""
+        columns = self.source.schema.names if all_columns else self._columns
+        return self.read_columns(chunk, columns, batch_rows=self.batch_rows * batches)
+
+    def read_columns(
+        self, chunk: Chunk, columns: Sequence[str], *, batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of the chunk's selected rows, so many rows at a time."""
         return read_batches(
             self.source,
             chunk,
-            columns=self.source.schema.names if all_columns else self._columns,
+            columns=columns,
             where=self.where,
             where_columns=self.where_columns,
-            batch_rows=self.batch_rows * batches,
+            batch_rows=batch_rows,
         )
 
     @property
@@ -114,7 +126,7 @@ def open_job(config: Config) -> Job:
     shape = SHAPES[config.target.operation]
     copied_schema = pa.schema([source.schema.field(name) for name in copied])
     with_metadata = bool(config.request.metadata_columns)
-    return Job(
+    job = Job(
         config=config,
         source=source,
         builder=RequestBuilder(
@@ -133,6 +145,19 @@ def open_job(config: Config) -> Job:
         errors_schema=errors_schema(source.schema),
         batch_rows=_batch_rows(config, source.row_bytes),
     )
+    _check_inexact_ids(job)
+    return job
+
+
+def _check_inexact_ids(job: Job) -> None:
+    """Raise InputError when IDs are floats or decimals, and not all that are selected are whole.
+
+    No statistics of Parquet tell, so such columns are read: some 50 million values a second.
+    """
+    if names := inexact_ids(job.source.schema, job.config.input.columns):
+        for chunk in job.source.chunks:
+            for rows in job.read_columns(chunk, names, batch_rows=_LOOK_ROWS):
+                check_ids_are_whole(rows)
 
 
 def _check_apart(source: Source, input_path: Path, output: Path) -> None:
@@ -150,6 +175,8 @@ def _check_apart(source: Source, input_path: Path, output: Path) -> None:
             hint="set output.path to a folder beside the input, not in it",
         )
 
+
+_LOOK_ROWS = 1 << 16
 
 # What is read at a time: to change to the reading thread costs more than to read a hundred rows.
 _READ_BYTES = 1 << 20

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from worker.codec.texts import text_column
 from worker.errors import ConflictError, InputError
 from worker.job import Job, open_job
 from worker.model import Chunk, Failure
@@ -87,7 +88,7 @@ def _same(rows: pa.RecordBatch, names: list[str], identifier: str) -> pa.Boolean
     """Return which rows have the ID in any of the columns."""
     wanted = pa.scalar(identifier)
     return functools.reduce(
-        pc.or_kleene, [pc.equal(rows.column(name).cast(pa.string()), wanted) for name in names]
+        pc.or_kleene, [pc.equal(text_column(rows.column(name)), wanted) for name in names]
     )
 
 

@@ -124,9 +124,11 @@ class RequestSection(Section):
 class InputColumns(Section):
     """Which column brings what. A row's own value wins over the constant in [request]."""
 
-    user_id: ColumnName | None = Field(None, description="user IDs (string or integer)")
+    user_id: ColumnName | None = Field(None, description="user IDs: text, UUIDs or whole numbers")
     item_id: ColumnName | None = Field(None, description="item IDs, for related items")
-    item_list: ColumnName | None = Field(None, description="lists of item IDs, for ranking")
+    item_list: ColumnName | None = Field(
+        None, description="lists of item IDs, or of results, for ranking"
+    )
     num_results: ColumnName | None = Field(None, description="results wanted, per row")
     context: Annotated[dict[ContextKey, ColumnName], Field(max_length=limits.CONTEXT_KEYS_MAX)] = (
         Field(default_factory=dict, description="context key = column")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from worker.codec.texts import text_column
 from worker.report.measure.column import pc
 
 EXAMPLES_MAX = 5
@@ -41,8 +42,9 @@ class Failures:
             examples = self.examples.setdefault(code, [])
             if len(examples) < EXAMPLES_MAX:
                 having = pc.equal(rows.column("error_code"), pa.scalar(code))
-                ids = rows.select(list(id_columns)).filter(having)[:EXAMPLES_MAX].to_pylist()
-                shown = [" / ".join(map(_shown, row.values())) for row in ids]
+                ids = rows.select(list(id_columns)).filter(having)[:EXAMPLES_MAX].columns
+                columns = [text_column(column).to_pylist() for column in ids]
+                shown = [" / ".join(map(_shown, row)) for row in zip(*columns, strict=True)]
                 examples += shown[: EXAMPLES_MAX - len(examples)]
 
     def add(self, other: Failures) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from worker.codec.texts import text_column
 from worker.config.rules import LISTS_ALIKE_BY_CHANCE
 from worker.output.books import Books, read_books
 from worker.report.measure import failures
@@ -149,8 +150,8 @@ def _asked(files: RunFiles, columns: pa.RecordBatch) -> Any:
         return default
     asked = columns.column(files.asked_column)
     if pa.types.is_nested(asked.type):
-        asked = pc.list_value_length(asked)
-    return pc.fill_null(asked.cast(pa.int64()), default)
+        return pc.list_value_length(asked)
+    return pc.fill_null(text_column(asked).cast(pa.int64()), default)  # a float's NaN is null, too
 
 
 def _example(files: RunFiles, shared: SharedList, entries_max: int) -> Example:
@@ -160,11 +161,11 @@ def _example(files: RunFiles, shared: SharedList, entries_max: int) -> Example:
             break
         row -= rows.columns.num_rows
     begin, end = (rows.offsets[n].as_py() for n in (row, row + 1))
-    who = rows.columns.slice(row, 1).to_pylist()[0]
+    who = [text_column(column)[0].as_py() for column in rows.columns.slice(row, 1).columns]
     first = rows.entries[begin : min(end, begin + entries_max)].to_pylist()
     return Example(
         rows=shared.rows,
-        who=" / ".join(str(value) for value in who.values()),
+        who=" / ".join(map(str, who)),
         entries=tuple(map(str, first)),
         has_more=end - begin > entries_max,
     )

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from worker.codec.texts import text_column
 from worker.errors import ConflictError
 from worker.report.measure.column import Column, pc
 from worker.report.measure.hashes import U64, hash_strings, mix
@@ -38,10 +39,10 @@ class Rows:
 
     def who(self, id_columns: tuple[str, ...]) -> Column:
         """Return a uint64 for each row, made from its ID columns; the same in any run."""
-        hashes = hash_strings(self.columns.column(id_columns[0]))
-        for name in id_columns[1:]:
-            hashes = mix(pc.add(hashes, mix(hash_strings(self.columns.column(name)))))
-        return hashes
+        first, *others = (hash_strings(text_column(self.columns.column(n))) for n in id_columns)
+        for each in others:
+            first = mix(pc.add(first, mix(each)))
+        return first
 
 
 def read_rows(
