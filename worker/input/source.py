@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +15,9 @@ from worker.input._files import find_files, hive_keys
 from worker.input._footer import read_footer
 from worker.input._plain_types import plain_type
 from worker.model import Chunk, Piece
+
+_SHOWN_MAX = 10
+_COMPARED_MAX = 100_000
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,22 @@ def plan_chunks(groups: Iterable[tuple[str, int, int]], *, rows_per_chunk: int) 
 
 def require_columns(source: Source, columns: Iterable[str], *, key: str) -> None:
     """Raise InputError when the input lacks one of `columns`, which the config names at `key`."""
+    names = source.schema.names
     for name in columns:
-        if name not in source.schema.names:
+        if name not in names:
             raise InputError(
-                f"the input has no column {name!r}, which {key} names; "
-                f"it has: {', '.join(source.schema.names)}",
+                f"the input has no column {name!r}, which {key} names; {_alike(name, names)}",
                 hint=f"correct {key}; column names are case-sensitive",
             )
+
+
+def _alike(name: str, names: Sequence[str]) -> str:
+    """Say which column is meant, where one has a similar name, and which there are, if few."""
+    spelled = {each.casefold(): each for each in reversed(names[:_COMPARED_MAX])}
+    near = difflib.get_close_matches(name.casefold(), spelled, n=1)
+    nearest = f"the nearest is {spelled[near[0]]!r}, " if near else ""
+    more = f" and {len(names) - _SHOWN_MAX:,} more" if len(names) > _SHOWN_MAX else ""
+    return f"{nearest}it has: {', '.join(names[:_SHOWN_MAX])}{more}"
 
 
 def _plain_schema(schema: pa.Schema, file: str, *, without: Sequence[str]) -> pa.Schema:

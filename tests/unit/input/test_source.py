@@ -1,0 +1,35 @@
+"""What an input has, as its footers say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from worker.errors import InputError
+from worker.input.source import open_source, require_columns
+
+
+def missing(folder: Path, columns: list[str], name: str) -> str:
+    """Return what is said of a column that the input has not."""
+    pq.write_table(pa.table({each: ["a"] for each in columns}), folder / "a.parquet")
+    with pytest.raises(InputError) as caught:
+        require_columns(open_source(str(folder), rows_per_chunk=10), [name], key="input.columns")
+    return caught.value.what
+
+
+@pytest.mark.parametrize("name", ["user_id", "USERID", "USER-ID", "USER_IDS", "User_Id"])
+def test_a_missing_column_is_told_with_the_nearest_of_thousands(name: str, tmp_path: Path) -> None:
+    columns = [*(f"FEATURE_{number:04}" for number in range(2_000)), "USER_ID"]
+    what = missing(tmp_path, columns, name)
+    assert "the nearest is 'USER_ID'" in what
+    assert "and 1,991 more" in what
+    assert len(what) < 400
+
+
+def test_a_missing_column_is_told_with_all_of_a_few(tmp_path: Path) -> None:
+    what = missing(tmp_path, ["A", "B"], "USER_ID")
+    assert "it has: A, B" in what
+    assert "nearest" not in what
