@@ -84,6 +84,16 @@ def answer_bytes(outcome: Outcome) -> int:
     return len(outcome.result.body) if isinstance(outcome.result, Answer) else 0
 
 
+def without_body(outcome: Outcome) -> Outcome:
+    """Return an outcome without the bytes of its answer."""
+    result = outcome.result
+    return (
+        outcome._replace(result=result._replace(body=b""))
+        if isinstance(result, Answer)
+        else outcome
+    )
+
+
 @dataclass(slots=True)
 class Batch:
     """Consecutive rows of one chunk on their way through the pipeline."""

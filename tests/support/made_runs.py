@@ -135,8 +135,13 @@ def _results(rows: Sequence[Row], config: Config) -> pa.Table:
     if config.output.layout == "nested":
         return table
     schema = results_schema(copied, shape, "exploded")
-    batches = [explode(batch, shape, schema) for batch in table.to_batches() if batch.num_rows]
-    return pa.Table.from_batches(batches, schema=schema)
+    tables = [
+        exploded
+        for batch in table.to_batches()
+        if batch.num_rows
+        for exploded in explode(batch, shape, schema)
+    ]
+    return pa.concat_tables([schema.empty_table(), *tables])
 
 
 def _us(at_s: float) -> int:

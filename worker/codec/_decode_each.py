@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate, chain
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import orjson
 import pyarrow as pa
@@ -21,6 +21,9 @@ from worker.personalize.error_codes import INVALID_ANSWER
 # What a body may get wrong without being JSON at fault: a missing key, a string for a number.
 _SHAPE_ERRORS = (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException)
 
+# Of answers: their recommendationIds, and their lists.
+_Columns: TypeAlias = "tuple[pa.Array[Any], pa.ListArray[Any]]"
+
 
 def decode_each(answers: Sequence[Answer], shape: AnswerShape) -> Decoded:
     """Decode many answers; one that is malformed becomes a Failure and harms no other."""
@@ -31,23 +34,31 @@ def decode_each(answers: Sequence[Answer], shape: AnswerShape) -> Decoded:
             sound[position] = orjson.loads(answer.body)
         except ValueError as error:
             failures[position] = _failure(answer, error)
-    for position, reason in _misshapen([*sound.items()], shape).items():
+    columns, reasons = _read([*sound.items()], shape)
+    for position, reason in reasons.items():
         del sound[position]
         failures[position] = _failure(answers[position], reason)
-    ids, lists = _columns([*sound.values()], shape)
+    ids, lists = map(pa.concat_arrays, zip(*(columns or [_columns([], shape)]), strict=True))
     return Decoded([*sound], ids, lists, failures)
 
 
-def _misshapen(bodies: list[tuple[int, Any]], shape: AnswerShape) -> dict[int, Exception]:
-    """Find, by halves, what is JSON but not an answer; return why, by position."""
+def _read(
+    bodies: list[tuple[int, Any]], shape: AnswerShape
+) -> tuple[list[_Columns], dict[int, Exception]]:
+    """Return the columns of what is an answer, in order, and why the rest is none, by position.
+
+    What cannot be read is looked at by halves. So whatever keeps all of them from being read
+    together (their number of bytes, say) ends where that does not hold for a half.
+    """
     try:
-        _columns([body for _, body in bodies], shape)
+        return [_columns([body for _, body in bodies], shape)], {}
     except _SHAPE_ERRORS as error:
         if len(bodies) == 1:
-            return {bodies[0][0]: error}
-        middle = len(bodies) // 2
-        return _misshapen(bodies[:middle], shape) | _misshapen(bodies[middle:], shape)
-    return {}
+            return [], {bodies[0][0]: error}
+    middle = len(bodies) // 2
+    first, first_reasons = _read(bodies[:middle], shape)
+    second, second_reasons = _read(bodies[middle:], shape)
+    return first + second, first_reasons | second_reasons
 
 
 def _failure(answer: Answer, error: Exception) -> Failure:
@@ -60,9 +71,7 @@ def _failure(answer: Answer, error: Exception) -> Failure:
     )
 
 
-def _columns(
-    bodies: list[dict[str, Any]], shape: AnswerShape
-) -> tuple[pa.Array[Any], pa.ListArray[Any]]:
+def _columns(bodies: list[dict[str, Any]], shape: AnswerShape) -> _Columns:
     ids = pa.array([body.get("recommendationId") for body in bodies], pa.string())
     lists = [[] if (found := body.get(shape.member)) is None else found for body in bodies]
     if not all(isinstance(entries, list) for entries in lists):

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.codec.decoded import Decoded
+from worker.codec.sizes import cut, value_bytes
 from worker.errors import ConfigError
 from worker.model import Failure, Outcome
 from worker.personalize.answer_shape import AnswerShape
+
+# Of exploded rows: what a reader of the part has in memory for those of a row group.
+EXPLODED_BYTES_MAX = 128 << 20
+# What a wide value is repeated to in memory; larger blocks were no quicker to write.
+BLOCK_BYTES = 128 << 10
 
 _UTC_US = pa.timestamp("us", tz="UTC")
 _CALL_FIELDS = (
@@ -57,24 +64,72 @@ def nested(
     return pa.RecordBatch.from_arrays([*copied.columns, *own], schema=schema)
 
 
-def explode(rows: pa.RecordBatch, shape: AnswerShape, schema: pa.Schema) -> pa.RecordBatch:
-    """Return one row per item of nested `rows`; a row without items keeps one, of nulls."""
+def explode(rows: pa.RecordBatch, shape: AnswerShape, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield one row per item of nested `rows`; a row without items keeps one, of nulls.
+
+    Each table has whole rows of `rows`: one, or so many that they come to EXPLODED_BYTES_MAX when
+    they are read. It takes far less: what is wide is not copied to each item, but referred to.
+    """
     lists = rows.column(shape.column)
     if not isinstance(lists, pa.ListArray):
         raise TypeError(f"{shape.column} is a {lists.type}")
     has_items = pc.greater(lists.value_lengths(), pa.scalar(0, pa.int32()))
     if pc.any(pc.invert(has_items)).as_py():
         lists = pc.if_else(has_items, lists, pa.scalar([None], lists.type))
+    counts = lists.value_lengths().cast(pa.int64())
+    sizes = value_bytes(lists)
+    for name in rows.schema.names:
+        if name != shape.column:
+            sizes = pc.add(sizes, pc.multiply(value_bytes(rows.column(name)), counts))
+    for begin, end in cut(sizes.to_pylist(), EXPLODED_BYTES_MAX):
+        some = slice(begin, end)
+        yield _exploded(rows[some], lists[some], counts[some], shape, schema)
+
+
+def _exploded(
+    rows: pa.RecordBatch,
+    lists: pa.ListArray[Any],
+    counts: pa.Array[Any],
+    shape: AnswerShape,
+    schema: pa.Schema,
+) -> pa.Table:
     items, parents = pc.list_flatten(lists), pc.list_parent_indices(lists)
-    columns: list[pa.Array[Any]] = []
+    columns: list[pa.Array[Any] | pa.ChunkedArray[Any]] = []
     for field in schema:
         if field.name == "rank":
             columns.append(_ranks(lists, parents, items))
         elif field.name in shape.type.names:
             columns.append(pc.struct_field(items, field.name))
         else:
-            columns.append(rows.column(field.name).take(parents))
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+            columns.append(repeated(rows.column(field.name), counts, parents))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def repeated(
+    values: pa.Array[Any], counts: pa.Array[Any], parents: pa.Array[Any]
+) -> pa.Array[Any] | pa.ChunkedArray[Any]:
+    """Return `values`, each as often as `counts` says; `parents` says the same, value by value.
+
+    Of what is wide no more than BLOCK_BYTES are made, and then referred to again and again.
+    """
+    each = value_bytes(values)
+    sizes = pc.multiply(each, counts).to_pylist()
+    if sum(sizes) <= BLOCK_BYTES:
+        return values.take(parents)
+    chunks: list[pa.Array[Any]] = []
+    widths: list[int] = each.to_pylist()
+    often: Any = counts.to_pylist()
+    begins = [*accumulate(often, initial=0)]
+    for begin, end in cut(sizes, BLOCK_BYTES):
+        if sizes[begin] <= BLOCK_BYTES:
+            chunks.append(values.take(parents[begins[begin] : begins[end]]))
+            continue
+        times, left = max(1, BLOCK_BYTES // widths[begin]), often[begin]
+        block = values.take(pa.repeat(pa.scalar(begin, pa.int64()), min(times, left)))
+        chunks += [block] * (left // len(block))
+        if rest := left % len(block):
+            chunks.append(block[:rest])
+    return pa.chunked_array(chunks, values.type)
 
 
 def _ranks(lists: pa.ListArray[Any], parents: pa.Array[Any], items: pa.Array[Any]) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TypedDict
 
@@ -15,12 +16,10 @@ from worker.codec.decoder import Decoder
 from worker.codec.digests import RowsDigest
 from worker.config.values import Compression
 from worker.model import Answer, Batch, Chunk, Failure, Outcome
+from worker.output._row_groups import RowGroups
 from worker.output.books import BOOKS_KEY, Books
 from worker.personalize.answer_shape import AnswerShape
 from worker.store.local import LocalStore
-
-# Rows wait in memory until they make a row group; larger ones were no smaller on disk, nor quicker.
-ROW_GROUP_BYTES = 8 << 20
 
 # Columns whose values hardly ever come twice: a dictionary costs time and saves nothing. Exploded,
 # an answer's own values come once per item.
@@ -38,9 +37,9 @@ class _ParquetOptions(TypedDict):
 class PartWriter:
     """Writes one chunk.
 
-    `add` the chunk's batches in order; between them `take_row_group`, and `write` what it returns,
-    one after the other, which may be beside an `add`; then `commit`, or `discard`. All that touch
-    the disk block, and raise OutputError when it refuses; `discard` then raises nothing.
+    `add` the chunk's rows in order; when there are row groups `write` them, which may be beside an
+    `add`; then `commit`, or `discard`. All that touch the disk block, and raise OutputError when it
+    refuses; `discard` then raises nothing.
     """
 
     def __init__(
@@ -64,15 +63,14 @@ class PartWriter:
         self._exploded = exploded
         self._compression = compression
         self._decoder = Decoder(shape)
-        self._held: list[pa.RecordBatch] = []
-        self._held_bytes = 0
-        # Failed rows by batch within the chunk: their positions, and why.
-        self._failed: list[dict[int, tuple[Failure, Outcome]]] = []
+        # Failed rows, by their position among the chunk's selected ones: why.
+        self._failed: dict[int, tuple[Failure, Outcome]] = {}
         self._digest = RowsDigest()
         self.books = Books()
         with self._store.errors_as_advice():
             options = _parquet_options(results_schema, shape, exploded=exploded)
             self._results = self._open(chunk.part_name, results_schema, **options)
+        self._row_groups = RowGroups(self._results)
 
     def add(self, batch: Batch) -> None:
         """Take the next batch into memory.
@@ -95,7 +93,8 @@ class PartWriter:
         for position, failure in decoded.failures.items():
             row, outcome, _ = answered[position]
             failures[row] = failure, outcome
-        self._failed.append(dict(sorted(failures.items())))
+        for row, failed in sorted(failures.items()):
+            self._failed[batch.first_row + row] = failed
         copied = batch.rows.select(list(self._copied))
         self._digest.add(batch.digests, copied)
         self.books.enter(outcomes)
@@ -105,24 +104,23 @@ class PartWriter:
         if decoded.positions:
             sound = [answered[position] for position in decoded.positions]
             chosen = copied.take([row for row, _, _ in sound])
-            self._hold(self._lay_out(chosen, decoded, [outcome for _, outcome, _ in sound]))
+            for rows in self._lay_out(chosen, decoded, [outcome for _, outcome, _ in sound]):
+                self._row_groups.hold(rows)
 
     @property
     def is_quick(self) -> bool:
         """Whether `add` takes some 5 us for each KB, and not several times that."""
         return self._decoder.is_quick
 
-    def take_row_group(self) -> list[pa.RecordBatch]:
-        """Return what is to be written now; nothing while it is too little for a row group."""
-        if self._held_bytes < ROW_GROUP_BYTES:
-            return []
-        return self._take()
+    @property
+    def has_row_groups(self) -> bool:
+        """Whether there is something for `write`: rows that come to a row group."""
+        return self._row_groups.has_full
 
-    def write(self, rows: Sequence[pa.RecordBatch]) -> None:
-        """Write a row group."""
+    def write(self) -> None:
+        """Write the row groups that are full."""
         with self._store.errors_as_advice():
-            table = pa.Table.from_batches(rows)
-            self._results.write_table(table, row_group_size=table.num_rows)
+            self._row_groups.write_full()
 
     def commit(self, read_rows: Callable[[], Iterator[pa.RecordBatch]]) -> None:
         """Give the part its final name. `read_rows` reads the chunk again with all its columns.
@@ -132,20 +130,13 @@ class PartWriter:
         """
         name = self._chunk.errors_name
         with self._store.errors_as_advice():
-            if any(self._failed):
+            if self._failed:
                 with self._open(name, self._errors_schema) as errors:
-                    for rows, failed in zip(read_rows(), self._failed, strict=True):
-                        if failed:
-                            chosen = rows.take(list(failed))
-                            outcomes = list(failed.values())
-                            errors.write_batch(
-                                columns.failed(chosen, outcomes, self._errors_schema)
-                            )
+                    self._write_failed(RowGroups(errors), read_rows())
                 self._store.commit(name)
             else:
                 self._store.remove(name)
-            if held := self._take():
-                self.write(held)
+            self._row_groups.write_all()
             self.books.check()
             self.books.digest = self._digest.text()
             self._results.add_key_value_metadata({BOOKS_KEY: self.books.dump().decode()})
@@ -158,22 +149,34 @@ class PartWriter:
             self._results.close()
             self._store.temporary_path(self._chunk.part_name).unlink(missing_ok=True)
 
+    def _write_failed(self, row_groups: RowGroups, batches: Iterator[pa.RecordBatch]) -> None:
+        """Write failed rows, found among all of the chunk; batches may be cut anywhere."""
+        failed, position = deque(self._failed.items()), 0
+        for rows in batches:
+            chosen, reasons = list[int](), list[tuple[Failure, Outcome]]()
+            while failed and failed[0][0] < position + rows.num_rows:
+                row, reason = failed.popleft()
+                chosen.append(row - position)
+                reasons.append(reason)
+            if chosen:
+                table = columns.failed(rows.take(chosen), reasons, self._errors_schema)
+                row_groups.hold(pa.Table.from_batches([table]))
+                row_groups.write_full()
+            position += rows.num_rows
+        if failed:
+            raise RuntimeError(f"the chunk has {position} rows, but row {failed[0][0]} has failed")
+        row_groups.write_all()
+
     def _lay_out(
         self, copied: pa.RecordBatch, decoded: Decoded, outcomes: list[Outcome]
-    ) -> pa.RecordBatch:
+    ) -> Iterator[pa.Table]:
         if not self._exploded:
-            return columns.nested(copied, decoded, outcomes, self._results_schema)
-        between = columns.results_schema(copied.schema, self._shape, "nested")
-        rows = columns.nested(copied, decoded, outcomes, between)
-        return columns.explode(rows, self._shape, self._results_schema)
-
-    def _take(self) -> list[pa.RecordBatch]:
-        held, self._held, self._held_bytes = self._held, [], 0
-        return held
-
-    def _hold(self, rows: pa.RecordBatch) -> None:
-        self._held.append(rows)
-        self._held_bytes += rows.nbytes
+            rows = columns.nested(copied, decoded, outcomes, self._results_schema)
+            yield pa.Table.from_batches([rows])
+        else:
+            between = columns.results_schema(copied.schema, self._shape, "nested")
+            rows = columns.nested(copied, decoded, outcomes, between)
+            yield from columns.explode(rows, self._shape, self._results_schema)
 
     def _open(
         self,

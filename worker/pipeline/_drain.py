@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 
 import anyio
-import pyarrow as pa
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from worker.call.lane import Lane
 from worker.job import Job
-from worker.model import Batch, Chunk
+from worker.model import Batch, Chunk, Outcome, without_body
 from worker.output.books import Books
 from worker.output.part_writer import PartWriter
+from worker.output.pieces import held_sizes, pieces
 from worker.output.repeat import Repeater
 from worker.output.spool import Spool
 from worker.output.spool_format import Mark
@@ -117,15 +117,14 @@ class Drain:
         async with anyio.create_task_group() as group:
             if self._keeper.is_full:  # what is given free must be kept: the room bounds both
                 group.start_soon(self._keeper.flush)
-            if rows := writer.take_row_group():
-                group.start_soon(_write_rows, writer, rows)
+            if writer.has_row_groups:
+                group.start_soon(_write_row_groups, writer)
             if writer.is_quick and self._is_for_the_loop(batch):
-                self._add(writer, repeater, batch)
+                repeated = self._add(writer, repeater, batch)
             else:
-                await to_thread.run_sync(self._add, writer, repeater, batch)
-        for row in batch.duplicates:
-            if (outcome := batch.outcomes[row]) is not None:
-                self._tally.note_duplicate(outcome)
+                repeated = await to_thread.run_sync(self._add, writer, repeater, batch)
+        for outcome in repeated:
+            self._tally.note_duplicate(outcome)
         if not batch.last:
             return
         self._judge_run(batch.chunk)
@@ -145,13 +144,29 @@ class Drain:
         needs_disk = batch.duplicates or 1 in batch.kept
         return is_busy and not needs_disk and batch.held_bytes <= _SMALL_BYTES
 
-    def _add(self, writer: PartWriter, repeater: Repeater, batch: Batch) -> None:
-        with self._store.errors_as_advice():
-            if 1 in batch.kept:
+    def _add(self, writer: PartWriter, repeater: Repeater, batch: Batch) -> list[Outcome]:
+        """Have `writer` take the batch, as much at a time as there is room for once it is decoded.
+
+        Return what its duplicates ended with, without their answers. Blocking.
+        """
+        repeated = list[Outcome]()
+        if 1 in batch.kept:
+            with self._store.errors_as_advice():
                 self._spool = self._spool or Spool(*self._spool_of(batch.chunk))
-                self._spool.recall(batch)
-            repeater.repeat(batch)
-        writer.add(batch)
+        for piece in pieces(batch, held_sizes(batch)):
+            if piece.first_row > batch.first_row and writer.has_row_groups:
+                writer.write()
+            with self._store.errors_as_advice():
+                if self._spool is not None:
+                    self._spool.recall(piece)
+                repeater.repeat(piece)
+            writer.add(piece)
+            repeated += [
+                without_body(outcome)
+                for row in piece.duplicates
+                if (outcome := piece.outcomes[row]) is not None
+            ]
+        return repeated
 
     def _judge_run(self, chunk: Chunk) -> None:
         """Judge a run without any result by all its rows, however few, before a part of it is."""
@@ -181,7 +196,7 @@ class Drain:
         )
 
 
-async def _write_rows(writer: PartWriter, rows: Sequence[pa.RecordBatch]) -> None:
-    """Write a row group that was taken: a part must not be committed without it."""
+async def _write_row_groups(writer: PartWriter) -> None:
+    """Write what makes row groups: a part must not be committed without them."""
     with anyio.CancelScope(shield=True):
-        await to_thread.run_sync(writer.write, rows)
+        await to_thread.run_sync(writer.write)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.codec import _decode_each
 from worker.codec.decoder import Decoder
 from worker.model import Answer
-from worker.personalize.answer_shape import SHAPES
+from worker.personalize.answer_shape import SHAPES, AnswerShape
 from worker.personalize.operations import Operation
 
 ITEMS = SHAPES[Operation.GET_RECOMMENDATIONS]
@@ -147,3 +148,23 @@ def test_lists_come_out_as_they_went_in(answers: list[list[tuple[str, float | No
     assert decoded.lists.to_pylist() == [
         [item(name, score=score) for name, score in listed] for listed in answers
     ]
+
+
+def test_answers_that_cannot_be_read_together_are_read_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As from 2 GiB on, where Arrow's strings come in chunks: the whole is not its halves."""
+    whole = _decode_each._columns
+
+    def at_most_three(bodies: list[dict[str, Any]], shape: AnswerShape) -> Any:
+        if len(bodies) > 3:
+            raise TypeError("Cannot convert pyarrow.lib.ChunkedArray to pyarrow.lib.Array")
+        return whole(bodies, shape)
+
+    monkeypatch.setattr(_decode_each, "_columns", at_most_three)
+    bodies = [answer({"itemList": [{"itemId": str(number)}]}) for number in range(10)]
+    bodies[6] = Answer(b'{"itemList": 5}', "bad")
+    decoded = _decode_each.decode_each(bodies, ITEMS)
+    assert decoded.positions == [0, 1, 2, 3, 4, 5, 7, 8, 9]
+    assert decoded.lists.to_pylist() == [[item(str(number))] for number in decoded.positions]
+    assert [*decoded.failures] == [6]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -33,13 +36,13 @@ def rows(names: list[str]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([{"ID": name, "WIDE": 1} for name in names], schema=INPUT)
 
 
-def batch(names: list[str], outcomes: list[Outcome]) -> Batch:
+def batch(names: list[str], outcomes: list[Outcome], *, first_row: int = 0) -> Batch:
     listed: list[Outcome | None] = list(outcomes)
     selected = rows(names).select(["ID"])
     return Batch(
         CHUNK,
         0,
-        0,
+        first_row,
         True,
         selected,
         listed,
@@ -69,8 +72,10 @@ def commit(
 ) -> Books:
     with store.writing():
         part = writer(store, exploded=exploded)
+        first_row = 0
         for names, outcomes in batches:
-            part.add(batch(names, outcomes))
+            part.add(batch(names, outcomes, first_row=first_row))
+            first_row += len(names)
         part.commit(lambda: iter([rows(names) for names, _ in batches]))
     return part.books
 
@@ -90,9 +95,10 @@ def test_both_layouts_hold_the_same_facts(lists: list[list[str]]) -> None:
         outcomes,
         columns.results_schema(COPIED, SHAPE, "nested"),
     )
-    exploded = columns.explode(
-        nested, SHAPE, columns.results_schema(COPIED, SHAPE, "exploded")
-    ).to_pylist()
+    schema = columns.results_schema(COPIED, SHAPE, "exploded")
+    exploded = [
+        row for table in columns.explode(nested, SHAPE, schema) for row in table.to_pylist()
+    ]
     expected = []
     for row in nested.to_pylist():
         own = {key: value for key, value in row.items() if key != "items"}
@@ -236,3 +242,44 @@ def test_a_foreign_part_is_a_conflict(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "part-00000.parquet")
     with pytest.raises(ConflictError, match="is not a part of this program"):
         read_books(tmp_path / "part-00000.parquet")
+
+
+def test_a_row_group_is_no_more_than_what_a_reader_has_room_for(tmp_path: Path) -> None:
+    """Text is kept once in memory for all items of a row, and read once for each."""
+    wide = pa.RecordBatch.from_pydict({"ID": ["x" * 50_000 + str(row) for row in range(40)]})
+    store, outcomes = LocalStore(tmp_path), [success(*"abcdefghij") for _ in range(40)]
+    with store.writing(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("worker.codec.columns.EXPLODED_BYTES_MAX", 1 << 20)
+        patch.setattr("worker.output._row_groups.EXPLODED_BYTES_MAX", 1 << 20)
+        part = writer(store, exploded=True)
+        part.add(replace(batch([""] * 40, list(outcomes)), rows=wide))
+        part.commit(lambda: iter([]))
+    file = pq.ParquetFile(store.path(CHUNK.part_name))
+    assert file.num_row_groups == 20
+    for group in range(20):
+        assert file.read_row_group(group).nbytes <= 1.1 * (1 << 20)
+    assert file.schema_arrow.field("ID").type == pa.string()
+    assert file.read(["ID"])["ID"].to_pylist() == [
+        name for name in wide["ID"].to_pylist() for _ in range(10)
+    ]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=12), st.data())
+def test_failed_rows_are_found_however_the_input_is_cut_when_it_is_read_again(
+    rows_of: list[tuple[bool, bool]], data: st.DataObject
+) -> None:
+    names = [str(row) for row in range(len(rows_of))]
+    outcomes = [failure() if failed else success("x") for failed, _ in rows_of]
+    ends = [row for row, (_, is_end) in enumerate(rows_of) if is_end]
+    again = [rows(names[b:e]) for b, e in pairwise([0, *ends, len(names)])]
+    split = data.draw(st.integers(0, len(names)))
+    with TemporaryDirectory() as folder:
+        store = LocalStore(Path(folder))
+        with store.writing():
+            part = writer(store)
+            for first, end in ((0, split), (split, len(names))):
+                part.add(batch(names[first:end], outcomes[first:end], first_row=first))
+            part.commit(lambda: iter(again))
+        path = store.path(CHUNK.errors_name)
+        found = pq.read_table(path)["ID"].to_pylist() if path.exists() else []
+    assert found == [name for name, (failed, _) in zip(names, rows_of, strict=True) if failed]

@@ -1,0 +1,42 @@
+"""A batch -> pieces of it that have room in memory, once their answers are read. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from worker.codec.sizes import cut
+from worker.model import DIGEST_BYTES, Batch, answer_bytes
+
+# What is decoded at once, in bytes of JSON: it becomes a few times as many. Larger pieces are no
+# quicker (scripts/bench). An answer that is larger is a piece of its own.
+PIECE_BYTES = 8 << 20
+
+
+def held_sizes(batch: Batch) -> list[int]:
+    """Return the bytes of each row's answer, of those that are in memory."""
+    return [0 if each is None else answer_bytes(each) for each in batch.outcomes]
+
+
+def pieces(batch: Batch, sizes: Sequence[int]) -> Iterator[Batch]:
+    """Yield the batch in order: PIECE_BYTES of answers at a time, whose `sizes` are given by row.
+
+    The batch itself when that is all of it.
+    """
+    if sum(sizes) <= PIECE_BYTES:
+        yield batch
+        return
+    for begin, end in cut(sizes, PIECE_BYTES):
+        yield replace(
+            batch,
+            first_row=batch.first_row + begin,
+            last=batch.last and end == batch.rows.num_rows,
+            rows=batch.rows.slice(begin, end - begin),
+            outcomes=batch.outcomes[begin:end],
+            kept=batch.kept[begin:end],
+            digests=batch.digests[DIGEST_BYTES * begin : DIGEST_BYTES * end],
+            kept_digests=batch.kept_digests[DIGEST_BYTES * begin : DIGEST_BYTES * end],
+            duplicates={
+                row - begin: first for row, first in batch.duplicates.items() if begin <= row < end
+            },
+        )
