@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from dataclasses import dataclass
 
@@ -12,7 +11,6 @@ from worker.errors import ConfigError
 
 # What a machine without credentials signs with on loopback: an emulator takes any key.
 EMULATOR_KEY = "emulator"
-_ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME"  # the SDKs' own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +20,9 @@ class Access:
     region: str
     profile: str | None = None
     endpoint_url: str | None = None  # None: AWS's
+    control_url: str | None = None  # of the control plane; None: AWS's, or the emulator's
     ca_bundle: str | None = None
+    is_own_emulator: bool = False  # whatever this machine's AWS files and variables say
 
     @property
     def is_loopback(self) -> bool:
@@ -31,22 +31,42 @@ class Access:
 
 
 def target_access(target: Target) -> Access:
-    """Return how the config's target is reached; the environment may name the endpoint too."""
+    """Return how the config's target is reached; the SDK's files and variables may say it, too.
+
+    Raises ConfigError where they are wrong, RefusedError where they cannot be read.
+    """
+    from worker.aws._config import configured_endpoint, open_config
+    from worker.aws.errors import SDK_CONFIG_ERRORS, not_set_up
+
+    try:
+        session = open_config(target.profile)
+        runtime = configured_endpoint(session, "personalize-runtime")
+        control = configured_endpoint(session, "personalize")
+    except SDK_CONFIG_ERRORS as error:
+        raise not_set_up(error, profile=target.profile) from None
     return Access(
         region=target.region_name,
         profile=target.profile,
-        endpoint_url=target.endpoint_url or _endpoint_of_environment(),
+        endpoint_url=target.endpoint_url or _checked(runtime),
+        control_url=_checked(control),
         ca_bundle=target.ca_bundle,
     )
 
 
-def _endpoint_of_environment() -> str | None:
-    url = os.environ.get(_ENDPOINT_VARIABLE)
+def emulator_access(url: str, region: str) -> Access:
+    """Return how this program's own emulator at `url` is reached."""
+    return Access(region=region, endpoint_url=url, is_own_emulator=True)
+
+
+def _checked(configured: tuple[str, str] | None) -> str | None:
+    if configured is None:
+        return None
+    url, where = configured
     try:
-        return check_endpoint_url(url) if url else None
+        return check_endpoint_url(url)
     except ValueError as error:
         raise ConfigError(
-            f"{_ENDPOINT_VARIABLE} {error} (seen: {url!r})",
+            f"{where} {error} (seen: {url!r})",
             hint="correct it, or unset it to call AWS",
         ) from None
 

@@ -10,11 +10,16 @@ from typing import Any
 import aioboto3
 import aiohttp
 from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioCredentials
 from aiobotocore.httpsession import AIOHTTPSession
-from botocore import exceptions as aws
+from aiobotocore.session import AioSession
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import NoCredentialsError
 
-from worker.aws.access import EMULATOR_KEY, Access, tls_context
-from worker.aws.errors import not_set_up
+from worker.aws._config import session_variables
+from worker.aws.access import Access, tls_context
+from worker.aws.errors import SDK_CONFIG_ERRORS, not_set_up
+from worker.aws.login import Login
 from worker.aws.session import client_options, trust_root
 from worker.personalize.limits import BODY_BYTES_MAX
 
@@ -22,19 +27,20 @@ from worker.personalize.limits import BODY_BYTES_MAX
 @asynccontextmanager
 async def open_client(
     service: str,
-    access: Access,
+    login: Login,
     *,
+    endpoint: Access | None = None,
     timeout_s: float,
     connections_max: int = 1,
     attempts_max: int = 1,
-    session: Any = None,
 ) -> AsyncIterator[Any]:
     """Yield an aioboto3 client, as a rule without retries of its own; close it on exit.
 
-    Raises ConfigError when the SDK cannot be set up as [target] says, RefusedError when the
-    credentials that are configured cannot be had.
+    It signs with what `login` has at that moment; `endpoint` is what is reached, if that is
+    something else. Raises ConfigError when the SDK cannot be set up as [target] says.
     """
-    session = session or await open_session(access)
+    access = endpoint or login.access
+    session = _open_session(login)
     trusted = trust_root(access, session._session)  # noqa: SLF001 - the SDK's own config is there
     tls_context(trusted)  # one that is none is found now, not in the first call
     try:
@@ -45,32 +51,61 @@ async def open_client(
             config=AioConfig(
                 http_session_cls=_StrictSession,
                 **client_options(
-                    timeout_s=timeout_s, connections_max=connections_max, attempts_max=attempts_max
+                    access,
+                    timeout_s=timeout_s,
+                    connections_max=connections_max,
+                    attempts_max=attempts_max,
                 ),
             ),
         )
         entered = await client.__aenter__()
-    except (aws.BotoCoreError, ValueError) as error:
-        raise not_set_up(error) from None
+    except SDK_CONFIG_ERRORS as error:
+        raise not_set_up(error, profile=access.profile) from None
     try:
         yield entered
     finally:
         await client.__aexit__(None, None, None)
 
 
-async def open_session(access: Access) -> Any:
-    """Return an aioboto3 session; raise ConfigError when there is no such profile."""
+def _open_session(login: Login) -> Any:
+    """Return an aioboto3 session whose credentials are those of `login`, now and later."""
+    access = login.access
+    variables = session_variables(obeys_environment=not access.is_own_emulator)
+    own = AioSession(session_vars=variables)
+    own.register_component("credential_provider", _Provider(login))
     try:
-        session = aioboto3.Session(profile_name=access.profile, region_name=access.region)
-        if access.is_loopback and not access.profile and await session.get_credentials() is None:
-            return aioboto3.Session(
-                region_name=access.region,
-                aws_access_key_id=EMULATOR_KEY,
-                aws_secret_access_key=EMULATOR_KEY,
-            )
-    except (aws.BotoCoreError, ValueError) as error:
-        raise not_set_up(error) from None
-    return session
+        return aioboto3.Session(
+            botocore_session=own, profile_name=access.profile, region_name=access.region
+        )
+    except SDK_CONFIG_ERRORS as error:
+        raise not_set_up(error, profile=access.profile) from None
+
+
+class _Provider:
+    """Where a session of the SDK finds credentials, instead of where it looks of its own."""
+
+    def __init__(self, login: Login) -> None:
+        self._login = login
+
+    async def load_credentials(self) -> AioCredentials | None:
+        """Return what always is what the login has; None where it has none."""
+        return _HeldCredentials(self._login) if self._login.keys else None
+
+
+class _HeldCredentials(AioCredentials):  # type: ignore[misc] # it has no types
+    """Credentials that are renewed elsewhere: no call waits for it."""
+
+    def __init__(self, login: Login) -> None:
+        keys = login.keys
+        super().__init__(keys and keys.access_key, keys and keys.secret_key, method="login")
+        self._login = login
+
+    async def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        """Return what a request is signed with now."""
+        keys = self._login.keys
+        if keys is None:
+            raise NoCredentialsError
+        return ReadOnlyCredentials(keys.access_key, keys.secret_key, keys.token)
 
 
 class TooLongError(aiohttp.ClientPayloadError):

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
 
 from worker.aws.redact import CODE_CHARS_MAX, said, said_id
 from worker.errors import ConfigError, RefusedError
@@ -21,6 +22,8 @@ from worker.personalize.error_codes import (
 )
 
 SDK_ERRORS = (aws.BotoCoreError, aws.ClientError)
+# What files and variables of the SDK make it raise where they are wrong.
+SDK_CONFIG_ERRORS = (aws.BotoCoreError, OSError, ValueError)
 CREDENTIAL_ERRORS = (
     aws.NoCredentialsError,
     aws.PartialCredentialsError,
@@ -29,8 +32,21 @@ CREDENTIAL_ERRORS = (
     aws.SSOError,
     aws.UnauthorizedSSOTokenError,
 )
-# Without a request to the service, they are those of whatever issues credentials.
-RENEWAL_ERRORS = (aws.ClientError, aws.ConnectionError, aws.HTTPClientError)
+# What a source of credentials makes the SDK raise: what a service, a file or a process gives is
+# taken for what it should be, whatever it is.
+SOURCE_ERRORS = (
+    *SDK_ERRORS,
+    ResponseParserError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+_SPEAKING = (*SDK_ERRORS, ResponseParserError, OSError, RuntimeError)  # for people
 
 
 def failure_of(error: Exception) -> Failure:
@@ -63,22 +79,47 @@ def untrusted(error: Exception) -> RefusedError:
     )
 
 
-def no_credentials(error: Exception) -> RefusedError:
+def no_credentials(error: Exception | str) -> RefusedError:
     """Return the error for a run that cannot sign its requests."""
     return RefusedError(
-        f"no usable AWS credentials: {said(str(error))}",
+        f"no usable AWS credentials: {error if isinstance(error, str) else _of_source(error)}",
         hint="set target.profile or the AWS_* variables, or log in again; "
         "to try without AWS, add --emulator",
     )
 
 
-def not_set_up(error: Exception) -> ConfigError | RefusedError:
-    """Return the error for an SDK that the config or the environment keeps from working."""
+def _of_source(error: Exception) -> str:
+    """Return what is wrong with a source of credentials, in one line."""
+    text = said(str(error))
+    if isinstance(error, TypeError) and "offset-naive" in text:  # as Python says it of two dates
+        return "when they expire is said without a time zone (it ends in Z, or in +00:00)"
+    if isinstance(error, _SPEAKING) and text:
+        return text
+    return f"their source does not give what it should ({type(error).__name__}: {text})"
+
+
+def not_set_up(error: Exception, *, profile: str | None) -> ConfigError | RefusedError:
+    """Return the error for an SDK that the config or the environment keeps from working.
+
+    `profile` is the one that the config names.
+    """
     if isinstance(error, CREDENTIAL_ERRORS):
         return no_credentials(error)
     if isinstance(error, aws.ProfileNotFound):
+        if profile is None:
+            return RefusedError(
+                f"AWS_PROFILE: {said(str(error))}",
+                hint="name a profile of ~/.aws/config (or of AWS_CONFIG_FILE), or unset it",
+            )
         return ConfigError(
-            f"target.profile: {error}", hint="name a profile of ~/.aws/config, or remove the key"
+            f"target.profile: {said(str(error))}",
+            hint="name a profile of ~/.aws/config (or of AWS_CONFIG_FILE), or remove the key",
+        )
+    if isinstance(error, aws.ConfigParseError | aws.InvalidConfigError):
+        return RefusedError(
+            f"the SDK's files cannot be used: {said(str(error))}",
+            hint="correct ~/.aws/config and ~/.aws/credentials (or what AWS_CONFIG_FILE and "
+            "AWS_SHARED_CREDENTIALS_FILE name)",
         )
     return ConfigError(
         f"the AWS SDK cannot be set up: {said(str(error))}",

@@ -6,28 +6,22 @@ not be used here. Blocking: credentials may come from a file, a process or the n
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-import botocore.session
-import orjson
-from botocore import exceptions as aws
 from botocore.config import Config as ClientConfig
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
 from worker import __version__
-from worker.aws.access import EMULATOR_KEY, Access
+from worker.aws._opened import SERVICE, open_session
+from worker.aws._process import CredentialProcesses
+from worker.aws._sources import find
+from worker.aws.access import Access
 from worker.aws.credentials import SigningCredentials
-from worker.aws.errors import CREDENTIAL_ERRORS, RENEWAL_ERRORS, no_credentials, not_set_up
+from worker.aws.errors import CREDENTIAL_ERRORS, SDK_CONFIG_ERRORS, no_credentials, not_set_up
 from worker.personalize.operations import METHODS, Operation
-
-_SERVICE = "personalize-runtime"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,47 +37,56 @@ class PreparedRequest:
 class SdkSession:
     """What the SDK knows: which credentials, region, endpoint, proxy and trust root to use.
 
-    Raises ConfigError when it cannot be set up as [target] says.
+    Raises ConfigError when it cannot be set up as [target] says, RefusedError when its own files
+    cannot be used.
     """
 
     def __init__(self, access: Access) -> None:
         self._access = access
+        self._found: SigningCredentials | None = None
+        self._has_looked = False
         try:
-            self._session = botocore.session.Session(profile=access.profile)
-            # As in aioboto3.Session(region_name=...): credentials of a role are asked for there.
-            self._session.set_config_variable("region", access.region)
-            _look_at_one_service(self._session.get_component("data_loader"))
-            if access.is_loopback and not access.profile and not self._session.get_credentials():
-                self._session.set_credentials(EMULATOR_KEY, EMULATOR_KEY)
-        except (aws.BotoCoreError, ValueError) as error:
-            raise not_set_up(error) from None
+            self._session = open_session(access, obeys_environment=not access.is_own_emulator)
+        except SDK_CONFIG_ERRORS as error:
+            raise not_set_up(error, profile=access.profile) from None
 
     def prepare(self, operation: Operation) -> PreparedRequest:
         """Return a request for nobody in particular, signed, never sent.
 
         Raises RefusedError when there are no credentials.
         """
+        self.credentials()
         try:
             client = self._session.create_client(
-                _SERVICE,
+                SERVICE,
                 region_name=self._access.region,
                 endpoint_url=self._access.endpoint_url,
-                config=ClientConfig(**client_options()),
+                config=ClientConfig(**client_options(self._access)),
             )
-        except (aws.BotoCoreError, ValueError) as error:
-            raise not_set_up(error) from None
+        except SDK_CONFIG_ERRORS as error:
+            raise not_set_up(error, profile=self._access.profile) from None
         try:
             return _capture_request(client, operation)
         finally:
             client.close()
 
-    def credentials(self) -> SigningCredentials | None:
-        """Return what the SDK signs with now, if with anything; it refreshes what expires."""
-        credentials = self._session.get_credentials()
-        if credentials is None:
-            return None
-        frozen = credentials.get_frozen_credentials()
-        return SigningCredentials(frozen.access_key, frozen.secret_key, frozen.token)
+    def credentials(
+        self, processes: CredentialProcesses | None = None, *, may_ask: bool = False
+    ) -> SigningCredentials | None:
+        """Return what the SDK signs with, if with anything: looked for once, and never renewed.
+
+        A profile's processes are started by `processes`; a person is asked for an MFA code only
+        where `may_ask`. Raises RefusedError when the source that is configured gives none.
+        """
+        if not self._has_looked:
+            processes = processes or CredentialProcesses(is_at_terminal=False)
+            found = find(self._access, self._session, processes, may_ask=may_ask)
+            self._has_looked = True
+            if found is not None:
+                self._found = found.keys
+                # Requests are signed with the same: nothing is asked for again.
+                self._session._credentials = found.frozen  # noqa: SLF001 - its source is kept, too
+        return self._found
 
     @property
     def trust_root(self) -> str:
@@ -91,48 +94,15 @@ class SdkSession:
         return trust_root(self._access, self._session)
 
 
-def _look_at_one_service(loader: Any) -> None:
-    """Start 40 ms earlier: the SDK would look through its folders of all other services, twice.
-
-    Credentials may come from another service (STS, IAM Identity Center): it is found as ever.
-    """
-    list_all = loader.list_available_services
-    loader.list_available_services = lambda type_name: _Services(partial(list_all, type_name))
-    loader.file_loader.load_file = _load_file
-
-
-class _Services(Collection[str]):
-    """The names of the SDK's services, which are looked up for any but the one."""
-
-    def __init__(self, list_all: Callable[[], list[str]]) -> None:
-        self._list_all = list_all  # remembers what it found
-
-    def __contains__(self, name: object) -> bool:
-        return name == _SERVICE or name in self._list_all()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._list_all())
-
-    def __len__(self) -> int:
-        return len(self._list_all())
-
-
-def _load_file(name: str) -> Any:
-    """Return what the JSON file of that name, without its ending, holds; None when there is none.
-
-    As the SDK does, in a third of the time.
-    """
-    for ending, open_file in ((".json", open), (".json.gz", gzip.open)):
-        with suppress(FileNotFoundError), open_file(name + ending, "rb") as file:
-            return orjson.loads(file.read())
-    return None
-
-
 def client_options(
-    *, timeout_s: float = 10.0, connections_max: int = 1, attempts_max: int = 1
+    access: Access, *, timeout_s: float = 10.0, connections_max: int = 1, attempts_max: int = 1
 ) -> dict[str, Any]:
-    """Return how a client of the SDK behaves: as a rule it makes one attempt."""
+    """Return how a client of the SDK behaves: as a rule it makes one attempt.
+
+    No proxy is asked to reach this machine: its loopback is not the same.
+    """
     return {
+        "proxies": {} if access.is_loopback else None,
         "max_pool_connections": connections_max,
         "retries": {"total_max_attempts": attempts_max, "mode": "standard"},
         "connect_timeout": timeout_s,
@@ -148,7 +118,7 @@ def trust_root(access: Access, session: Any) -> str:
 
 
 def _capture_request(client: Any, operation: Operation) -> PreparedRequest:
-    event = f"before-send.{_SERVICE}"
+    event = f"before-send.{SERVICE}"
     client.meta.events.register(event, _capture)
     body: dict[str, Any] = {"userId": "user"}
     if operation is Operation.GET_PERSONALIZED_RANKING:
@@ -157,7 +127,7 @@ def _capture_request(client: Any, operation: Operation) -> PreparedRequest:
         getattr(client, METHODS[operation])(**body)
     except _CapturedError as captured:
         request = captured.request
-    except (*CREDENTIAL_ERRORS, *RENEWAL_ERRORS) as error:
+    except CREDENTIAL_ERRORS as error:
         raise no_credentials(error) from None
     finally:
         client.meta.events.unregister(event, _capture)
@@ -165,7 +135,9 @@ def _capture_request(client: Any, operation: Operation) -> PreparedRequest:
         name: value.decode() if isinstance(value, bytes) else str(value)
         for name, value in request.headers.items()
     }
-    proxies = client.meta.config.proxies or get_environ_proxies(request.url)
+    proxies = client.meta.config.proxies
+    if proxies is None:
+        proxies = get_environ_proxies(request.url)
     proxy = proxies.get(urlsplit(request.url).scheme)
     return PreparedRequest(request.url, headers, request.body, proxy)
 

@@ -1,13 +1,14 @@
 """Whether an attempt may go now, and what its end means for those that follow.
 
-One question to all that keep attempts back: the rate, an outage, the cap on calls, the end of the
-run. And one note, of how each attempt ended, to all that learn from it.
+One question to all that keep attempts back: credentials, the rate, an outage, the cap on calls, the
+end of the run. And one note, of how each attempt ended, to all that learn from it.
 """
 
 from __future__ import annotations
 
 import time
 
+from worker.aws.login import Login
 from worker.call.breaker import RowTrouble
 from worker.call.outage import Gate
 from worker.model import Failure
@@ -45,8 +46,10 @@ class Admission:
         tally: Tally,
         calls_max: int | None,
         governor: Governor | None = None,
+        login: Login | None = None,
     ) -> None:
         self._pacer = pacer
+        self._login = login
         self._gate = gate
         self._clock = gate.clock  # times are compared with what the gate was told
         self._switch = switch
@@ -68,13 +71,21 @@ class Admission:
 
     def may_go_now(self, attempt: Attempt) -> bool:
         """Let the attempt go if it need not wait; else it is to ask `may_go`."""
-        is_due = not attempt.is_retry and not self._gate.is_down and self._pacer.take_if_due()
-        return is_due and self._depart(attempt)
+        is_free = not attempt.is_retry and not self._gate.is_down and self._can_sign
+        return is_free and self._pacer.take_if_due() and self._depart(attempt)
 
     async def may_go(self, attempt: Attempt) -> bool:
-        """Let the attempt go as soon as it may; False when the run is to stop before."""
-        gate = self._gate
+        """Let the attempt go as soon as it may; False when the run is to stop before.
+
+        Raises RefusedError when there are no good credentials, and none can be had.
+        """
+        gate, login = self._gate, self._login
         while self._switch.reason is None:
+            if login is not None and not self._can_sign:
+                # Before a turn is taken: those who wait would else leave all at once.
+                with self._switch.interruptible():
+                    await login.wait()
+                continue
             is_probe = gate.is_down and await gate.admit()
             is_due = await self._pacer.turn(is_retry=attempt.is_retry or is_probe)
             if is_due and (is_probe or not gate.is_down):
@@ -130,6 +141,10 @@ class Admission:
         if is_outage and attempt.trouble is not None:
             attempt.trouble.is_counted = False
         return is_outage
+
+    @property
+    def _can_sign(self) -> bool:
+        return self._login is None or self._login.is_good
 
     def _depart(self, attempt: Attempt) -> bool:
         """Count the attempt that is about to be made; False at the cap, or at the end."""

@@ -90,11 +90,17 @@ class Lane:
         if verdict is Verdict.UNSPOKEN:
             return Verdict.TRANSIENT if self._tally.has_results else Verdict.REJECTED
         if verdict is Verdict.EXPIRED and not row.is_renewed:
-            failure = await self._transport.renew(row.failure, since_s=attempt.sent_s)
-            row.is_renewed = failure is None
-            row.failure = failure or row.failure
-            return Verdict.EXPIRED if row.is_renewed else _final(judge(row.failure))
+            return await self._renewed(row, attempt)
         return _final(verdict)
+
+    async def _renewed(self, row: _Failed, attempt: Attempt) -> Verdict:
+        """Look for other credentials; a stop does not wait for them."""
+        failure: Failure | None = None
+        with self._switch.interruptible():
+            failure = await self._transport.renew(row.failure, since_s=attempt.sent_s)
+        row.is_renewed = failure is None
+        row.failure = failure or row.failure
+        return Verdict.EXPIRED if row.is_renewed else _final(judge(row.failure))
 
     async def _may_try_again(self, row: _Failed, attempt: Attempt, verdict: Verdict) -> bool:
         """Wait as long as a row has to before its next attempt; False when there is to be none.

@@ -116,6 +116,7 @@ def plan(config: Path, **flags: Any) -> int:
     from datetime import datetime
 
     from worker.aws.control_plane import provisioned_tps
+    from worker.aws.login import Login
     from worker.cli.text import show_plan
     from worker.commands.plan import make_plan
     from worker.commands.session import run_with_access
@@ -123,8 +124,15 @@ def plan(config: Path, **flags: Any) -> int:
     set_up_log(flags)
     settings = load_settings(config, flags["settings"])
     job, store = open_settings(settings)
+
+    async def asked_tps(access: Access, switch: StopSwitch) -> float:
+        with switch.interruptible():
+            async with Login(access) as login:
+                return await provisioned_tps(login, settings.target)
+        raise switch.error()
+
     tps = settings.rate.tps or run_with_access(
-        lambda access, _: provisioned_tps(access, settings.target),
+        asked_tps,
         settings.target,
         emulator=emulator_config(config, flags),
         settings=flags["settings"],

@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from worker.aws.access import Access
+from worker.aws.access import Access, emulator_access
 from worker.commands.emulate import EmulatorNotReadyError
 from worker.errors import StoppedError
 from worker.runtime.stop import StopSwitch
@@ -48,7 +48,7 @@ async def running_emulator(
                 url = await _ready_url(process)
             if switch.reason is not None:
                 raise switch.error()
-            yield Access(region=region, endpoint_url=url)
+            yield emulator_access(url, region)
         finally:
             with anyio.CancelScope(shield=True):
                 await _end(process)

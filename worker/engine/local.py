@@ -9,6 +9,7 @@ import anyio
 
 from worker.aws.access import Access
 from worker.aws.control_plane import provisioned_tps
+from worker.aws.login import Login
 from worker.call.admission import Admission
 from worker.call.breaker import Breaker
 from worker.call.lane import Lane
@@ -52,38 +53,31 @@ async def work(
     service refuses the whole run; errors of input and output leave in an ExceptionGroup.
     """
     config = job.config
-    tps = config.rate.tps or await _provisioned_tps(config.target, access, switch)
-    paced_to = config.stop.deadline if config.rate.tps is None else None
-    if paced_to is not None or job.where is not None:
-        await look_ahead(job, todo, tally, store, switch)
-    log.info(
-        "start",
-        operation=config.target.operation.value,
-        target=config.target.arn.split(":", 5)[5],
-        rows=tally.rows_expected,
-        parts=len(todo),
-        tps=tps,
-    )
-
     async with AsyncExitStack() as stack:
         with switch.interruptible():
-            transport = await stack.enter_async_context(
-                open_transport(
-                    access,
-                    operation=config.target.operation,
-                    wanted=config.target.transport,
-                    timeout_s=config.retry.timeout_s,
-                    connections_max=config.rate.in_flight_max,
-                )
-            )
+            login = await stack.enter_async_context(Login(access, patience_s=config.stop.outage_s))
         if switch.reason is not None:
             raise switch.error()
+        tps = config.rate.tps or await _provisioned_tps(config.target, login, switch)
+        paced_to = config.stop.deadline if config.rate.tps is None else None
+        if paced_to is not None or job.where is not None:
+            await look_ahead(job, todo, tally, store, switch)
+        log.info(
+            "start",
+            operation=config.target.operation.value,
+            target=config.target.arn.split(":", 5)[5],
+            rows=tally.rows_expected,
+            parts=len(todo),
+            tps=tps,
+        )
+        transport = await _open_transport(config, login, switch, stack)
         target, ramp = config.target, ceiling(config.rate, tps=tps)
         key = ceiling_key(target.arn, target.region_name, access.endpoint_url)
         pacer, governor = steered(config.rate, ramp, tally, MonotonicClock(), ceiling_key=key)
         stack.callback(keep_ceiling, governor, key)
-        lane = _lane(config, transport, pacer, governor, switch, tally)
+        lane = _lane(config, transport, login, pacer, governor, switch, tally)
         group = await stack.enter_async_context(anyio.create_task_group())
+        group.start_soon(login.run)
         group.start_soon(watch_deadline, config.stop.deadline, switch)
         if paced_to is not None:
             fit = DeadlineFit(governor, tally, ramp, deadline=paced_to)
@@ -99,10 +93,28 @@ async def work(
         raise switch.error()
 
 
-async def _provisioned_tps(target: Target, access: Access, switch: StopSwitch) -> float:
+async def _open_transport(
+    config: Config, login: Login, switch: StopSwitch, stack: AsyncExitStack
+) -> Transport:
+    with switch.interruptible():
+        transport = await stack.enter_async_context(
+            open_transport(
+                login,
+                operation=config.target.operation,
+                wanted=config.target.transport,
+                timeout_s=config.retry.timeout_s,
+                connections_max=config.rate.in_flight_max,
+            )
+        )
+    if switch.reason is not None:
+        raise switch.error()
+    return transport
+
+
+async def _provisioned_tps(target: Target, login: Login, switch: StopSwitch) -> float:
     tps = None
     with switch.interruptible():
-        tps = await provisioned_tps(access, target)
+        tps = await provisioned_tps(login, target)
     if tps is None:
         raise switch.error()
     return tps
@@ -115,6 +127,7 @@ def _log_commit(chunk: Chunk, books: Books) -> None:
 def _lane(
     config: Config,
     transport: Transport,
+    login: Login,
     pacer: Pacer,
     governor: Governor,
     switch: StopSwitch,
@@ -129,6 +142,7 @@ def _lane(
             tally=tally,
             calls_max=calls_max(config),
             governor=governor,
+            login=login,
         ),
         budget=RetryBudget(config.retry.budget_share),
         switch=switch,

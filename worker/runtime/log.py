@@ -11,6 +11,8 @@ import orjson
 from worker.runtime.text import printable
 
 logger = logging.getLogger("worker")
+# They log what they raise, too, with a trace: it is told as advice.
+_LOUD = ("botocore.credentials", "botocore.tokens")
 
 
 def info(event: str, **fields: Any) -> None:
@@ -34,6 +36,8 @@ def set_up(*, as_json: bool, level: int, stream: Any = None) -> None:
     handler.setFormatter(_JsonFormatter() if as_json else _TextFormatter())
     logging.getLogger().handlers = [handler]
     logging.getLogger().setLevel(logging.WARNING)
+    for name in _LOUD:
+        logging.getLogger(name).setLevel(logging.ERROR)
     logger.setLevel(level)
 
 

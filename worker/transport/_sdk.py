@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
-from typing import Any, NamedTuple
+from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import anyio
 import orjson
 
-from worker.aws.access import Access
-from worker.aws.client import TooLongError, open_client, open_session
-from worker.aws.errors import SDK_ERRORS, failure_of, no_credentials, untrusted
+from worker.aws.client import TooLongError, open_client
+from worker.aws.errors import SDK_ERRORS, failure_of, untrusted
+from worker.aws.login import Login
 from worker.aws.redact import said
 from worker.model import Answer, Failure
 from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER, TIMED_OUT
@@ -27,36 +24,13 @@ _BODY = "_body"  # no member of any answer
 
 @asynccontextmanager
 async def open_sdk(
-    access: Access, *, operation: Operation, timeout_s: float, connections_max: int
+    login: Login, *, operation: Operation, timeout_s: float, connections_max: int
 ) -> AsyncIterator[SdkTransport]:
     """Yield the transport; the same errors as `open_client`."""
-    async with AsyncExitStack() as stack:
-
-        async def open_as(session: Any) -> Any:
-            return await stack.enter_async_context(
-                open_client(
-                    "personalize-runtime",
-                    access,
-                    timeout_s=timeout_s,
-                    connections_max=connections_max,
-                    session=session,
-                )
-            )
-
-        client = await open_as(await open_session(access))
-        yield SdkTransport(
-            client,
-            operation,
-            timeout_s=timeout_s,
-            reopen=Reopen(partial(open_session, access), open_as),
-        )
-
-
-class Reopen(NamedTuple):
-    """How a client gets other credentials: by a session that looks for them anew."""
-
-    open_session: Callable[[], Awaitable[Any]]
-    open_client: Callable[[Any], Awaitable[Any]]
+    async with open_client(
+        "personalize-runtime", login, timeout_s=timeout_s, connections_max=connections_max
+    ) as client:
+        yield SdkTransport(client, operation, login, timeout_s=timeout_s)
 
 
 class SdkTransport:
@@ -67,34 +41,14 @@ class SdkTransport:
     """
 
     def __init__(
-        self,
-        client: Any,
-        operation: Operation,
-        *,
-        timeout_s: float,
-        reopen: Reopen | None = None,
+        self, client: Any, operation: Operation, login: Login, *, timeout_s: float
     ) -> None:
-        self._operation = operation
+        self._login = login
         self._timeout_s = timeout_s
-        self._reopen = reopen
-        self._signed_as: tuple[str, str | None] = ("", None)  # access key and token
-        self._changed_s = -math.inf
-        self._one_at_a_time = anyio.Lock()
-        self._use(client)
-
-    def _use(self, client: Any) -> None:
         events = client.meta.events
         events.register("before-parse.personalize-runtime", _keep_body)
         events.register("before-call.personalize-runtime", _send_compact)
-        events.register("before-send.personalize-runtime", self._note_signer)
-        self._method: Callable[..., Awaitable[dict[str, Any]]] = getattr(
-            client, METHODS[self._operation]
-        )
-
-    def _note_signer(self, request: Any, **_: Any) -> None:
-        authorization = str(request.headers.get("Authorization"))
-        key = authorization.partition("Credential=")[2].partition("/")[0]
-        self._signed_as = (key, request.headers.get("X-Amz-Security-Token"))
+        self._method: Callable[..., Awaitable[dict[str, Any]]] = getattr(client, METHODS[operation])
 
     async def call(self, body: bytes) -> Answer | Failure:
         """See Transport.call."""
@@ -106,20 +60,7 @@ class SdkTransport:
 
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
         """See Transport.renew."""
-        async with self._one_at_a_time:
-            if self._changed_s <= since_s and self._reopen is not None:
-                try:
-                    session = await self._reopen.open_session()
-                    credentials = await session.get_credentials()
-                    frozen = credentials and await credentials.get_frozen_credentials()
-                    if frozen and (frozen.access_key, frozen.token) != self._signed_as:
-                        self._use(await self._reopen.open_client(session))
-                        self._changed_s = time.monotonic()
-                except SDK_ERRORS as error:
-                    return failure_of(error)
-                except ValueError as error:  # what a credential process prints is no JSON, say
-                    raise no_credentials(error) from None
-        return None if self._changed_s > since_s else failure
+        return await self._login.renew(failure, since_s=since_s)
 
     async def _call(self, members: dict[str, Any]) -> Answer | Failure:
         try:

@@ -9,18 +9,16 @@ would follow it).
 from __future__ import annotations
 
 import calendar
-import math
 import ssl
 import time
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import urlsplit
 
-import anyio
 from botocore.parsers import create_parser
 
 from worker.aws.credentials import SigningCredentials
-from worker.aws.errors import SDK_ERRORS, failure_of, service_failure, untrusted
+from worker.aws.errors import service_failure, untrusted
+from worker.aws.login import Login
 from worker.aws.session import PreparedRequest
 from worker.model import Answer, Failure
 from worker.transport._answers import answer_of, sound_error
@@ -35,9 +33,6 @@ from worker.transport._sigv4 import (
     RequestTemplate,
 )
 
-# How often the SDK is asked whether the credentials are still the same; it refreshes them itself,
-# 10 minutes or more before they expire.
-CREDENTIALS_S_MAX = 30.0
 _PORTS = {"http": 80, "https": 443}
 # Of a request, or of an attempt by the SDK; not of all requests of a run.
 _OWN_HEADERS = frozenset(
@@ -52,14 +47,6 @@ _OWN_HEADERS = frozenset(
         "x-amz-security-token",
     }
 )
-
-
-class GetCredentials(Protocol):
-    """Asks the SDK for credentials: those it has, or `anew` from wherever it takes them."""
-
-    async def __call__(self, *, anew: bool = False) -> SigningCredentials:
-        """Return them; raise what the SDK does, or RefusedError when there are none."""
-        ...
 
 
 class NotWireableError(Exception):
@@ -78,24 +65,18 @@ class Endpoint:
 class WireTransport:
     """Calls one operation; every call signs, sends, and reads its answer's head."""
 
-    def __init__(self, pool: Pool, signer: RequestSigner, get_credentials: GetCredentials) -> None:
+    def __init__(self, pool: Pool, signer: RequestSigner, login: Login) -> None:
         self._pool = pool
         self._signer = signer
-        self._get_credentials = get_credentials
-        self._credentials_s = time.time()  # by the clock that tells when they expire
-        self._changed_s = -math.inf
-        self._one_at_a_time = anyio.Lock()
+        self._login = login
         self._parser = create_parser("rest-json")
 
     async def call(self, body: bytes) -> Answer | Failure:
         """See Transport.call."""
-        now_s = time.time()
-        if not 0.0 <= now_s - self._credentials_s < CREDENTIALS_S_MAX:
-            try:
-                now_s = await self._renew_credentials()
-            except SDK_ERRORS as error:
-                return failure_of(error)
-        request = self._signer.request(body, now_s)
+        keys = self._login.keys
+        if keys is not None and keys is not self._signer.credentials:
+            self._signer = self._signer.with_credentials(keys)
+        request = self._signer.request(body, time.time())
         try:
             reply = await self._pool.exchange(request)
         except ssl.SSLCertVerificationError as error:
@@ -118,26 +99,9 @@ class WireTransport:
         except ssl.SSLCertVerificationError as error:
             raise untrusted(error) from None
 
-    async def _renew_credentials(self) -> float:
-        """Ask the SDK, as all calls do until it answers: it knows which of them have to wait."""
-        self._use(await self._get_credentials())
-        return self._credentials_s
-
-    def _use(self, credentials: SigningCredentials) -> None:
-        if credentials != self._signer.credentials:
-            self._signer = self._signer.with_credentials(credentials)
-            self._changed_s = time.monotonic()
-        self._credentials_s = time.time()
-
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
         """See Transport.renew."""
-        async with self._one_at_a_time:
-            if self._changed_s <= since_s:
-                try:
-                    self._use(await self._get_credentials(anew=True))
-                except SDK_ERRORS as error:
-                    return failure_of(error)
-        return None if self._changed_s > since_s else failure
+        return await self._login.renew(failure, since_s=since_s)
 
     def _failure(self, reply: Reply) -> Failure:
         """Return what the SDK would make of an error; a redirect, never followed, is one."""

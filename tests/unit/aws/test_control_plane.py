@@ -7,6 +7,7 @@ from support.scripts import Reply, Script, error, serving
 
 from worker.aws.access import Access
 from worker.aws.control_plane import provisioned_tps
+from worker.aws.login import Login
 from worker.config.model import Target
 from worker.errors import RefusedError
 
@@ -26,7 +27,8 @@ async def ask(script: Script) -> float:
     )
     with serving(script) as service:
         access = Access(region="us-east-1", endpoint_url=service.url)
-        return await provisioned_tps(access, target)
+        async with Login(access) as login:
+            return await provisioned_tps(login, target)
 
 
 async def test_the_provisioned_tps_survives_a_throttle(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from unit.transport.transports import REGION, opened
 
 from worker.aws.access import Access
 from worker.aws.credentials import SigningCredentials
+from worker.aws.login import Login
 from worker.aws.session import PreparedRequest, client_options
 from worker.errors import RefusedError
-from worker.model import Answer
+from worker.model import Answer, Failure
 from worker.personalize.operations import Operation
-from worker.transport import wire
 from worker.transport._sdk import SdkTransport
 from worker.transport.choose import open_transport
 from worker.transport.wire import NotWireableError, WireTransport, signer_like
@@ -43,13 +44,16 @@ async def transport_of(
     url: str, wanted: Any = "wire", **options: Any
 ) -> tuple[type[WireTransport | SdkTransport], Any]:
     """Open a transport and close it; return its class, and the answer to a call."""
-    async with open_transport(
-        Access(region=REGION, endpoint_url=url, **options),
-        operation=Operation.GET_RECOMMENDATIONS,
-        wanted=wanted,
-        timeout_s=20.0,
-        connections_max=1,
-    ) as transport:
+    async with (
+        Login(Access(region=REGION, endpoint_url=url, **options)) as login,
+        open_transport(
+            login,
+            operation=Operation.GET_RECOMMENDATIONS,
+            wanted=wanted,
+            timeout_s=20.0,
+            connections_max=1,
+        ) as transport,
+    ):
         return type(transport), await transport.call(b'{"userId":"1"}')  # type: ignore[return-value] # there are two
 
 
@@ -98,8 +102,8 @@ async def test_a_proxy_for_another_scheme_is_none(monkeypatch: pytest.MonkeyPatc
 async def test_requests_that_the_sdk_does_not_sign_are_the_sdks(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, has_keys: bool
 ) -> None:
-    def options(**named: Any) -> dict[str, Any]:
-        return {**client_options(**named), "signature_version": UNSIGNED}
+    def options(access: Access, **named: Any) -> dict[str, Any]:
+        return {**client_options(access, **named), "signature_version": UNSIGNED}
 
     monkeypatch.setattr("worker.aws.session.client_options", options)
     monkeypatch.setattr("worker.aws.client.client_options", options)
@@ -171,16 +175,16 @@ async def test_credentials_that_cannot_be_had_refuse_the_run(
         await transport_of(ELSEWHERE, profile="p")
 
 
-# Keys that are to be renewed each time they are looked at; "-" stands for none.
+# What the profile's process prints is the content of a file; "-" stands for none.
 ISSUE = """
-import datetime, json, pathlib
+import json, pathlib
 key = pathlib.Path(__file__).with_name("key").read_text()
-expires = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=5)
 if key == "-":
     raise SystemExit("no")
 print(json.dumps({"Version": 1, "AccessKeyId": key, "SecretAccessKey": "hidden-secret",
-    "SessionToken": f"token-of-{key}", "Expiration": expires.isoformat()}))
+    "SessionToken": f"token-of-{key}"}))
 """
+EXPIRED = Failure("ExpiredTokenException", "expired", 403)
 
 
 @pytest.fixture
@@ -192,7 +196,7 @@ def issued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"[profile p]\ncredential_process = {sys.executable} {tmp_path / 'issue.py'}\n"
     )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.setattr(wire, "CREDENTIALS_S_MAX", 0.0)
+    monkeypatch.setattr("worker.aws.login._LOOK_AGAIN_S", 0.0)
     key = tmp_path / "key"
     key.write_text("KEY0")
     return key
@@ -206,23 +210,27 @@ def issue(issued: Path, key: str) -> None:
 @pytest.mark.parametrize("wanted", ["wire", "sdk"])
 async def test_credentials_that_change_are_used_from_then_on(wanted: Any, issued: Path) -> None:
     keys = ["KEY1", "KEY1", "KEY2"]
+    renewed = []
     async with wired(answering(reply())) as service:
         async with opened(service.url, wanted, profile="p") as transport:
             for key in keys:
                 issue(issued, key)
+                renewed.append(await transport.renew(EXPIRED, since_s=time.monotonic()))
                 assert isinstance(await transport.call(b"{}"), Answer)
         sent = headers(service)
     used = [each["Authorization"].split("Credential=")[1].split("/")[0] for each in sent]
     assert used == keys
     assert [each["X-Amz-Security-Token"] for each in sent] == [f"token-of-{key}" for key in keys]
+    assert renewed == [None, EXPIRED, None]
 
 
 @pytest.mark.parametrize("wanted", ["wire", "sdk"])
 async def test_credentials_that_cannot_be_renewed_refuse_the_run(wanted: Any, issued: Path) -> None:
-    async with wired(answering(reply())) as service:
-        async with opened(service.url, wanted, profile="p") as transport:
-            assert isinstance(await transport.call(b"{}"), Answer)
-            issue(issued, "-")
-            with pytest.raises(RefusedError, match="credentials"):
-                await transport.call(b"{}")
-        assert len(service.received) == 1
+    async with (
+        wired(answering(reply())) as service,
+        opened(service.url, wanted, profile="p") as transport,
+    ):
+        assert isinstance(await transport.call(b"{}"), Answer)
+        issue(issued, "-")
+        with pytest.raises(RefusedError, match="credentials"):
+            await transport.renew(EXPIRED, since_s=time.monotonic())

@@ -17,6 +17,7 @@ from support.services import Service
 
 from worker.aws.access import Access
 from worker.aws.client import open_client
+from worker.aws.login import Login
 from worker.errors import ConfigError, RefusedError
 from worker.model import Answer, Failure
 from worker.personalize.operations import Operation
@@ -34,7 +35,7 @@ class FakeClient:
         self.meta = SimpleNamespace(events=self)
 
     def register(self, event: str, handler: object) -> None:
-        assert event.partition(".")[0] in {"before-parse", "before-call", "before-send"}
+        assert event.partition(".")[0] in {"before-parse", "before-call"}
         assert event.endswith(".personalize-runtime")
         assert callable(handler)
 
@@ -45,7 +46,9 @@ class FakeClient:
 
 
 async def call(result: dict[str, Any] | Exception, body: bytes = b"{}") -> Answer | Failure:
-    transport = SdkTransport(FakeClient(result), Operation.GET_RECOMMENDATIONS, timeout_s=5.0)
+    login = Login(Access(region="us-east-1"))
+    client = FakeClient(result)
+    transport = SdkTransport(client, Operation.GET_RECOMMENDATIONS, login, timeout_s=5.0)
     return await transport.call(body)
 
 
@@ -53,8 +56,11 @@ async def call_service(script: Script, body: bytes) -> tuple[Answer | Failure, S
     """Make one call through the real SDK."""
     with serving(script) as service:
         access = Access(region="us-east-1", endpoint_url=service.url)
-        async with open_client("personalize-runtime", access, timeout_s=5.0) as client:
-            transport = SdkTransport(client, Operation.GET_RECOMMENDATIONS, timeout_s=5.0)
+        async with (
+            Login(access) as login,
+            open_client("personalize-runtime", login, timeout_s=5.0) as client,
+        ):
+            transport = SdkTransport(client, Operation.GET_RECOMMENDATIONS, login, timeout_s=5.0)
             return await transport.call(body), service
 
 
@@ -156,7 +162,7 @@ async def test_a_trust_root_that_cannot_be_read_is_found_before_the_first_call(
         bundle.write_text(content)
     access = Access(region="us-east-1", ca_bundle=str(bundle))
     with pytest.raises(ConfigError, match="cannot be used"):
-        async with open_client("personalize-runtime", access, timeout_s=1.0):
+        async with open_client("personalize-runtime", Login(access), timeout_s=1.0):
             raise AssertionError
 
 

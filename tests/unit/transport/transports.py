@@ -15,6 +15,7 @@ import pytest
 from support.services import TIMEOUT_S, Service
 
 from worker.aws.access import Access
+from worker.aws.login import Login
 from worker.personalize.operations import Operation
 from worker.transport._http1 import Connection
 from worker.transport._pool import Pool
@@ -50,13 +51,12 @@ async def opened(
     **access: Any,
 ) -> AsyncIterator[Transport]:
     """Open a transport to a service at `url`."""
-    async with open_transport(
-        Access(region=REGION, endpoint_url=url, **access),
-        operation=operation,
-        wanted=wanted,
-        timeout_s=timeout_s,
-        connections_max=10,
-    ) as transport:
+    async with (
+        Login(Access(region=REGION, endpoint_url=url, **access)) as login,
+        open_transport(
+            login, operation=operation, wanted=wanted, timeout_s=timeout_s, connections_max=10
+        ) as transport,
+    ):
         assert type(transport).__name__.lower().startswith(wanted)
         yield transport
 
