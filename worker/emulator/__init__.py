@@ -10,12 +10,12 @@ Credentials may be anything, unless the settings declare some: then signatures a
 
 What happens to a request, module by module: `http.connection` and `http.parse` -> `api.app`
 (routes; `conditions.weather`, `http.signature`, `conditions.capacity`) -> `api.contract`
-(botocore's model) -> `requests` (documented limits that the model lacks) -> `api.answer`
-(resource, `filters`, context) -> `model.recommend` and `model.relevance` (weights and scores),
-`model.actions` -> `model.choose` (exploration, placeholders, promotions). What happens at start:
-`settings` -> `data.tables` and `data.datasets` (or `data.synthetic`) -> `model.train` ->
-`server`. Nothing here imports the rest of the package, so a misunderstanding of the service
-cannot hide by being shared.
+(botocore's model) -> `requests` (documented limits that the model lacks) -> `api.answer` (resource,
+`filters`, context) -> `model.recommend` and `model.relevance` (weights and scores), `model.actions`
+-> `model.choose` (exploration, placeholders, promotions). What happens at start: `settings` ->
+`data.sources` (`data.files` and `data.schemas`, or `data.synthetic`) -> `data.datasets` and
+`data.rules` -> `model.train` -> `server`. Nothing here imports the rest of the package, so a
+misunderstanding of the service cannot hide by being shared.
 
 Answers depend on the data, the settings and the request only, never on earlier requests;
 recommendationId alone is new every time. Capacity and weather, where there are any, decide whether
@@ -37,8 +37,8 @@ Where AWS's documentation is silent, or silent about the wording, the emulator c
   in the order of the request, with a score of 0, or without one if `unknown_item_score` says so.
   With a
   filter, a ranking has only items of the catalogue that pass it, and scores sum to 1 over them.
-* The numbers of campaigns, recommenders and filters are not limited; the 20 fields that all filters
-  together may go by are.
+* The numbers of campaigns, recommenders and filters are told where they are above the quota; the 20
+  fields that all filters together may go by are a limit.
 * A filter of actions where items are returned or the other way round, one that goes by the user
   without a userId, one that goes by CurrentItem where no related items are asked for:
   InvalidInputException. filterValues without a filterArn are checked against the model and ignored.
@@ -72,7 +72,13 @@ Where AWS's documentation is silent, or silent about the wording, the emulator c
   the last of the best. New are items created (CREATION_TIMESTAMP) or first seen within 30 days of
   the last interaction, or never seen; without any, those that were seen least.
 * Version 1 and the use cases score all items and do not explore, whatever explorationWeight may be.
-* Action scores are made up from the seed and the IDs, and grow with VALUE; no data set of action
-  interactions can be given. Actions whose ACTION_EXPIRATION_TIMESTAMP is not after the last
-  interaction are never returned; repeat frequencies have nothing to go by.
+* Actions without a score of their own come last, by VALUE, the same for everybody: there is no
+  exploration of actions. `model.actions` says how the others are scored. Actions whose
+  ACTION_EXPIRATION_TIMESTAMP is not after the last interaction are never returned; repeat
+  frequencies have nothing to go by. Without an actions data set, the actions are those of the
+  action interactions, or made up.
+* Rules and quotas of imports (`data.rules`) are told as warnings; `strict` refuses. Exact
+  duplicates of an interaction count once. TIMESTAMP is taken as it is, also where it looks like
+  milliseconds.
+* A cell that is not of its column's type in an Avro schema counts as null (`data.schemas`).
 """

@@ -100,34 +100,60 @@ DEFAULT_RECOMMENDERS: Final = tuple(
 """What exists when neither campaigns nor recommenders are declared: every domain use case."""
 
 
+class SchemaSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
+    """Avro schemas of data sets, as AWS's CreateSchema takes them: JSON files."""
+
+    interactions: DataPath | None = Field(default=None, description="Schema of the interactions.")
+    items: DataPath | None = Field(default=None, description="Schema of the items.")
+    users: DataPath | None = Field(default=None, description="Schema of the users.")
+    actions: DataPath | None = Field(default=None, description="Schema of the actions.")
+    action_interactions: DataPath | None = Field(
+        default=None, description="Schema of the action interactions."
+    )
+
+
 class EmulatorSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """Everything the emulator can be told. All of it has a default.
 
     Raises pydantic's ValidationError for unknown keys, unknown recipes, names that fit no ARN,
-    names used twice, and item or user data without interactions.
+    names used twice, item or user data without interactions, and schemas without their data.
     """
 
     interactions: DataPath | None = Field(
         default=None,
-        description="Parquet or CSV file with USER_ID, ITEM_ID, TIMESTAMP and any other columns. "
-        "Without it, the emulator makes up its own data from `seed`.",
+        description="Parquet, CSV or .csv.gz file, or a folder of them, with USER_ID, ITEM_ID, "
+        "TIMESTAMP and any other columns. Without it, the emulator makes up its own data from "
+        "`seed`.",
     )
     items: DataPath | None = Field(
-        default=None, description="Parquet or CSV file with ITEM_ID and metadata columns."
+        default=None, description="Likewise with ITEM_ID and metadata columns."
     )
     users: DataPath | None = Field(
-        default=None, description="Parquet or CSV file with USER_ID and metadata columns."
+        default=None, description="Likewise with USER_ID and metadata columns."
     )
     actions: DataPath | None = Field(
-        default=None, description="Parquet or CSV file with ACTION_ID and metadata columns."
+        default=None, description="Likewise with ACTION_ID and metadata columns."
+    )
+    action_interactions: DataPath | None = Field(
+        default=None,
+        description="Likewise with USER_ID, ACTION_ID, TIMESTAMP and EVENT_TYPE: TAKEN, NOT_TAKEN "
+        "or VIEWED. Without it, all actions have a score of 0.",
+    )
+    schemas: SchemaSettings = Field(
+        default=SchemaSettings(),
+        description="Avro schemas that say which type each column has. Without one, text that is "
+        "all numbers can be compared as numbers.",
+    )
+    strict: bool = Field(
+        default=False,
+        description="Refuse data and resources that break a rule or a quota of AWS's, instead of "
+        "warning.",
     )
     host: Annotated[str, StringConstraints(min_length=1)] = Field(
         default="127.0.0.1", description="Address to listen on. Anything but loopback is warned of."
     )
     port: int = Field(default=8765, ge=0, le=65535, description="TCP port; 0 picks a free one.")
-    seed: int = Field(
-        default=1, ge=0, lt=2**63, description="Seed of made-up data, action scores and chance."
-    )
+    seed: int = Field(default=1, ge=0, lt=2**63, description="Seed of made-up data and chance.")
     account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")] = Field(
         default="000000000000",
         coerce_numbers_to_str=True,  # 123456789012 is a number in TOML
@@ -188,6 +214,10 @@ class EmulatorSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_err
                 "all of them out for made-up data"
             )
             raise ValueError(msg)
+        for key in type(self.schemas).model_fields:
+            if getattr(self.schemas, key) is not None and getattr(self, key) is None:
+                msg = f"schemas.{key} given without {key}, the data that it is the schema of"
+                raise ValueError(msg)
         return self
 
 

@@ -1,7 +1,7 @@
 """What each recipe and use case answers: the developer guide's rules, one test a rule.
 
 Sources: developer guide, "Choosing a recipe", "How recommendation scoring works", "Reasons for
-recommendations", "VIDEO_ON_DEMAND use cases", "ECOMMERCE use cases", "Next-Best-Action recipe".
+recommendations", "VIDEO_ON_DEMAND use cases", "ECOMMERCE use cases".
 """
 
 from __future__ import annotations
@@ -210,41 +210,3 @@ def test_a_use_case_hides_what_the_user_watched_or_purchased(
     wanted = everything - {hidden} - ({"seen"} if by_item(name) else set())
     assert set(ids(world.items(name, userId="u1", itemId="seen"))) == wanted
     assert len(world.items(name, userId="u45", itemId="seen")) == 3 + (not by_item(name))
-
-
-def test_expired_actions_are_not_recommended_and_valuable_ones_are_more_likely(
-    tmp_path: Path,
-) -> None:
-    actions = pa.table(
-        {
-            "ACTION_ID": ["gone", "dear", "cheap", "later"],
-            "VALUE": [5, 10, 1, 5],
-            "ACTION_EXPIRATION_TIMESTAMP": [10, None, None, 10_000],
-        }
-    )
-    world = shop(tmp_path, EVENTS, actions=actions)
-    means = {"dear": 0.0, "cheap": 0.0, "later": 0.0}
-    plain = Emulated(tmp_path, actions=actions.select(["ACTION_ID"]))
-    for number in range(50):
-        for action in world.actions(userId=f"u{number}"):
-            means[action["actionId"]] += action["score"]
-        assert len(plain.actions(userId=f"u{number}")) == 4
-    unvalued = dict.fromkeys(means, 0.0) | {"gone": 0.0}
-    for number in range(50):
-        for action in plain.actions(userId=f"u{number}"):
-            unvalued[action["actionId"]] += action["score"]
-    assert means["dear"] > unvalued["dear"]
-    assert means["cheap"] < unvalued["cheap"]
-
-
-def test_times_and_values_of_actions_that_say_nothing_are_as_good_as_absent(
-    tmp_path: Path,
-) -> None:
-    actions: dict[str, Any] = {"ACTION_ID": ["a", "b", "gone"]}
-    plain = shop(tmp_path, EVENTS, actions=pa.table(actions)).actions(userId="u1")
-    actions |= {
-        "VALUE": [float("inf"), float("nan"), float("-inf")],
-        "ACTION_EXPIRATION_TIMESTAMP": pa.array([None, 86_400_000, 10_000], pa.timestamp("ms")),
-    }
-    told = shop(tmp_path, EVENTS, actions=pa.table(actions)).actions(userId="u1")
-    assert told == [each for each in plain if each["actionId"] != "gone"]

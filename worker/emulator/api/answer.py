@@ -50,7 +50,7 @@ class Answers:
         self._histories = {
             each.hides: History(data, each.hides) for each in USE_CASES.values() if each.hides
         }
-        self._propensities = Propensities(data, seed=settings.seed)
+        self._propensities = Propensities(data)
         self._user_codes = {each: code for code, each in enumerate(data.user_ids)}
         self._item_codes = {each: code for code, each in enumerate(data.item_ids)}
         self._item_ids = data.item_ids
@@ -92,7 +92,7 @@ class Answers:
         self._resource(asked, {Kind.ACTION}, "GetActionRecommendations")
         user = self._user(asked)
         allowed = self._allowed(asked.filter_arn, asked.filter_values, user, None)
-        best = self._propensities.best(asked.user_id or "", asked.num_results, allowed)
+        best = self._propensities.best(user, asked.num_results, allowed)
         actions = [{"actionId": name, "score": _plain(score)} for name, score in best]
         return _body("actionList", actions)
 

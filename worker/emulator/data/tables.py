@@ -1,76 +1,18 @@
-"""Data set files as Arrow tables: Parquet or CSV, with ID columns that can be trusted."""
+"""Data sets as Arrow tables: columns found by name, ID columns that can be trusted, unique rows."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet as pq
 
 from worker.emulator.errors import EmulatorError
 
 ID_LENGTH_MAX: Final = 256
 """Characters: shapes UserID, ItemID and ActionID of botocore's personalize-runtime model."""
 
-_PARQUET_MAGIC: Final = b"PAR1"
-
-
-def read_table(path: Path, *, what: str) -> pa.Table:
-    """Return the file's rows; of a CSV file every column is a string, an unquoted empty cell null.
-
-    `what` names the data set in messages. Raises EmulatorError when the file is missing, neither
-    Parquet nor CSV, damaged, or has no rows.
-    """
-    try:
-        with path.open("rb") as file:
-            magic = file.read(len(_PARQUET_MAGIC))
-    except OSError as error:
-        raise EmulatorError(
-            f"cannot read the {what} data set {path}: {error.strerror or error}",
-            hint=f"set emulator.{what} to one local Parquet or CSV file that exists",
-        ) from error
-    if magic != _PARQUET_MAGIC and path.suffix.lower() != ".csv":
-        raise EmulatorError(
-            f"the {what} data set {path} is neither Parquet nor named .csv; "
-            f"it begins with {magic!r}",
-            hint="give a Parquet file, or a CSV file with a header line whose name ends in .csv",
-        )
-    try:
-        table = _read_parquet(path) if magic == _PARQUET_MAGIC else _read_csv(path)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise EmulatorError(
-            f"the {what} data set {path} cannot be read: {str(error).splitlines()[0]}",
-            hint="write the file again; it looks truncated or damaged",
-        ) from error
-    if table.num_rows == 0:
-        raise EmulatorError(
-            f"the {what} data set {path} has no rows",
-            hint=f"give a file with rows, or leave emulator.{what} out",
-        )
-    return table
-
-
-def _read_parquet(path: Path) -> pa.Table:
-    with pq.ParquetFile(path) as file:  # not read_table, to which a folder "DAY=1" is a column
-        table = file.read()
-    table.validate(full=True)  # text that is not UTF-8 would fail later, wherever it is looked at
-    return table
-
-
-def _read_csv(path: Path) -> pa.Table:
-    quoted_lines = pyarrow.csv.ParseOptions(newlines_in_values=True)  # as in descriptions
-    with pyarrow.csv.open_csv(path, parse_options=quoted_lines) as reader:
-        names = reader.schema.names
-    as_text = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()),  # a guess would turn ID "007" into 7
-        null_values=[""],
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=False,
-    )
-    return pyarrow.csv.read_csv(path, parse_options=quoted_lines, convert_options=as_text)
+_ROW: Final = "\0row"  # a column that no file has
 
 
 def find_column(table: pa.Table, name: str) -> str | None:
@@ -155,3 +97,26 @@ def in_seconds(values: Any) -> Any:
     if pa.types.is_timestamp(values.type):
         return values.cast(pa.timestamp("s", values.type.tz), safe=False).cast(pa.int64())
     return values
+
+
+def unique_rows(table: pa.Table) -> pa.Table:
+    """Return a table without the rows that repeat another one in all columns.
+
+    Columns of lists and structures, which the service's schemas do not have, are not compared.
+    """
+    plain = pa.table({name: decoded(table.column(name)) for name in _comparable(table)})
+    rows = pa.array(range(table.num_rows), type=pa.int64())
+    numbered: Any = plain.append_column(_ROW, rows)
+    first = numbered.group_by(plain.column_names, use_threads=False).aggregate([(_ROW, "min")])
+    if first.num_rows == table.num_rows:
+        return table
+    return table.take(first.column(f"{_ROW}_min").combine_chunks())
+
+
+def _comparable(table: pa.Table) -> list[str]:
+    names = table.column_names
+    return [
+        name
+        for name in names
+        if names.count(name) == 1 and not pa.types.is_nested(table.column(name).type)
+    ]

@@ -13,14 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from worker.emulator.data.datasets import Data
 from worker.emulator.data.tables import find_column, is_text
 
 Bools = npt.NDArray[np.bool_]
 _Ints = npt.NDArray[np.int64]
-
-RECENT_MAX: Final = 100
-"""Interactions per user and event type that filters see (page filter-expressions)."""
 
 _SEPARATOR: Final = "|"  # between the values of one cell (page for categorical metadata)
 _NUMBER: Final = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
@@ -184,58 +180,3 @@ def is_filterable(kind: pa.DataType) -> bool:
     """Tell whether a column of this type can be filtered by: text or numbers."""
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     return numeric or is_text(kind) or pa.types.is_null(kind)
-
-
-class Events:
-    """Each user's most recent interactions of each event type; types match in any case."""
-
-    def __init__(self, data: Data) -> None:
-        self._size = len(data.item_ids)
-        dictionary = [str(each).casefold() for each in data.event_types.dictionary.to_pylist()]
-        self._codes = {value: n for n, value in enumerate(dict.fromkeys(dictionary))}
-        no_type = len(self._codes)  # one group for interactions whose type is null
-        recode = np.array([*(self._codes[value] for value in dictionary), no_type], dtype=np.int64)
-        indices: Any = data.event_types.indices
-        types = recode[indices.fill_null(len(dictionary)).to_numpy()]
-        group = data.user_codes.astype(np.int64) * (no_type + 1) + types
-        # Of interactions at the same second the higher item code counts as later.
-        order = np.lexsort((data.item_codes, data.timestamps, group))
-        group = group[order]
-        # Within a group the latest come last: all but those with as many after them are kept.
-        recent = order[~_same_later(group, by=RECENT_MAX)]
-        self._items = data.item_codes[recent]
-        self._types = types[recent]
-        users = np.arange(len(data.user_ids) + 1)
-        self._start = np.searchsorted(data.user_codes[recent], users).tolist()
-
-    @property
-    def recorded(self) -> bool:
-        """Whether any interaction has an event type."""
-        return bool(self._codes)
-
-    def wanted(self, types: Iterable[str]) -> Bools | None:
-        """Return a table of which types are meant, or None for all of them ("*")."""
-        table = np.zeros(len(self._codes) + 1, dtype=np.bool_)
-        for each in types:
-            if each == "*":
-                return None
-            code = self._codes.get(each.casefold())
-            if code is not None:
-                table[code] = True
-        return table
-
-    def touched(self, user: int | None, wanted: Bools | None) -> Bools:
-        """Return the items that a user has interacted with by one of the wanted types."""
-        mask = np.zeros(self._size, dtype=np.bool_)
-        if user is not None:
-            own = slice(self._start[user], self._start[user + 1])
-            items = self._items[own]
-            mask[items if wanted is None else items[wanted[self._types[own]]]] = True
-        return mask
-
-
-def _same_later(values: npt.NDArray[np.int64], *, by: int) -> Bools:
-    """Return where a sorted array has the same value `by` places later."""
-    same = np.zeros(len(values), dtype=np.bool_)
-    same[:-by] = values[by:] == values[:-by]
-    return same

@@ -26,7 +26,8 @@ or each other's contrary, the emulator chose:
   without quotes among it, is refused, and so are keys that the filter does not have, more than one
   value for a comparison, a quoted number where numbers are compared. A value for an expression that
   is not applied is checked all the same.
-* A filter on actions by action interactions is refused: there is no such data set.
+* A filter on actions by action interactions is refused where there is no such data set. Of these a
+  user's 300 latest of each type count. A field of items that the schema calls textual is refused.
 """
 
 from __future__ import annotations
@@ -42,8 +43,15 @@ from worker.emulator.data.datasets import Data
 from worker.emulator.errors import EmulatorError, invalid_input
 from worker.emulator.filters.columns import Bools
 from worker.emulator.filters.grammar import BadExpression, Expression, Field
-from worker.emulator.filters.plan import LIST, NUMBER, Index, Request, Use, plan_rows, plan_user
-from worker.emulator.filters.rules import GROUP_FIELDS_MAX, checked, dataset_of, fields_of
+from worker.emulator.filters.index import Index
+from worker.emulator.filters.plan import LIST, NUMBER, Request, Use, plan_rows, plan_user
+from worker.emulator.filters.rules import (
+    GROUP_FIELDS_MAX,
+    OF_EVENTS,
+    checked,
+    dataset_of,
+    fields_of,
+)
 from worker.emulator.filters.values import Value, parse_values
 
 _CACHE_BYTES: Final = 8 * 2**20  # of masks, for each expression with placeholders
@@ -129,7 +137,7 @@ class _Part:
         self.parameters = frozenset(use.parameter for use in self.uses)
         conditions = expression.conditions
         self.on_user = bool(self._tests)
-        self.on_events = dataset_of(conditions[0].field) == "INTERACTIONS"
+        self.on_events = dataset_of(conditions[0].field) in OF_EVENTS
         self.on_item = any(isinstance(each, Field) for one in conditions for each in one.operands)
         most = _CACHE_BYTES // max(1, size)
         self._cached = lru_cache(maxsize=min(max(_CACHE_MASKS_MIN, most), _CACHE_MASKS_MAX))(

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from worker.emulator.data.datasets import Data
 from worker.emulator.filters.columns import (
     Bools,
     Cells,
-    Columns,
-    Events,
-    Numbers,
-    Texts,
     compare,
-    is_filterable,
 )
 from worker.emulator.filters.grammar import BadExpression, Condition, Field, Literal, Parameter
-from worker.emulator.filters.rules import dataset_of
+from worker.emulator.filters.index import Index
+from worker.emulator.filters.rules import OF_EVENTS, dataset_of
 from worker.emulator.filters.values import Value
 
 Values = Mapping[str, tuple[Value, ...]]
@@ -56,67 +50,9 @@ NUMBER: Final = "number"
 ONE: Final = "one"
 
 
-class Index:
-    """The data sets' columns, shared by all filters that are compiled together."""
-
-    def __init__(self, data: Data) -> None:
-        self._data = data
-        self.items = Columns(data.item_table)
-        self.actions = Columns(data.action_table)
-        self.users = Columns(data.user_table)
-
-    @cached_property
-    def events(self) -> Events:
-        """The interactions; sorting them takes a while, and few filters ask for them."""
-        return Events(self._data)
-
-    def columns(self, field: Field) -> tuple[Columns, str]:
-        """Return a field's table and spelling. Raises BadExpression if it has no such column."""
-        dataset = dataset_of(field)
-        what, columns = {
-            "ITEMS": ("items", self.items),
-            "CURRENTITEM": ("items", self.items),
-            "ACTIONS": ("actions", self.actions),
-        }.get(dataset, ("users", self.users))
-        spelling = columns.find(field.name)
-        if spelling is None:
-            raise BadExpression(
-                field.at,
-                f"the {what} data set has no column {field.name}",
-                hint=f"it has: {', '.join(columns.names)}",
-            )
-        kind = columns.kind(spelling)
-        if not is_filterable(kind):
-            raise BadExpression(
-                field.at,
-                f"column {spelling} of the {what} data set has type {kind}",
-                hint='filters take text and numbers; write booleans as "True" and "False" or as '
-                "1 and 0, times as seconds, several values as one text with | between",
-            )
-        return columns, spelling
-
-    def texts(self, field: Field) -> Texts:
-        """Return a field for IN."""
-        columns, spelling = self.columns(field)
-        return columns.texts(spelling)
-
-    def numbers(self, field: Field) -> Numbers:
-        """Return a field for a comparison. Raises BadExpression for text."""
-        columns, spelling = self.columns(field)
-        numbers = columns.numbers(spelling)
-        if numbers is None:
-            raise BadExpression(
-                field.at,
-                f"{field} is text such as {columns.no_number(spelling)!r}, and comparisons are for "
-                "numbers",
-                hint='use IN ("...") or NOT IN ("..."), or leave cells without a number empty',
-            )
-        return numbers
-
-
 def plan_rows(condition: Condition, index: Index, uses: list[Use]) -> Rows:
     """Return a condition of WHERE as a function; adds what it asks of placeholders to `uses`."""
-    if dataset_of(condition.field) == "INTERACTIONS":
+    if dataset_of(condition.field) in OF_EVENTS:
         return _events(condition, index, uses)
     if condition.is_membership:
         return _membership(condition, index, uses)
@@ -177,12 +113,12 @@ def plan_user(condition: Condition, index: Index, uses: list[Use]) -> Test:
 
 
 def _events(condition: Condition, index: Index, uses: list[Use]) -> Rows:
-    events = index.events
+    events = index.log(condition.field)
     fixed, names = _list(condition, uses)
     if not events.recorded and (names or set(fixed) != {"*"}):
         raise BadExpression(
             condition.field.at,
-            "the interactions data set has no event types",
+            "the data set has no event types",
             hint='add a column EVENT_TYPE, or filter by any interaction: IN ("*")',
         )
     fixed_wanted = events.wanted(fixed)

@@ -46,6 +46,9 @@ _OF_TARGET: Final = {
     "ITEMID": ("ITEMS", "INTERACTIONS"),
     "ACTIONID": ("ACTIONS", "ACTION_INTERACTIONS"),
 }
+OF_EVENTS: Final = frozenset({"INTERACTIONS", "ACTION_INTERACTIONS"})
+"""Data sets that can be filtered by event type alone."""
+
 _STORED_IN: Final = {"CURRENTUSER": "USERS", "CURRENTITEM": "ITEMS"}
 
 
@@ -129,14 +132,7 @@ def _check_datasets(expression: Expression) -> None:
                 hint="AND and OR join conditions on one data set; make two expressions and join "
                 "them with |",
             )
-        if dataset == "ACTION_INTERACTIONS":
-            raise BadExpression(
-                field.at,
-                "the emulator has no action interactions",
-                hint="it keeps no such data set yet; filter actions by Actions.FIELD or by "
-                "CurrentUser",
-            )
-        if dataset == "INTERACTIONS":
+        if dataset in OF_EVENTS:
             _check_event_type(condition)
     for condition in expression.user:
         if dataset_of(condition.field) != "CURRENTUSER":
@@ -153,7 +149,7 @@ def _check_event_type(condition: Condition) -> None:
             condition.field.at,
             f"{condition.field} {condition.operator}: interactions can be filtered by event type "
             "alone",
-            hint='write Interactions.EVENT_TYPE IN ("...") or IN ("*")',
+            hint=f'write {condition.field.dataset.title()}.EVENT_TYPE IN ("...") or IN ("*")',
         )
 
 
@@ -201,7 +197,7 @@ def _check_literal(condition: Condition, operand: Literal) -> None:
             f"a number in the list of {condition.operator}",
             hint=f'lists hold quoted strings: "{operand.value}"; compare numbers with = != < >',
         )
-    if operand.value == _ALL and dataset_of(condition.field) != "INTERACTIONS":
+    if operand.value == _ALL and dataset_of(condition.field) not in OF_EVENTS:
         raise BadExpression(
             operand.at,
             f'"*" as a value of {condition.field}',

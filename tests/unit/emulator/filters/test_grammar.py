@@ -132,7 +132,7 @@ def test_what_the_service_takes_is_taken(expression: str) -> None:
         (
             'INCLUDE ActionID WHERE Action_Interactions.EVENT_TYPE IN ("TAKEN")',
             23,
-            "no action interactions",
+            "no data set of action interactions",
             "Actions.FIELD",
         ),
         (

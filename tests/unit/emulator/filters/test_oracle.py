@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.emulator.filters.filter_data import compile_filter, made
 
-from worker.emulator.filters import columns
+from worker.emulator.filters import index
 
 STEADY = settings(derandomize=True, max_examples=400)
 USERS, ITEMS, RECENT = 2, 6, 2
@@ -205,7 +205,7 @@ def test_masks_are_those_of_going_row_by_row(
     events = [*events, (0, 0, 9, "watch")]  # so that there are event types
     data = made(events=events, items=items, users=users, actions={})
     text = " | ".join(expr.text() for expr in exprs)
-    with patch.object(columns, "RECENT_MAX", RECENT):
+    with patch.object(index, "RECENT_MAX", RECENT):
         compiled = compile_filter("f", text, data)
     given = {c.parameter: c.given() for expr in exprs for c in expr.conds() if c.parameter}
     if left_out:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from worker.emulator.data.datasets import Data, load
-from worker.emulator.model.actions import Propensities
 from worker.emulator.model.recommend import Recommender
 from worker.emulator.model.softmax import as_scores, as_weights, best
 from worker.emulator.model.train import Model, train
@@ -205,19 +203,3 @@ def test_weights_too_small_for_a_float_still_rank() -> None:
     logits = np.array([0.0, -500.0, -500.0], dtype=np.float32)
     weights, total = as_weights(logits, np.array([], dtype=np.int32), 0.5)
     assert as_scores(weights, total) == [1.0, 0.0, 0.0]
-
-
-def test_propensities_depend_on_seed_user_and_action_alone() -> None:
-    names = [f"action-{n}" for n in range(30)]
-
-    def propensities(ids: list[str], seed: int) -> Propensities:
-        data = replace(made_up()[0], action_ids=ids, action_table=pa.table({"ACTION_ID": ids}))
-        return Propensities(data, seed=seed)
-
-    scores = dict(propensities(names, seed=1).best("u1", 30))
-    assert dict(propensities(names[::-1], seed=1).best("u1", 30)) == scores
-    assert dict(propensities(names, seed=2).best("u1", 30)) != scores
-    assert dict(propensities(names, seed=1).best("u2", 30)) != scores
-    assert all(0.0 < score < 1.0 for score in scores.values())
-    assert sum(scores.values()) > 1.5
-    assert list(scores.values()) == sorted(scores.values(), reverse=True)
