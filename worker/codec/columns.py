@@ -9,9 +9,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from worker.codec.column_names import (
+    CALL_FIELDS,
+    ERROR_FIELDS,
+    UTC_US,
+    error_names,
+    result_names,
+)
 from worker.codec.decoded import Decoded
 from worker.codec.sizes import cut, value_bytes
-from worker.errors import ConfigError
 from worker.model import Failure, Outcome
 from worker.personalize.answer_shape import AnswerShape
 
@@ -20,40 +26,19 @@ EXPLODED_BYTES_MAX = 128 << 20
 # What a wide value is repeated to in memory; larger blocks were no quicker to write.
 BLOCK_BYTES = 128 << 10
 
-_UTC_US = pa.timestamp("us", tz="UTC")
-_CALL_FIELDS = (
-    pa.field("requested_at", _UTC_US),
-    pa.field("latency_ms", pa.float32()),
-    pa.field("attempts", pa.int8()),
-    pa.field("request_id", pa.string()),
-)
-_ERROR_FIELDS = (
-    pa.field("error_code", pa.string()),
-    pa.field("error_message", pa.string()),
-    pa.field("http_status", pa.int16()),
-    pa.field("attempts", pa.int8()),
-    pa.field("request_id", pa.string()),
-    pa.field("failed_at", _UTC_US),
-)
-
 
 def results_schema(copied: pa.Schema, shape: AnswerShape, layout: str) -> pa.Schema:
     """Return the schema of the results; `copied` are the ID and `keep` columns.
 
-    Raises ConfigError when an input column has a result column's name.
+    One of these that has the name of a column of the results' own gets another (`result_names`).
     """
     if layout == "exploded":
         own = [pa.field("rank", pa.int32()), *shape.type]
     else:
         own = [pa.field(shape.column, pa.list_(shape.type))]
-    own = [pa.field("recommendation_id", pa.string()), *own, *_CALL_FIELDS]
-    for field in own:
-        if field.name in copied.names:
-            raise ConfigError(
-                f"the input column {field.name!r} has the name of a result column",
-                hint="rename it in the input, or leave it out of input.keep",
-            )
-    return pa.schema([*copied, *own])
+    names = result_names(copied.names, shape, layout)
+    renamed = [field.with_name(names[field.name]) for field in copied]
+    return pa.schema([*renamed, pa.field("recommendation_id", pa.string()), *own, *CALL_FIELDS])
 
 
 def nested(
@@ -140,20 +125,10 @@ def _ranks(lists: pa.ListArray[Any], parents: pa.Array[Any], items: pa.Array[Any
 
 
 def errors_schema(source: pa.Schema) -> pa.Schema:
-    """Return the schema of failed rows: all input columns, then why.
-
-    An input that is itself a folder of failed rows has all these columns already; they are
-    replaced. Raises ConfigError when just some of their names are taken.
-    """
-    own = [field.name for field in _ERROR_FIELDS]
-    taken = [field for field in source if field.name in own]
-    if taken and {*taken} != {*_ERROR_FIELDS}:
-        raise ConfigError(
-            f"the input column {taken[0].name!r} has the name of a column of _errors/, "
-            "where all input columns go",
-            hint="rename it in the input",
-        )
-    return pa.schema([*(field for field in source if field.name not in own), *_ERROR_FIELDS])
+    """Return the schema of failed rows: all input columns, then why (`error_names`)."""
+    names = error_names(source)
+    own = [field.with_name(names[field.name]) for field in ERROR_FIELDS]
+    return pa.schema([*(field for field in source if field.name not in names.values()), *own])
 
 
 def failed(
@@ -161,7 +136,7 @@ def failed(
 ) -> pa.RecordBatch:
     """Return failed input rows, given with all their columns, beside why each failed."""
     inputs: list[pa.Array[Any]] = [
-        rows.column(field.name) for field in list(schema)[: -len(_ERROR_FIELDS)]
+        rows.column(field.name) for field in list(schema)[: -len(ERROR_FIELDS)]
     ]
     failures = [failure for failure, _ in outcomes]
     own: list[pa.Array[Any]] = [
@@ -171,7 +146,7 @@ def failed(
         pa.array([outcome.attempts for _, outcome in outcomes], pa.int8()),
         pa.array([failure.request_id for failure in failures], pa.string()),
         pa.array(
-            [outcome.sent_us + round(outcome.latency_ms * 1e3) for _, outcome in outcomes], _UTC_US
+            [outcome.sent_us + round(outcome.latency_ms * 1e3) for _, outcome in outcomes], UTC_US
         ),
     ]
     return pa.RecordBatch.from_arrays([*inputs, *own], schema=schema)
@@ -180,7 +155,7 @@ def failed(
 def _call_columns(outcomes: Sequence[Outcome]) -> list[pa.Array[Any]]:
     request_ids = [outcome.result.request_id for outcome in outcomes]
     return [
-        pa.array([outcome.sent_us for outcome in outcomes], _UTC_US),
+        pa.array([outcome.sent_us for outcome in outcomes], UTC_US),
         pa.array([outcome.latency_ms for outcome in outcomes], pa.float32()),
         pa.array([outcome.attempts for outcome in outcomes], pa.int8()),
         pa.array(request_ids, pa.string()),

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from worker.codec.column_names import error_names, result_names
 from worker.codec.texts import text_column
 from worker.errors import ConflictError, InputError
 from worker.job import Job, open_job
@@ -60,11 +61,16 @@ def _chunk_rows(
     requests = list(itertools.islice(matching, MATCHES_MAX))
     if not requests:
         return []
-    results = _matching(store, chunk.part_name, names, identifier)
+    named = result_names(job.copied, job.shape, job.config.output.layout)
+    in_results = [named[name] for name in names]
+    results = _matching(store, chunk.part_name, in_results, identifier)
     errors = _matching(store, chunk.errors_name, names, identifier)
-    for row in (*results, *errors):
-        if not row["attempts"] and row.get("error_code") != INVALID_ROW:
-            row.setdefault("answered_by", "an identical request of this part")
+    own = error_names(job.errors_schema)
+    repeated = [row for row in results if not row["attempts"]]
+    failed = (row for row in errors if row[own["error_code"]] != INVALID_ROW)
+    repeated += (row for row in failed if not row[own["attempts"]])
+    for row in repeated:
+        row.setdefault("answered_by", "an identical request of this part")
     if store.path(chunk.part_name).exists():
         state = "failed" if errors and not results else "done"
     else:

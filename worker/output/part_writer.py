@@ -174,6 +174,7 @@ class PartWriter:
             rows = columns.nested(copied, decoded, outcomes, self._results_schema)
             yield pa.Table.from_batches([rows])
         else:
+            copied = copied.rename_columns(self._results_schema.names[: copied.num_columns])
             between = columns.results_schema(copied.schema, self._shape, "nested")
             rows = columns.nested(copied, decoded, outcomes, between)
             yield from columns.explode(rows, self._shape, self._results_schema)

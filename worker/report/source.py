@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from pydantic import Field, ValidationError
 
+from worker.codec.column_names import result_names
 from worker.config.model import Config
 from worker.errors import ConfigError, InputError
 from worker.output.run_folder import (
@@ -79,11 +80,22 @@ class RunFiles:
         return tuple(dict.fromkeys(filter(None, (columns.user_id, columns.item_id))))
 
     @property
+    def result_id_columns(self) -> tuple[str, ...]:
+        """What these are called in the results."""
+        return tuple(self._result_names[name] for name in self.id_columns)
+
+    @property
+    def _result_names(self) -> dict[str, str]:
+        input_ = self.config.input
+        copied = (*input_.columns.ids, *input_.keep)
+        return result_names(copied, self.shape, self.config.output.layout)
+
+    @property
     def asked_column(self) -> str | None:
-        """The output's column that says how many entries each row asked for, if one does."""
+        """The results' column that says how many entries each row asked for, if one does."""
         columns = self.config.input.columns
         wanted = columns.num_results or columns.item_list
-        return wanted if wanted in (*columns.ids, *self.config.input.keep) else None
+        return self._result_names.get(wanted) if wanted else None
 
     @property
     def asked_default(self) -> int | None:

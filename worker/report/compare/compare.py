@@ -143,10 +143,10 @@ def _side(files: RunFiles, buckets: Buckets, workers: int | None) -> Side:
 
 def _read_part(files: RunFiles, number: int) -> tuple[pa.Table, EntryCounts]:
     counts, batches = EntryCounts(), []
-    for rows in read_rows(files, files.part_names[number], files.id_columns):
+    for rows in read_rows(files, files.part_names[number], files.result_id_columns):
         hashes = rows.entry_hashes()
         lists = pa.ListArray.from_arrays(rows.offsets, hashes)
-        who, whole = rows.who(files.id_columns), hash_lists(hashes, rows.offsets)
+        who, whole = rows.who(files.result_id_columns), hash_lists(hashes, rows.offsets)
         counts.add_entries(rows.entries)
         batches.append(pa.RecordBatch.from_arrays([who, whole, lists], schema=ROWS))
     counts.table()

@@ -26,8 +26,8 @@ class Failures:
     messages: dict[str, Counter[str]] = field(default_factory=dict)  # the most frequent of a code
     examples: dict[str, list[str]] = field(default_factory=dict)  # IDs of a code's first rows
 
-    def add_rows(self, rows: pa.RecordBatch, id_columns: tuple[str, ...]) -> None:
-        """Count failed rows, given with COLUMNS and their ID columns."""
+    def add_rows(self, ids: pa.RecordBatch, rows: pa.RecordBatch) -> None:
+        """Count failed rows: their ID columns, and COLUMNS."""
         table = pa.Table.from_batches([rows])
         names = ["error_code", "error_message", "http_status"]
         groups = table.group_by(names, use_threads=False).aggregate([([], "count_all")])
@@ -42,8 +42,8 @@ class Failures:
             examples = self.examples.setdefault(code, [])
             if len(examples) < EXAMPLES_MAX:
                 having = pc.equal(rows.column("error_code"), pa.scalar(code))
-                ids = rows.select(list(id_columns)).filter(having)[:EXAMPLES_MAX].columns
-                columns = [text_column(column).to_pylist() for column in ids]
+                first = ids.filter(having)[:EXAMPLES_MAX].columns
+                columns = [text_column(column).to_pylist() for column in first]
                 shown = [" / ".join(map(_shown, row)) for row in zip(*columns, strict=True)]
                 examples += shown[: EXAMPLES_MAX - len(examples)]
 

@@ -109,16 +109,15 @@ def _measure_part(files: RunFiles, number: int) -> Measured:
     name = files.part_names[number]
     part = Measured(books=read_books(files.store.path(name)))
     asked = [files.asked_column] if files.asked_column else []
-    wanted = tuple(dict.fromkeys((*files.id_columns, *CALL_COLUMNS, *asked)))
+    wanted = tuple(dict.fromkeys((*files.result_id_columns, *CALL_COLUMNS, *asked)))
     for times, rows in enumerate(ahead(read_rows(files, name, wanted, beside=True)), 1):
         _add_rows(part, files, rows, first=(number << _ROW_BITS) + part.results)
         if times % _TIDY_TIMES == 0:
             give_memory_back()
     errors_name = f"_errors/{name}"
     if errors_name in files.errors_names:
-        columns = (*files.id_columns, *failures.COLUMNS)
-        for batch in read_failed(files, errors_name, columns):
-            part.failures.add_rows(batch, files.id_columns)
+        for ids, batch in read_failed(files, errors_name, failures.COLUMNS):
+            part.failures.add_rows(ids, batch)
             failed_at = batch.column("failed_at").cast(pa.int64())
             part.timeline.add_failures(failed_at, batch.column("attempts"))
     return part
@@ -139,7 +138,7 @@ def _add_rows(part: Measured, files: RunFiles, rows: Rows, *, first: int) -> Non
     hashes = hash_lists(rows.entry_hashes(), rows.offsets)
     numbers = pc.add(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), len(hashes))), first - 1)
     is_long = pc.greater_equal(lengths, LISTS_ALIKE_BY_CHANCE)
-    judged = (hashes, rows.who(files.id_columns), numbers)
+    judged = (hashes, rows.who(files.result_id_columns), numbers)
     part.lists.append(tuple(column.filter(is_long) for column in judged))
 
 
@@ -156,7 +155,7 @@ def _asked(files: RunFiles, columns: pa.RecordBatch) -> Any:
 
 def _example(files: RunFiles, shared: SharedList, entries_max: int) -> Example:
     part, row = shared.first >> _ROW_BITS, shared.first & ((1 << _ROW_BITS) - 1)
-    for rows in read_rows(files, files.part_names[part], files.id_columns):
+    for rows in read_rows(files, files.part_names[part], files.result_id_columns):
         if row < rows.columns.num_rows:
             break
         row -= rows.columns.num_rows

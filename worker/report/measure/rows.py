@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from worker.codec.column_names import error_names
 from worker.codec.texts import text_column
 from worker.errors import ConflictError
 from worker.report.measure.column import Column, pc
@@ -75,11 +76,20 @@ def read_rows(
                     yield _exploded(batch, members, wanted)
 
 
-def read_failed(files: RunFiles, name: str, wanted: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
-    """Yield failed rows of `_errors/`, the columns `wanted` alone; raises like `read_rows`."""
+def read_failed(
+    files: RunFiles, name: str, wanted: tuple[str, ...]
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Yield failed rows of `_errors/`: their ID columns, and why they failed, `wanted` of that.
+
+    Raises like `read_rows`.
+    """
     path = files.store.path(name)
     with _errors_as_advice(path), pq.ParquetFile(path) as file:
-        yield from file.iter_batches(columns=list(wanted), use_threads=False)
+        own = error_names(file.schema_arrow)
+        named = [own[each] for each in wanted]
+        ids = list(files.id_columns)
+        for batch in file.iter_batches(columns=[*ids, *named], use_threads=False):
+            yield batch.select(ids), batch.select(named).rename_columns(list(wanted))
 
 
 # What most campaigns say of no entry: not read then.

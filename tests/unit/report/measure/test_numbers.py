@@ -251,12 +251,10 @@ def failed_rows(*rows: tuple[str | None, str, str]) -> pa.RecordBatch:
 
 def test_failures_keep_their_first_rows_and_most_frequent_messages() -> None:
     failures, other = Failures(), Failures()
-    failures.add_rows(
-        failed_rows(("u1", "A", "x"), (None, "A", "y"), ("u3", "A", "y")), ("USER_ID",)
-    )
-    other.add_rows(
-        failed_rows(*[(f"v{n}", "A", "z") for n in range(9)], ("w", "B", "x")), ("USER_ID",)
-    )
+    some = failed_rows(("u1", "A", "x"), (None, "A", "y"), ("u3", "A", "y"))
+    failures.add_rows(some.select(["USER_ID"]), some)
+    more = failed_rows(*[(f"v{n}", "A", "z") for n in range(9)], ("w", "B", "x"))
+    other.add_rows(more.select(["USER_ID"]), more)
     failures.add(other)
     assert failures.codes == {"A": 12, "B": 1}
     assert failures.messages["A"] == {"z": 9, "y": 2, "x": 1}
