@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import aioboto3
 import aiohttp
@@ -33,6 +33,7 @@ async def open_client(
     timeout_s: float,
     connections_max: int = 1,
     attempts_max: int = 1,
+    response_class: type[BoundedResponse] | None = None,
 ) -> AsyncIterator[Any]:
     """Yield an aioboto3 client, as a rule without retries of its own; close it on exit.
 
@@ -49,7 +50,7 @@ async def open_client(
             endpoint_url=access.endpoint_url,
             verify=trusted,  # always: an empty AWS_CA_BUNDLE would switch it off
             config=AioConfig(
-                http_session_cls=_StrictSession,
+                http_session_cls=_session_class(response_class or BoundedResponse),
                 **client_options(
                     access,
                     timeout_s=timeout_s,
@@ -112,7 +113,7 @@ class TooLongError(aiohttp.ClientPayloadError):
     """Raised for a body beyond the bound."""
 
 
-class _BoundedResponse(aiohttp.ClientResponse):
+class BoundedResponse(aiohttp.ClientResponse):
     """An answer that is read up to the bound of a body, whatever its length is."""
 
     async def read(self) -> bytes:
@@ -132,7 +133,11 @@ class _BoundedResponse(aiohttp.ClientResponse):
             size += len(piece)
             if size > BODY_BYTES_MAX:
                 raise TooLongError(f"the answer has over {BODY_BYTES_MAX} bytes")
+            await self.grown(len(piece))
         return b"".join(pieces)
+
+    async def grown(self, size: int) -> None:
+        """Return when more may be read after `size` further bytes: at once, here."""
 
 
 class _StrictSession(AIOHTTPSession):  # type: ignore[misc] # it has no types
@@ -142,12 +147,18 @@ class _StrictSession(AIOHTTPSession):  # type: ignore[misc] # it has no types
     it is.
     """
 
+    response_class: ClassVar[type[BoundedResponse]] = BoundedResponse
+
     async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
         session: aiohttp.ClientSession = await super()._get_session(proxy_url)
-        session._response_class = _BoundedResponse  # noqa: SLF001 - the SDK makes the session
+        session._response_class = self.response_class  # noqa: SLF001 - the SDK makes the session
         return session
 
     def _get_ssl_context(self) -> ssl.SSLContext:
         context: ssl.SSLContext = super()._get_ssl_context()
         context.check_hostname = True
         return context
+
+
+def _session_class(response: type[BoundedResponse]) -> type[_StrictSession]:
+    return type("_StrictSession", (_StrictSession,), {"response_class": response})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 
 import orjson
 
@@ -11,32 +12,31 @@ from worker.model import Answer, Failure
 from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER
 from worker.personalize.limits import BODY_BYTES_MAX
 
+_PIECE_BYTES = 256 << 10
 _GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's window bits, which tell the format
 
 
-class _EncodedError(ValueError):
-    """Raised for a body whose Content-Encoding cannot be undone; never leaves this module."""
+class EncodedError(ValueError):
+    """Raised for a body whose Content-Encoding cannot be undone."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
 
 
-def answer_of(
-    body: bytes, *, status: int, encoding: str | None, request_id: str | None
-) -> Answer | Failure:
+def answer_of(body: bytes, *, status: int, request_id: str | None) -> Answer | Failure:
     """Return the answer in the body of an HTTP 2xx, or why it is none."""
     if request_id is not None:
         request_id = said_id(request_id)
-    if encoding:
-        try:
-            body = _decoded(body, encoding)
-        except _EncodedError as error:
-            return Failure(error.code, str(error), status, request_id)
     if not body.lstrip().startswith(b"{"):
         message = "the answer is not a JSON object"
         return Failure(INVALID_ANSWER, message, status, request_id)
     return Answer(body, request_id)
+
+
+def undecodable(error: EncodedError, *, status: int, request_id: str | None) -> Failure:
+    """Return what an answer is whose Content-Encoding cannot be undone."""
+    return Failure(error.code, str(error), status, request_id and said_id(request_id))
 
 
 def sound_error(body: bytes, *, encoding: str | None) -> bytes:
@@ -46,7 +46,7 @@ def sound_error(body: bytes, *, encoding: str | None) -> bytes:
     or a code that is a number.
     """
     try:
-        body = _decoded(body, encoding) if encoding else body
+        body = b"".join(decoded(body, encoding)) if encoding else body
         error = orjson.loads(body)
     except ValueError:  # orjson.JSONDecodeError is one
         return b"{}"
@@ -54,25 +54,32 @@ def sound_error(body: bytes, *, encoding: str | None) -> bytes:
     return body if is_sound else b"{}"
 
 
-def _decoded(body: bytes, encoding: str) -> bytes:
-    """Undo a Content-Encoding, which nobody asked for, within the bound of a body."""
+def decoded(body: bytes, encoding: str) -> Iterator[bytes]:
+    """Undo a Content-Encoding, within the bound of a body, a piece at a time."""
     name = encoding.strip().lower()
     if name in ("", "identity") or not body:
-        return body
+        yield body
+        return
     if name in ("gzip", "x-gzip"):
         window_bits = _GZIP
     elif name == "deflate":  # some servers leave zlib's header out
         window_bits = _ZLIB if body[0] & 0x0F == zlib.DEFLATED else _RAW
     else:
-        raise _EncodedError(INVALID_ANSWER, f"the answer has the Content-Encoding {name[:40]!r}")
-    inflater = zlib.decompressobj(window_bits)
-    try:
-        decoded = inflater.decompress(body, BODY_BYTES_MAX + 1)
-    except zlib.error as error:
-        message = f"the answer cannot be decompressed: {error}"
-        raise _EncodedError(CONNECTION_LOST, message) from None
-    if len(decoded) > BODY_BYTES_MAX:
-        raise _EncodedError(INVALID_ANSWER, f"the answer has over {BODY_BYTES_MAX} bytes")
+        raise EncodedError(INVALID_ANSWER, f"the answer has the Content-Encoding {name[:40]!r}")
+    inflater, size = zlib.decompressobj(window_bits), 0
+    while True:
+        try:
+            piece = inflater.decompress(body, _PIECE_BYTES)
+        except zlib.error as error:
+            message = f"the answer cannot be decompressed: {error}"
+            raise EncodedError(CONNECTION_LOST, message) from None
+        size += len(piece)
+        if size > BODY_BYTES_MAX:
+            raise EncodedError(INVALID_ANSWER, f"the answer has over {BODY_BYTES_MAX} bytes")
+        if piece:
+            yield piece
+        body = inflater.unconsumed_tail
+        if inflater.eof or not (piece or body):
+            break
     if not inflater.eof or inflater.unused_data:
-        raise _EncodedError(CONNECTION_LOST, "the compressed answer does not end where it should")
-    return decoded
+        raise EncodedError(CONNECTION_LOST, "the compressed answer does not end where it should")

@@ -18,11 +18,10 @@ from worker.model import Failure
 from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER
 from worker.personalize.limits import BODY_BYTES_MAX
 from worker.transport._outbox import Outbox
+from worker.transport.intake import Flow, Intake
 
 HEAD_BYTES_MAX = 64 << 10
 ANSWER_BYTES_MAX = 2 * BODY_BYTES_MAX  # as received: with chunk sizes, trailers
-# Of all connections together, beyond HEAD_BYTES_MAX each: what is buffered of unfinished answers.
-UNFINISHED_BYTES_MAX = 256 << 20
 # What a request ends with that has not left: it may be sent on another connection.
 UNSENT = Failure(CONNECTION_LOST, "the request was not sent: its connection was at its end")
 
@@ -41,29 +40,23 @@ class Reply:
         return None if value is None else value.decode("latin-1")
 
 
-@dataclass(slots=True)
-class Unfinished:
-    """How much is buffered of large answers that are not whole yet, on all connections."""
-
-    held_bytes: int = 0
-
-
 class Connection(asyncio.Protocol):
     """A connection of the pool. At most one request is open on it at any time."""
 
     def __init__(
         self,
         *,
-        unfinished: Unfinished | None = None,
+        intake: Intake | None = None,
         outbox: Outbox | None = None,
         on_free: Callable[[Connection], None],
         on_lost: Callable[[Connection], None],
     ) -> None:
-        self._unfinished = unfinished or Unfinished()
         self._outbox = outbox or Outbox()
         self._unsent: bytes | None = None  # the open request, until it is written
         self._is_first = False  # of the connection
-        self._held_bytes = 0  # of `unfinished`, this one's
+        self._flow = Flow(intake or Intake(), self._read_on)
+        self._waits_since_s: float | None = None  # for room, without reading
+        self._waited_s = 0.0  # the open request, or else the last one
         self._on_free = on_free
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
@@ -93,7 +86,7 @@ class Connection(asyncio.Protocol):
         """
         if self._waiter is not None or self._transport is None:
             raise RuntimeError("a connection was used twice at a time, or after its end")
-        self.since_s = since_s
+        self.since_s, self._waited_s = since_s, 0.0
         waiter = self._waiter = self._loop.create_future()
         self._unsent, self._is_first = request, is_first
         self._outbox.put(self._write)
@@ -177,10 +170,24 @@ class Connection(asyncio.Protocol):
         elif self._received_bytes > ANSWER_BYTES_MAX:
             self.fail(CONNECTION_LOST, f"an answer has over {ANSWER_BYTES_MAX} bytes")
         elif self._waiter is not None:
-            self._unfinished.held_bytes += self._received_bytes - self._held_bytes
-            self._held_bytes = self._received_bytes
-            if self._unfinished.held_bytes > UNFINISHED_BYTES_MAX:
-                self.fail(CONNECTION_LOST, "all answers on their way have too many bytes together")
+            grown = self._received_bytes - self._flow.held_bytes
+            if not self._flow.grow(grown) and self._waits_since_s is None:
+                self._waits_since_s = self._loop.time()
+                if self._transport is not None:
+                    self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        if self._waits_since_s is not None:
+            self._waited_s += self._loop.time() - self._waits_since_s
+            self._waits_since_s = None
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    def is_late(self, now_s: float, timeout_s: float) -> bool:
+        """Return whether a request is open for longer; waiting for room here does not count."""
+        if self._waiter is None or self._waits_since_s is not None:
+            return False
+        return now_s - self.since_s - self._waited_s >= timeout_s
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; an answer that ends with the connection is whole now."""
@@ -244,8 +251,7 @@ class Connection(asyncio.Protocol):
         reply.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         may_go_on = self._may_go_on()
         self._clear()
-        if self._held_bytes:
-            self._let_go()
+        self._let_go()
         self._received_bytes = 0
         if self._finish(reply) and may_go_on:
             self._on_free(self)
@@ -269,8 +275,9 @@ class Connection(asyncio.Protocol):
         self._in_head, self._ends_with_connection = True, False
 
     def _let_go(self) -> None:
-        self._unfinished.held_bytes -= self._held_bytes
-        self._held_bytes = 0
+        if self._flow.held_bytes:
+            self._flow.end()
+            self._read_on()
 
     def _finish(self, result: Reply | Failure) -> bool:
         """End the open request; False when there is none, or nobody waits for it any more."""

@@ -13,8 +13,9 @@ from typing import Self
 from worker.model import Failure
 from worker.personalize.error_codes import CONNECT_FAILED, TIMED_OUT
 from worker.runtime.event_loop import connect
-from worker.transport._http1 import UNSENT, Connection, Reply, Unfinished
+from worker.transport._http1 import UNSENT, Connection, Reply
 from worker.transport._outbox import Outbox
+from worker.transport.intake import Intake
 
 # After that a server may close at any moment, and a request that meets this is lost.
 IDLE_S_MAX = 15.0
@@ -35,14 +36,20 @@ class Pool:
     """
 
     def __init__(
-        self, host: str, port: int, *, tls: ssl.SSLContext | None, timeout_s: float
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None,
+        timeout_s: float,
+        intake: Intake | None = None,
     ) -> None:
         self._host = host
         self._tls = tls
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._addresses = Addresses(host, port)
-        self._unfinished = Unfinished()
+        self.intake = intake or Intake()
         self._outbox = Outbox()
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []  # the one that was used last is at the end
@@ -139,7 +146,7 @@ class Pool:
     async def _connect_to(self, address: Address) -> Connection:
         self._addresses.enter(address)
         connection = Connection(
-            unfinished=self._unfinished,
+            intake=self.intake,
             outbox=self._outbox,
             on_free=self._idle.append,
             on_lost=partial(self._lost, address),
@@ -164,7 +171,7 @@ class Pool:
         """Fail the exchanges whose time is over: one timer for all, not one each."""
         now_s = self._loop.time()
         for connection in tuple(self._connections):
-            if connection.is_busy and now_s - connection.since_s >= self._timeout_s:
+            if connection.is_late(now_s, self._timeout_s):
                 connection.fail(TIMED_OUT, f"no whole answer within {self._timeout_s} s")
         self._sweeper = self._loop.call_later(self._timeout_s / _SWEEPS_PER_TIMEOUT, self._sweep)
 

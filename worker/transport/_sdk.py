@@ -17,20 +17,33 @@ from worker.aws.redact import said
 from worker.model import Answer, Failure
 from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER, TIMED_OUT
 from worker.personalize.operations import METHODS, Operation
-from worker.transport._answers import answer_of, sound_error
+from worker.transport._answers import sound_error
+from worker.transport._grown import grown
+from worker.transport._sdk_reading import Reading
+from worker.transport.intake import Intake
 
 _BODY = "_body"  # no member of any answer
 
 
 @asynccontextmanager
 async def open_sdk(
-    login: Login, *, operation: Operation, timeout_s: float, connections_max: int
+    login: Login,
+    *,
+    operation: Operation,
+    timeout_s: float,
+    connections_max: int,
+    intake: Intake,
 ) -> AsyncIterator[SdkTransport]:
     """Yield the transport; the same errors as `open_client`."""
+    reading = Reading(intake)
     async with open_client(
-        "personalize-runtime", login, timeout_s=timeout_s, connections_max=connections_max
+        "personalize-runtime",
+        login,
+        timeout_s=timeout_s,
+        connections_max=connections_max,
+        response_class=reading.response_class(),
     ) as client:
-        yield SdkTransport(client, operation, login, timeout_s=timeout_s)
+        yield SdkTransport(client, operation, login, timeout_s=timeout_s, reading=reading)
 
 
 class SdkTransport:
@@ -41,8 +54,15 @@ class SdkTransport:
     """
 
     def __init__(
-        self, client: Any, operation: Operation, login: Login, *, timeout_s: float
+        self,
+        client: Any,
+        operation: Operation,
+        login: Login,
+        *,
+        timeout_s: float,
+        reading: Reading | None = None,
     ) -> None:
+        self._reading = reading or Reading(Intake())
         self._login = login
         self._timeout_s = timeout_s
         events = client.meta.events
@@ -53,7 +73,7 @@ class SdkTransport:
     async def call(self, body: bytes) -> Answer | Failure:
         """See Transport.call."""
         try:
-            with anyio.fail_after(self._timeout_s):
+            with anyio.fail_after(self._timeout_s) as scope, self._reading.timed_by(scope):
                 return await self._call(orjson.loads(body))
         except TimeoutError:
             return Failure(TIMED_OUT, f"no whole answer within {self._timeout_s} s")
@@ -79,11 +99,12 @@ class SdkTransport:
                 return Failure(CONNECTION_LOST, said(f"the connection ended: {cause}"))
             return failure_of(error)
         metadata = answer["ResponseMetadata"]
-        return answer_of(
+        return await grown(
             answer[_BODY],
             status=metadata["HTTPStatusCode"],
             encoding=metadata["HTTPHeaders"].get("content-encoding"),
             request_id=metadata.get("RequestId"),
+            intake=self._reading.intake,
         )
 
 

@@ -17,6 +17,7 @@ from worker.runtime import log
 from worker.transport._pool import Pool
 from worker.transport._sigv4 import RequestSigner
 from worker.transport.base import Transport
+from worker.transport.intake import Intake
 from worker.transport.wire import Endpoint, NotWireableError, WireTransport, signer_like
 
 
@@ -28,9 +29,11 @@ async def open_transport(
     wanted: Literal["wire", "sdk"],
     timeout_s: float,
     connections_max: int,
+    intake: Intake | None = None,
 ) -> AsyncIterator[Transport]:
     """Yield the transport for a run; say so when it is not the `wanted` one.
 
+    `intake` bounds the bytes of answers on their way; without it the transport has one of its own.
     Raises ConfigError when the SDK cannot be set up, RefusedError without credentials.
     """
     if wanted == "wire":
@@ -44,13 +47,19 @@ async def open_transport(
             log.warning("transport sdk instead of wire", reason=reason)
         else:
             tls = tls_context(session.trust_root) if endpoint.is_tls else None
-            async with Pool(endpoint.host, endpoint.port, tls=tls, timeout_s=timeout_s) as pool:
+            async with Pool(
+                endpoint.host, endpoint.port, tls=tls, timeout_s=timeout_s, intake=intake
+            ) as pool:
                 yield WireTransport(pool, signer, login)
             return
     from worker.transport._sdk import open_sdk  # slow to import
 
     async with open_sdk(
-        login, operation=operation, timeout_s=timeout_s, connections_max=connections_max
+        login,
+        operation=operation,
+        timeout_s=timeout_s,
+        connections_max=connections_max,
+        intake=intake or Intake(),
     ) as transport:
         yield transport
 

@@ -21,7 +21,8 @@ from worker.aws.errors import service_failure, untrusted
 from worker.aws.login import Login
 from worker.aws.session import PreparedRequest
 from worker.model import Answer, Failure
-from worker.transport._answers import answer_of, sound_error
+from worker.transport._answers import sound_error
+from worker.transport._grown import grown
 from worker.transport._http1 import Reply
 from worker.transport._pool import Pool
 from worker.transport._sigv4 import (
@@ -85,11 +86,12 @@ class WireTransport:
             return reply
         if reply.status >= 300:
             return self._failure(reply)
-        return answer_of(
+        return await grown(
             reply.body,
             status=reply.status,
             encoding=reply.header(b"content-encoding"),
             request_id=reply.header(b"x-amzn-requestid"),
+            intake=self._pool.intake,
         )
 
     async def warm_up(self, calls: int) -> None:

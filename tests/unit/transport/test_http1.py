@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
-from support.services import Peer, eventually, no_socket_left, wired
-from unit.transport.messages import BODY, KEPT_ALIVE, WHOLE, answering, chunked, reply, request
+from support.services import Peer, no_socket_left, wired
+from unit.transport.messages import BODY, KEPT_ALIVE, WHOLE, answering, chunked, request
 from unit.transport.transports import EVERY_NETWORK, pool_of
 
 from worker.model import Failure
-from worker.transport import _http1
 from worker.transport._http1 import ANSWER_BYTES_MAX, HEAD_BYTES_MAX, Reply
 
 pytestmark = EVERY_NETWORK
@@ -112,29 +109,3 @@ async def test_an_answer_without_end_is_given_up_within_bounds(name: str) -> Non
         assert "over" in failure.message
         assert not pool._idle
     assert sent < (ANSWER_BYTES_MAX if "head" not in name else HEAD_BYTES_MAX) + BUFFERS_BYTES_MAX
-
-
-async def test_large_answers_at_the_same_time_are_bounded_together(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(_http1, "UNFINISHED_BYTES_MAX", 4 << 20)
-    body = b"x" * (1 << 20)
-    is_over = asyncio.Event()
-
-    async def talk(peer: Peer) -> None:
-        await peer.request()
-        whole = reply(body)
-        await peer.send(whole[:-1])
-        await is_over.wait()
-        if not peer.writer.transport.is_closing():
-            await peer.send(whole[-1:])
-
-    async with no_socket_left(), wired(talk) as service, pool_of(service) as pool:
-        calls = [asyncio.create_task(pool.exchange(request())) for _ in range(6)]
-        done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
-        failures = [call.result() for call in done]
-        assert {each.code for each in failures if isinstance(each, Failure)} == {"ConnectionLost"}
-        is_over.set()
-        ends = await asyncio.gather(*calls)
-        assert 3 <= sum(not isinstance(each, Failure) for each in ends) <= 4
-        await eventually(lambda: pool._unfinished.held_bytes == 0)

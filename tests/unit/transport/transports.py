@@ -21,6 +21,7 @@ from worker.transport._http1 import Connection
 from worker.transport._pool import Pool
 from worker.transport.base import Transport
 from worker.transport.choose import open_transport
+from worker.transport.intake import Intake
 
 # Each test of a module with these marks runs on every event loop and transport there is.
 EVERY_NETWORK = [pytest.mark.every_loop, pytest.mark.usefixtures("with_and_without_aiofastnet")]
@@ -48,13 +49,19 @@ async def opened(
     *,
     operation: Operation = Operation.GET_RECOMMENDATIONS,
     timeout_s: float = 20.0,
+    intake: Intake | None = None,
     **access: Any,
 ) -> AsyncIterator[Transport]:
     """Open a transport to a service at `url`."""
     async with (
         Login(Access(region=REGION, endpoint_url=url, **access)) as login,
         open_transport(
-            login, operation=operation, wanted=wanted, timeout_s=timeout_s, connections_max=10
+            login,
+            operation=operation,
+            wanted=wanted,
+            timeout_s=timeout_s,
+            connections_max=10,
+            intake=intake,
         ) as transport,
     ):
         assert type(transport).__name__.lower().startswith(wanted)
@@ -77,10 +84,11 @@ async def pool_of(
     *,
     tls: ssl.SSLContext | None = None,
     timeout_s: float = TIMEOUT_S,
+    intake: Intake | None = None,
 ) -> AsyncIterator[Pool]:
     """Open a pool, and check that nothing of it is left when it closes."""
     host, port = service if isinstance(service, tuple) else (service.host, service.port)
-    async with Pool(host, port, tls=tls, timeout_s=timeout_s) as pool:
+    async with Pool(host, port, tls=tls, timeout_s=timeout_s, intake=intake) as pool:
         yield pool
     assert not pool._connections
     assert not pool._addresses._connections
