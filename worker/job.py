@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -19,6 +19,7 @@ from worker.codec.column_types import (
 )
 from worker.codec.columns import errors_schema, results_schema
 from worker.codec.requests import RequestBuilder, request_constants
+from worker.config.identity import identity
 from worker.config.model import Config
 from worker.config.rules import num_results_max
 from worker.errors import ConfigError
@@ -80,30 +81,11 @@ class Job:
     def _columns(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.copied, *self.config.input.columns.all)))
 
-    def identity(self) -> dict[str, Any]:
-        """Return what makes this run this run: with any of it changed, results would not mix.
-
-        How fast, how long and through which door the service is called does not count.
-        """
-        config = self.config
-        return {
-            "target": {
-                "operation": config.target.operation.value,
-                "arn": config.target.arn,
-                "region": config.target.region_name,
-            },
-            "request": config.request.model_dump(mode="json", exclude_none=True),
-            "input": {
-                **config.input.model_dump(mode="json", exclude_none=True, exclude={"path"}),
-                "fingerprint": self.source.fingerprint,
-            },
-            "output": config.output.model_dump(mode="json", exclude={"path"}),
-        }
-
-    @property
+    @cached_property
     def run_id(self) -> str:
-        """16 hex digits of `identity`."""
-        text = orjson.dumps(self.identity(), option=orjson.OPT_SORT_KEYS)
+        """16 hex digits: of the config's identity, and of the input's names, sizes and footers."""
+        said = [identity(self.config), self.source.fingerprint]
+        text = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(text).hexdigest()[:16]
 
 

@@ -81,9 +81,9 @@ def make_run(output: Path, *, rows: int, items: int) -> None:
     about = {
         "version": "0",
         "run_id": "0",
-        "identity": {"input": {"fingerprint": ""}},
+        "identity": {},
         "config": config,
-        "input": {"rows": rows},
+        "input": {"rows": rows, "fingerprint": ""},
         "plan": {"parts": parts},
         "created_at": "2026-11-22T03:00:00+00:00",
     }

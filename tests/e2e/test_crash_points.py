@@ -32,7 +32,9 @@ from support.runs import (
     assert_advice,
     clean_environment,
     kept_at,
+    results,
     user_ids,
+    write_parquet,
     write_users,
 )
 from support.scripts import Reply, asked_for, echo, error, serving
@@ -142,6 +144,50 @@ def test_killed_at(
         assert len(list(output.glob("part-*.parquet"))) in KILLED_AT[point]
         assert (output / "_SUCCESS").exists() == (point == "success committed")
         _assert_finishes(command, config, output, service)
+
+
+def _deliver(folder: Path, users: list[str]) -> None:
+    """Write the users in this order; size and footer are the same for any."""
+    plain = {"compression": "none", "use_dictionary": False}
+    write_parquet(folder / "users.parquet", {"USER_ID": users}, **plain)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "run claimed",
+        "answers received",
+        "spooled",
+        "errors committed",
+        "part committed",
+        "all parts committed",
+    ],
+)
+def test_killed_at_and_resumed_with_the_input_in_another_order(
+    point: str, tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    """Whose answer it is stays right, or the run says that it is another's: never a wrong row."""
+    _deliver(tmp_path, USERS)
+    output = tmp_path / "out"
+    with serving(_service) as service:
+        config = _config(write_config, service)
+        assert _crash("kill", point, "run", config, folder=tmp_path).returncode == -signal.SIGKILL
+        before, called = committed(output), len(service.received)
+        done = 10 * len([name for name in before if name.startswith("part-")])
+        if done:
+            _deliver(tmp_path, [USERS[1], USERS[0], *USERS[2:]])
+            result = command("run", config)
+            assert_advice(result, 6, "part-00000.parquet was made from", "users.parquet")
+            assert (committed(output), len(service.received)) == (before, called)
+        users = [*USERS[:done], *reversed(USERS[done:])]
+        _deliver(tmp_path, users)
+        result = command("run", config)
+    assert result.returncode == 0, result.stderr
+    assert_each_row_once(output, users)
+    assert_summary_adds_up(output)
+    assert_only_final_names(output)
+    for row in results(output).to_pylist():
+        assert row["items"][0]["item_id"] == f"item-of-{row['USER_ID']}"
 
 
 def test_killed_with_calls_in_flight(

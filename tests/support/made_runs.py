@@ -71,7 +71,8 @@ def make_run(
         "version": "0",
         "run_id": "0123456789abcdef",
         "created_at": "2026-11-22T03:00:00+00:00",
-        "identity": {"input": {"fingerprint": ""}},
+        "identity": {},
+        "input": {"fingerprint": ""},
         "config": config.model_dump(mode="json", exclude_none=True),
         "plan": {"parts": len(parts) if parts_expected is None else parts_expected},
     }

@@ -29,14 +29,17 @@ class InvalidRowError(ValueError):
 
 
 def request_constants(target: Target, request: RequestSection) -> dict[str, Any]:
-    """Return the members that every request of the run shares, under their API names."""
+    """Return the members that every request of the run shares, under their API names.
+
+    The order in which a config has them does not count: equal configs make equal bytes.
+    """
     members: dict[str, Any] = {
         "campaignArn": target.campaign_arn,
         "recommenderArn": target.recommender_arn,
         "numResults": request.num_results,
         "filterArn": request.filter_arn,
-        "filterValues": dict(request.filter_values),
-        "context": dict(request.context),
+        "filterValues": dict(sorted(request.filter_values.items())),
+        "context": dict(sorted(request.context.items())),
         "metadataColumns": {"ITEMS": list(request.metadata_columns)}
         if request.metadata_columns
         else None,
@@ -45,7 +48,11 @@ def request_constants(target: Target, request: RequestSection) -> dict[str, Any]
                 "name": promotion.name,
                 "percentPromotedItems": promotion.percent_promoted_items,
                 "filterArn": promotion.filter_arn,
-                **({"filterValues": promotion.filter_values} if promotion.filter_values else {}),
+                **(
+                    {"filterValues": dict(sorted(values))}
+                    if (values := promotion.filter_values.items())
+                    else {}
+                ),
             }
             for promotion in request.promotions
         ],
@@ -90,9 +97,9 @@ class RequestBuilder:
         if columns.num_results:
             setter = _num_results_setter(columns.num_results, self._num_results_max)
             yield setter, texts(rows.column(columns.num_results))
-        for key, name in columns.context.items():
+        for key, name in sorted(columns.context.items()):
             yield _context_setter(key, name), texts(rows.column(name))
-        for key, name in columns.filter_values.items():
+        for key, name in sorted(columns.filter_values.items()):
             yield _filter_values(key, name, rows.column(name))
 
     def _body(self, index: int, fields: Sequence[tuple[Setter, Sequence[Any]]]) -> bytes | Failure:

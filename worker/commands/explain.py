@@ -16,6 +16,7 @@ from worker.codec.texts import text_column
 from worker.errors import ConflictError, InputError
 from worker.job import Job, open_job
 from worker.model import Chunk, Failure
+from worker.output.same_input import changed_files, is_made_from, made_from
 from worker.personalize.error_codes import INVALID_ROW
 from worker.report.source import open_run
 from worker.store.local import LocalStore
@@ -32,22 +33,31 @@ def explain(store: LocalStore, identifier: str) -> dict[str, Any]:
     """
     files = open_run(store)
     run, job = files.run, open_job(files.config)
-    if job.source.fingerprint != run["identity"]["input"]["fingerprint"]:
-        raise InputError(
-            f"the input {job.config.input.path} has changed since the run",
-            hint="explain builds requests again from the input; bring the old one back",
-        )
+    if job.source.fingerprint != run["input"]["fingerprint"]:
+        raise _changed(job)
+    changed = changed_files(job.source, run)
     columns = job.config.input.columns
     names = [name for name in (columns.user_id, columns.item_id) if name]
     rows: list[dict[str, Any]] = []
     for chunk in job.source.chunks:
-        rows.extend(_chunk_rows(job, store, chunk, names, identifier))
+        found = _chunk_rows(job, store, chunk, names, identifier)
+        is_done = found and store.path(chunk.part_name).exists()
+        if is_done and made_from(chunk, changed) and not is_made_from(job, store, chunk):
+            raise _changed(job)
+        rows.extend(found)
     if not rows:
         raise InputError(
             f"no row of {job.config.input.path} has the ID {identifier!r} in {' or '.join(names)}",
             hint="IDs are case-sensitive; the input may have changed since the run",
         )
     return {"id": identifier, "run_id": run["run_id"], "rows": rows}
+
+
+def _changed(job: Job) -> InputError:
+    return InputError(
+        f"the input {job.config.input.path} has changed since the run",
+        hint="explain builds requests again from the input; bring the old one back",
+    )
 
 
 def _chunk_rows(

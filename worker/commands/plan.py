@@ -15,6 +15,7 @@ from worker.config.model import Config
 from worker.job import Job
 from worker.model import Chunk, Failure
 from worker.output.run_folder import check_owner, chunks_by_state
+from worker.output.same_input import changed_files, check_parts
 from worker.rate.deadline import RESERVE_SHARE, fit
 from worker.rate.ramp import Ramp
 from worker.rate.setup import ceiling
@@ -74,10 +75,13 @@ class _Seen:
 def make_plan(job: Job, store: LocalStore, *, tps: float, now: datetime) -> dict[str, Any]:
     """Read the rows that are left and return the plan. Blocking; makes no call.
 
-    Raises ConflictError when the output belongs to another run, as `run` would.
+    Raises ConflictError when the output belongs to another run or was made from other rows, as
+    `run` would.
     """
-    check_owner(job, store)
+    recorded = check_owner(job, store)
     done, todo = chunks_by_state(store, job.source.chunks)
+    if recorded is not None:
+        check_parts(job, store, recorded, done, changed_files(job.source, recorded))
     seen = _Seen()
     for chunk in todo:
         _look(seen, job, chunk)

@@ -12,7 +12,15 @@ from worker.aws.access import Access
 from worker.engine.local import work
 from worker.errors import InputError, OutputError, StoppedError, WorkerError, leaves
 from worker.job import Job
-from worker.output.run_folder import SUCCESS_NAME, chunks_by_state, claim, read_success
+from worker.model import Chunk
+from worker.output.run_folder import (
+    SUCCESS_NAME,
+    chunks_by_state,
+    claim,
+    note_input,
+    read_success,
+)
+from worker.output.same_input import changed_files, check_parts, made_from
 from worker.output.summary import add_up
 from worker.runtime import log
 from worker.runtime.stop import StopSwitch
@@ -37,12 +45,13 @@ async def run(
     their names say; the last two end as StoppedError once anything was called.
     """
     with store.writing():
-        claim(job, store, overwrite=overwrite)
+        recorded = claim(job, store, overwrite=overwrite)
+        done, todo = chunks_by_state(store, job.source.chunks)
+        await _compare(job, store, recorded, done, switch)
         if summary := read_success(store):
             log.info("already done", output=store.root)
             return await to_thread.run_sync(_finish, job, store, summary)
         store.remove(SUCCESS_NAME)  # one that does not hold any more
-        done, todo = chunks_by_state(store, job.source.chunks)
         if done and todo:
             log.info("resuming", parts_done=len(done), parts_left=len(todo))
         for chunk in done:  # a kill may have come between a commit and this
@@ -60,6 +69,22 @@ async def run(
             if todo:
                 await work(job, todo, tally, store, access, view, switch)
             return await to_thread.run_sync(_finish, job, store, None)
+
+
+async def _compare(
+    job: Job, store: LocalStore, recorded: dict[str, Any], done: list[Chunk], switch: StopSwitch
+) -> None:
+    """Raise ConflictError when parts that are done were made from other rows than there are now."""
+    changed = changed_files(job.source, recorded)
+    parts = [chunk for chunk in done if made_from(chunk, changed)]
+    if parts:
+        log.info("the input was written again: comparing it with what is done", parts=len(parts))
+        await to_thread.run_sync(
+            check_parts, job, store, recorded, parts, changed, lambda: switch.reason is not None
+        )
+        if switch.reason is not None:
+            raise switch.error()
+        note_input(job, store, recorded)
 
 
 @contextmanager

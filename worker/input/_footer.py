@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from worker.errors import InputError
+from worker.input.file_state import FileState
 
 _MAGIC = b"PAR1"
 _TAIL_BYTES = 8  # footer length (4, little-endian) and magic; Parquet format, "File format"
@@ -23,8 +24,7 @@ class Footer:
 
     schema: pa.Schema
     group_rows: tuple[int, ...]
-    file_bytes: int
-    modified_ns: int
+    state: FileState
     row_bytes: int  # uncompressed, in the row group with the widest rows, on average
     sha256: bytes  # of the raw footer, which holds offsets, sizes and statistics of every column
 
@@ -32,16 +32,15 @@ class Footer:
 def read_footer(path: str) -> Footer:
     """Read the footer of `path`; raise InputError when there is none."""
     try:
-        modified_ns = Path(path).stat().st_mtime_ns  # before reading: a later write shows
-        raw, file_bytes = _raw_footer(path)
+        state = FileState.of(path)  # before reading: a later write shows
+        raw = _raw_footer(path)
         with pq.ParquetFile(path) as file:
             metadata = file.metadata
             groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
             return Footer(
                 schema=file.schema_arrow,
                 group_rows=tuple(group.num_rows for group in groups),
-                file_bytes=file_bytes,
-                modified_ns=modified_ns,
+                state=state,
                 row_bytes=max(map(_row_bytes, groups), default=0),
                 sha256=hashlib.sha256(raw).digest(),
             )
@@ -60,7 +59,7 @@ def _row_bytes(group: pq.RowGroupMetaData) -> int:
     return group.total_byte_size // max(1, group.num_rows)
 
 
-def _raw_footer(path: str) -> tuple[bytes, int]:
+def _raw_footer(path: str) -> bytes:
     with Path(path).open("rb") as file:
         head = file.read(len(_MAGIC))
         size = file.seek(0, os.SEEK_END)
@@ -77,7 +76,7 @@ def _raw_footer(path: str) -> tuple[bytes, int]:
             whole = tail[4:] == _MAGIC and footer_bytes <= min(size, _FOOTER_BYTES_MAX)
             if whole:
                 file.seek(size - _TAIL_BYTES - footer_bytes)
-                return file.read(footer_bytes), size
+                return file.read(footer_bytes)
         raise InputError(
             f"{path} is a truncated Parquet file: its {size} bytes do not end in a footer",
             hint="the program that wrote it was cut off, or is still writing; write it again",

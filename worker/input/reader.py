@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 
 from worker.errors import InputError
 from worker.input._plain_types import plain
+from worker.input.file_state import FileState
 from worker.input.source import Source
 from worker.model import Chunk
 
@@ -93,8 +93,7 @@ def _read_chunk(
 
 
 def _check_unchanged(source: Source, path: str) -> None:
-    state, planned = Path(path).stat(), source.files[path]
-    if (state.st_size, state.st_mtime_ns) != (planned.file_bytes, planned.modified_ns):
+    if FileState.of(path).is_written_since(source.files[path].state):
         raise InputError(
             f"{path} was written again after this run had read its footer",
             hint="let the job that writes it end first; then start a run with a new output.path, "

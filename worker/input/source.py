@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from worker.errors import InputError
 from worker.input._files import find_files, hive_keys
 from worker.input._footer import read_footer
 from worker.input._plain_types import plain_type
+from worker.input.file_state import FileState
 from worker.model import Chunk, Piece
 
 _SHOWN_MAX = 10
@@ -25,8 +27,8 @@ class SourceFile:
     """One file, as it was when the run was planned."""
 
     keys: dict[str, object]  # hive keys and their values
-    file_bytes: int
-    modified_ns: int
+    name: str  # below the input's folder
+    state: FileState
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Source:
     chunks: tuple[Chunk, ...]
     files: dict[str, SourceFile]
     row_bytes: int  # the widest rows, all columns, uncompressed
-    fingerprint: str  # SHA-256 over names, sizes and footers: the same data, the same value
+    fingerprint: str  # SHA-256 over names, sizes and footers; other data may have the same
+    seen_ns: int  # when its files began to be looked at, UTC
 
     @property
     def rows(self) -> int:
@@ -50,6 +53,7 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
 
     Raises InputError when nothing is there, a file is not Parquet, or columns disagree in type.
     """
+    seen_ns = time.time_ns()
     root, names = find_files(path)
     keys, keys_schema = hive_keys(root, names)
     digest = hashlib.sha256()
@@ -59,12 +63,13 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
     row_bytes = 0
     for name in names:
         footer = read_footer(name)
-        digest.update(f"{os.path.relpath(name, root)}\0{footer.file_bytes}\0".encode())
+        relative = os.path.relpath(name, root)
+        digest.update(f"{relative}\0{footer.state.bytes}\0".encode())
         digest.update(footer.sha256)
         schemas.setdefault(_plain_schema(footer.schema, name, without=keys_schema.names), name)
         groups.extend((name, group, rows) for group, rows in enumerate(footer.group_rows))
         row_bytes = max(row_bytes, footer.row_bytes)
-        files[name] = SourceFile(keys[name], footer.file_bytes, footer.modified_ns)
+        files[name] = SourceFile(keys[name], relative, footer.state)
     if not any(rows for _, _, rows in groups):
         raise InputError(
             f"the input {path} has no rows ({len(names)} files were looked at)",
@@ -76,6 +81,7 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
         files=files,
         row_bytes=row_bytes,
         fingerprint=digest.hexdigest(),
+        seen_ns=seen_ns,
     )
 
 

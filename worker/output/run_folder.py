@@ -1,4 +1,21 @@
-"""The output folder as a run's state: whose it is, which chunks are done, and claiming it."""
+"""The output folder as a run's state: whose it is, which chunks are done, and claiming it.
+
+`_run.json`, format 2:
+
+============ ===================================================================================
+format       of this file, the spool and the books together; absent in 1
+version      of the program that began the run
+run_id       16 hex digits over identity and fingerprint; the folder of the spool has this name
+created_at   UTC
+identity     the keys of the config that count, unless at their default (worker.config.identity)
+config       all of it, as it was
+input        rows; fingerprint, over names, sizes and footers; seen_ns, when the files were looked
+             at; files, by name below input.path: bytes, modified_ns, changed_ns, inode
+plan         parts; batch_rows
+============ ===================================================================================
+
+A run of another format is another version's: it is not carried on. Reports read it all the same.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +27,15 @@ from typing import Any
 import orjson
 
 from worker import __version__
+from worker.config.identity import identity
 from worker.errors import ConflictError
+from worker.input.source import Source
 from worker.job import Job
 from worker.model import Chunk
 from worker.runtime import log
 from worker.store.local import LocalStore
 
+RUN_FORMAT = 2
 RUN_NAME = "_run.json"
 SUCCESS_NAME = "_SUCCESS"
 QUALITY_FAILED_NAME = "_QUALITY_FAILED"
@@ -25,10 +45,10 @@ PART_NAME = re.compile(rf"({ERRORS_FOLDER})?part-\d{{5,}}\.parquet")
 _OWN_NAMES = (RUN_NAME, SUCCESS_NAME, QUALITY_FAILED_NAME, REPORT_NAME)
 
 
-def check_owner(job: Job, store: LocalStore) -> bool:
-    """Return whether the folder holds this run already; write nothing.
+def check_owner(job: Job, store: LocalStore) -> dict[str, Any] | None:
+    """Return the `_run.json` of this run, if the folder holds it already; write nothing.
 
-    Raises ConflictError when it holds another run, or files of no run.
+    Raises ConflictError when it holds another run, one of another format, or files of no run.
     """
     run = read_run(store)
     if run is None:
@@ -37,18 +57,28 @@ def check_owner(job: Job, store: LocalStore) -> bool:
                 f"{store.root} is not empty and holds no run of this program (it has {names[0]})",
                 hint="set output.path to a new or empty folder",
             )
-        return False
-    if changes := list(_differences(run["identity"], job.identity())):
+        return None
+    _check_format(run, store)
+    there, here = run.get("config", {}), job.config.model_dump(mode="json")
+    changes = [
+        f"{name}: {_shown(there, name)} there, {_shown(here, name)} here"
+        for name in _differences(run["identity"], identity(job.config))
+    ]
+    if run["input"]["fingerprint"] != job.source.fingerprint:
+        changes.append("the input's data: files were added, removed or written again")
+    if changes:
         listed = "".join(f"\n  {change}" for change in changes[:10])
         raise ConflictError(
             f"{store.root} holds another run; it differs in:{listed}",
             hint="set another output.path, or replace that run with --overwrite",
         )
-    return True
+    return run
 
 
-def claim(job: Job, store: LocalStore, *, overwrite: bool) -> None:
-    """Make the folder this run's, unless it is already. Raises like `check_owner`.
+def claim(job: Job, store: LocalStore, *, overwrite: bool) -> dict[str, Any]:
+    """Make the folder this run's, unless it is already; return its `_run.json`.
+
+    Raises like `check_owner`.
 
     `overwrite` drops the files of the run that is there; those of nobody's run are never touched.
     """
@@ -58,9 +88,16 @@ def claim(job: Job, store: LocalStore, *, overwrite: bool) -> None:
         for name in sorted(store.names(), key=lambda name: name == RUN_NAME):
             if name in _OWN_NAMES or PART_NAME.fullmatch(name):
                 store.remove(name)
-    is_owner = check_owner(job, store)
-    if not is_owner:
-        store.write(RUN_NAME, orjson.dumps(_describe(job), option=orjson.OPT_INDENT_2))
+    run = check_owner(job, store)
+    if run is None:
+        run = _describe(job)
+        _write_run(store, run)
+    return run
+
+
+def note_input(job: Job, store: LocalStore, run: dict[str, Any]) -> None:
+    """Note the state of the input's files in `_run.json`: they hold what they did."""
+    _write_run(store, {**run, "input": _describe_input(job.source)})
 
 
 def read_run(store: LocalStore) -> dict[str, Any] | None:
@@ -70,7 +107,7 @@ def read_run(store: LocalStore) -> dict[str, Any] | None:
         return None
     try:
         run = orjson.loads(text)
-        run["identity"]["input"]["fingerprint"]
+        run["identity"], run["input"]["fingerprint"]
     except (ValueError, KeyError, TypeError):
         raise ConflictError(
             f"{store.path(RUN_NAME)} is damaged",
@@ -109,28 +146,54 @@ def chunks_by_state(store: LocalStore, chunks: Sequence[Chunk]) -> tuple[list[Ch
 def _describe(job: Job) -> dict[str, Any]:
     """Return `_run.json`: no secret is in a config, so none is in here."""
     return {
+        "format": RUN_FORMAT,
         "version": __version__,
         "run_id": job.run_id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "identity": job.identity(),
+        "identity": identity(job.config),
         "config": job.config.model_dump(mode="json", exclude_none=True),
-        "input": {"rows": job.source.rows, "fingerprint": job.source.fingerprint},
+        "input": _describe_input(job.source),
         "plan": {"parts": len(job.source.chunks), "batch_rows": job.batch_rows},
     }
 
 
+def _describe_input(source: Source) -> dict[str, Any]:
+    return {
+        "rows": source.rows,
+        "fingerprint": source.fingerprint,
+        "seen_ns": source.seen_ns,
+        "files": {file.name: file.state._asdict() for file in source.files.values()},
+    }
+
+
+def _write_run(store: LocalStore, run: dict[str, Any]) -> None:
+    store.write(RUN_NAME, orjson.dumps(run, option=orjson.OPT_INDENT_2))
+
+
+def _check_format(run: dict[str, Any], store: LocalStore) -> None:
+    number, version = run.get("format", 1), run.get("version")
+    if number != RUN_FORMAT:
+        raise ConflictError(
+            f"{store.root} holds a run that version {version} of this program began, with format "
+            f"{number} of its files; this is version {__version__}, with format {RUN_FORMAT}",
+            hint=f"finish it with version {version}, or set another output.path, or replace that "
+            "run with --overwrite",
+        )
+
+
 def _differences(there: Any, here: Any, prefix: str = "") -> Iterator[str]:
-    """Yield `section.key: there -> here` for all that differs."""
-    if isinstance(there, dict) and isinstance(here, dict):
+    """Yield the names of all keys that differ."""
+    if isinstance(there or {}, dict) and isinstance(here or {}, dict):
+        there, here = there or {}, here or {}
         for key in sorted({*there, *here}):
             yield from _differences(there.get(key), here.get(key), f"{prefix}{key}.")
     elif there != here:
-        name = prefix.rstrip(".")
-        if name == "input.fingerprint":
-            yield "the input's data: files were added, removed or written again"
-        else:
-            yield f"{name}: {_shown(there)} there, {_shown(here)} here"
+        yield prefix.rstrip(".")
 
 
-def _shown(value: Any) -> str:
+def _shown(config: dict[str, Any], name: str) -> str:
+    """Return a key's value, a default too, as JSON."""
+    value: Any = config
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
     return "nothing" if value is None else orjson.dumps(value).decode()
