@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from worker.codec.decoded import Decoded
 from worker.model import Answer, Failure
-from worker.personalize.answer_shape import ITEM_TYPE, AnswerShape
+from worker.personalize.answer_shape import ITEM_TYPE, AnswerShape, flaw
 from worker.personalize.error_codes import INVALID_ANSWER
 
 # What a body may get wrong without being JSON at fault: a missing key, a string for a number.
@@ -31,13 +31,18 @@ def decode_each(answers: Sequence[Answer], shape: AnswerShape) -> Decoded:
     failures: dict[int, Failure] = {}
     for position, answer in enumerate(answers):
         try:
-            sound[position] = orjson.loads(answer.body)
+            body = orjson.loads(answer.body)
         except ValueError as error:
-            failures[position] = _failure(answer, error)
+            failures[position] = _malformed(answer, error)
+            continue
+        if reason := flaw(body, shape):
+            failures[position] = _failure(answer, reason)
+        else:
+            sound[position] = body
     columns, reasons = _read([*sound.items()], shape)
-    for position, reason in reasons.items():
+    for position, error in reasons.items():
         del sound[position]
-        failures[position] = _failure(answers[position], reason)
+        failures[position] = _malformed(answers[position], error)
     ids, lists = map(pa.concat_arrays, zip(*(columns or [_columns([], shape)]), strict=True))
     return Decoded([*sound], ids, lists, failures)
 
@@ -61,21 +66,18 @@ def _read(
     return first + second, first_reasons | second_reasons
 
 
-def _failure(answer: Answer, error: Exception) -> Failure:
+def _malformed(answer: Answer, error: Exception) -> Failure:
     reason = next(iter(str(error).splitlines()), type(error).__name__)
-    return Failure(
-        code=INVALID_ANSWER,
-        message=f"the answer is not of the API's form: {reason[:200]}",
-        http_status=200,
-        request_id=answer.request_id,
-    )
+    return _failure(answer, f"the answer is not of the API's form: {reason[:200]}")
+
+
+def _failure(answer: Answer, message: str) -> Failure:
+    return Failure(INVALID_ANSWER, message, http_status=200, request_id=answer.request_id)
 
 
 def _columns(bodies: list[dict[str, Any]], shape: AnswerShape) -> _Columns:
     ids = pa.array([body.get("recommendationId") for body in bodies], pa.string())
-    lists = [[] if (found := body.get(shape.member)) is None else found for body in bodies]
-    if not all(isinstance(entries, list) for entries in lists):
-        raise TypeError(f"{shape.member} is not a list")
+    lists = [body.get(shape.member) or [] for body in bodies]
     items = [*chain.from_iterable(lists)]
     fields = [_ids(items, shape.id_member), _scores(items)]
     if shape.type == ITEM_TYPE:

@@ -64,7 +64,7 @@ class Decoder:
         """Decode many answers at once; one that is malformed becomes a Failure, alone.
 
         A score that was not sent is null. A missing list is an empty one, as the API's model
-        has it (no member is required).
+        has it (no member is required), unless nothing says that it is an answer: see `flaw`.
         """
         bodies = [answer.body for answer in answers]
         return (
@@ -100,10 +100,11 @@ class Decoder:
         if not self._has_unknown:
             rows = _parse(batch, len(bodies), self._shape, self._expected, strict=True)
             if rows is not None:
-                return _decoded(rows, self._shape)
+                return _decoded(rows, self._shape) if _have_either(rows, self._shape) else None
         optional = frozenset(_OPTIONAL).intersection(self._shape.members)
         rows = _parse(batch, len(bodies), self._shape, optional, strict=False)
-        if rows is None:
+        # What has no list may have members that tell of something else; here they are skipped.
+        if rows is None or _lists(rows, self._shape)[1::2].null_count:
             return None
         items = _items(rows, self._shape)
         found = {name for name in optional if items.field(name).null_count < len(items)}
@@ -183,6 +184,14 @@ def _items_are_sound(items: pa.StructArray, shape: AnswerShape) -> bool:
 
 def _are_finite(scores: pa.Array[Any]) -> bool:
     return pc.all(pc.is_finite(scores), min_count=0).as_py() is True
+
+
+def _have_either(rows: pa.RecordBatch, shape: AnswerShape) -> bool:
+    """Whether each answer has a list or a recommendationId; there are no other members."""
+    names = pc.fill_null(rows.column("recommendationId"), "")[1::2]
+    is_named = pc.not_equal(names, "")
+    has_list = pc.is_valid(_lists(rows, shape)[1::2])
+    return pc.all(pc.or_(has_list, is_named), min_count=0).as_py() is True
 
 
 def _lists(rows: pa.RecordBatch, shape: AnswerShape) -> pa.ListArray[Any]:

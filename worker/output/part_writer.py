@@ -72,8 +72,8 @@ class PartWriter:
             self._results = self._open(chunk.part_name, results_schema, **options)
         self._row_groups = RowGroups(self._results)
 
-    def add(self, batch: Batch) -> None:
-        """Take the next batch into memory.
+    def add(self, batch: Batch) -> dict[int, Failure]:
+        """Take the next batch into memory; return the rows whose answers are malformed, and why.
 
         Raises RuntimeError, a bug of this program, when a row of it is not done: those behind it
         would be given each other's outcomes.
@@ -90,9 +90,8 @@ class PartWriter:
             for row, outcome in enumerate(outcomes)
             if isinstance(outcome.result, Failure)
         }
-        for position, failure in decoded.failures.items():
-            row, outcome, _ = answered[position]
-            failures[row] = failure, outcome
+        malformed = {answered[at][0]: failure for at, failure in decoded.failures.items()}
+        failures |= {row: (failure, outcomes[row]) for row, failure in malformed.items()}
         for row, failed in sorted(failures.items()):
             self._failed[batch.first_row + row] = failed
         copied = batch.rows.select(list(self._copied))
@@ -106,6 +105,7 @@ class PartWriter:
             chosen = copied.take([row for row, _, _ in sound])
             for rows in self._lay_out(chosen, decoded, [outcome for _, outcome, _ in sound]):
                 self._row_groups.hold(rows)
+        return malformed
 
     @property
     def is_quick(self) -> bool:

@@ -1,8 +1,10 @@
-"""Where each operation's answer keeps its list, and what the list becomes. Pure."""
+"""Where each operation's answer keeps its list, what the list becomes, and what is none. Pure."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -34,6 +36,11 @@ class AnswerShape:
         """The one member that an entry must have."""
         return self.members[0]
 
+    @property
+    def list_begins(self) -> re.Pattern[bytes]:
+        """Finds where a body seems to begin its list."""
+        return _LIST_BEGINS[self.member]
+
 
 _ITEM_MEMBERS = ("itemId", "score", "promotionName", "reason", "metadata")
 SHAPES = {
@@ -45,3 +52,35 @@ SHAPES = {
         "actionList", "actions", ACTION_TYPE, ("actionId", "score")
     ),
 }
+
+_LIST_BEGINS = {
+    shape.member: re.compile(rb'"%s"[ \t\r\n]*:[ \t\r\n]*\[' % shape.member.encode())
+    for shape in SHAPES.values()
+}
+_LISTS = frozenset(shape.member for shape in SHAPES.values())
+# In small letters, of AWS's errors and of others'.
+_OF_ERRORS = frozenset(
+    {"__type", "code", "error", "errorcode", "errormessage", "errors", "errortype", "fault"}
+    | {"exception", "message"}
+)
+
+
+def flaw(body: Any, shape: AnswerShape) -> str | None:
+    """Return why a parsed HTTP 200 is no answer of the operation, or None if it is one.
+
+    No member is required, as the API's model has it. But what has none of them, or an error's, is
+    not from Personalize: it has the operation's list, or a recommendationId and no list of another
+    operation, nor an error.
+    """
+    if not isinstance(body, dict):
+        return "the answer is not a JSON object"
+    if (entries := body.get(shape.member)) is not None:
+        return None if isinstance(entries, list) else f"the answer's {shape.member} is not a list"
+    if not body.get("recommendationId"):
+        return f"the answer has neither {shape.member} nor a recommendationId"
+    members = {name for name, value in body.items() if value is not None}
+    if found := members & _LISTS:
+        return f"the answer has {min(found)} instead of {shape.member}"
+    if any(name.lower() in _OF_ERRORS for name in members):
+        return "the answer is an error"
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from worker.call.lane import Lane
 from worker.job import Job
-from worker.model import Batch, Chunk, Outcome, without_body
+from worker.model import Batch, Chunk, Failure, Outcome, without_body
 from worker.output.books import Books
 from worker.output.part_writer import PartWriter
 from worker.output.pieces import held_sizes, pieces
@@ -37,6 +38,15 @@ OnCommit = Callable[[Chunk, Books], None]
 _BUSY_SHARE = 0.6
 _SMALL_BYTES = 2 << 20
 _TIDY_S = 1.0  # it takes some 5 ms, 10 with garbage; what is needed again must be brought back
+
+
+@dataclass(slots=True)
+class _Read:
+    """What is known of a batch once its answers are read."""
+
+    duplicates: list[Outcome] = field(default_factory=list)  # without their answers
+    malformed: list[Failure] = field(default_factory=list)  # answers that are none
+    malformed_duplicates: int = 0  # rows that took over such an answer
 
 
 class Drain:
@@ -120,11 +130,15 @@ class Drain:
             if writer.has_row_groups:
                 group.start_soon(_write_row_groups, writer)
             if writer.is_quick and self._is_for_the_loop(batch):
-                repeated = self._add(writer, repeater, batch)
+                read = self._add(writer, repeater, batch)
             else:
-                repeated = await to_thread.run_sync(self._add, writer, repeater, batch)
-        for outcome in repeated:
+                read = await to_thread.run_sync(self._add, writer, repeater, batch)
+        for outcome in read.duplicates:
             self._tally.note_duplicate(outcome)
+        self._tally.has_read_results |= writer.books.results > 0
+        if read.malformed:
+            self._tally.note_malformed(read.malformed, duplicates=read.malformed_duplicates)
+            self._lane.judge_run()
         if not batch.last:
             return
         self._judge_run(batch.chunk)
@@ -144,12 +158,12 @@ class Drain:
         needs_disk = batch.duplicates or 1 in batch.kept
         return is_busy and not needs_disk and batch.held_bytes <= _SMALL_BYTES
 
-    def _add(self, writer: PartWriter, repeater: Repeater, batch: Batch) -> list[Outcome]:
+    def _add(self, writer: PartWriter, repeater: Repeater, batch: Batch) -> _Read:
         """Have `writer` take the batch, as much at a time as there is room for once it is decoded.
 
-        Return what its duplicates ended with, without their answers. Blocking.
+        Blocking.
         """
-        repeated = list[Outcome]()
+        read = _Read()
         if 1 in batch.kept:
             with self._store.errors_as_advice():
                 self._spool = self._spool or Spool(*self._spool_of(batch.chunk))
@@ -160,13 +174,16 @@ class Drain:
                 if self._spool is not None:
                     self._spool.recall(piece)
                 repeater.repeat(piece)
-            writer.add(piece)
-            repeated += [
+            malformed = writer.add(piece)
+            own = [failure for row, failure in malformed.items() if row not in piece.duplicates]
+            read.malformed += own
+            read.malformed_duplicates += len(malformed) - len(own)
+            read.duplicates += [
                 without_body(outcome)
                 for row in piece.duplicates
                 if (outcome := piece.outcomes[row]) is not None
             ]
-        return repeated
+        return read
 
     def _judge_run(self, chunk: Chunk) -> None:
         """Judge a run without any result by all its rows, however few, before a part of it is."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from worker.errors import RefusedError
 from worker.model import Answer, Chunk, Failure, Outcome
+from worker.personalize.error_codes import INVALID_ANSWER
 from worker.personalize.rejections import Rejections
 
 # A share of fewer rows says little.
@@ -30,7 +32,9 @@ class Tally:
     needless: int = 0  # of these, rows that need no call by this invocation, as far as is known
     results_before: int = 0  # of earlier invocations of this run
     error_share_stop: float = 1.0  # of the last rows; above it, it is no use to go on
-    results: int = 0
+    results: int = 0  # answers, until they are read; malformed ones are `errors` then
+    malformed: int = 0
+    has_read_results: bool = False  # and some of them are sound
     duplicates: int = 0  # rows, of these and of `errors`, that took over another's outcome
     errors: Counter[str] = field(default_factory=Counter)
     calls: int = 0  # HTTP attempts, retries included
@@ -101,6 +105,21 @@ class Tally:
         else:
             self.results += 1
 
+    def note_malformed(self, failures: Sequence[Failure], *, duplicates: int = 0) -> None:
+        """Take for failed rows those whose answers were read at last, and are none.
+
+        `duplicates` are rows that took over such an answer.
+        """
+        self.malformed += len(failures)
+        for failure in failures:
+            self.results -= 1
+            self.errors[failure.code] += 1
+            self.rejections.note(failure)
+            self._note_failed(failure.code)
+        if duplicates:
+            self.results -= duplicates
+            self.errors[INVALID_ANSWER] += duplicates
+
     def note_exhausted(self, failure: Failure) -> None:
         """Note what a row ended with whose attempts ran out; `note` follows if the run goes on."""
         self.exhausted_by = failure
@@ -138,7 +157,8 @@ class Tally:
 
         `is_part`: of what is about to be committed nothing else is to come; `is_all`: of the run.
         """
-        if self.has_results:
+        is_proven = self.has_read_results or self.results_before or not self.malformed
+        if self.has_results and is_proven:
             return None
         is_enough = is_all or (is_part and self.rejections.are_of_others)
         return self.rejections.refusal(of=self.rows_called if is_enough else None)

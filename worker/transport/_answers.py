@@ -9,9 +9,11 @@ import orjson
 
 from worker.aws.redact import said_id
 from worker.model import Answer, Failure
+from worker.personalize.answer_shape import AnswerShape, flaw
 from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER
 from worker.personalize.limits import BODY_BYTES_MAX
 
+_PARSED_BYTES_MAX = 64 << 10
 _PIECE_BYTES = 256 << 10
 _GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's window bits, which tell the format
 
@@ -24,14 +26,31 @@ class EncodedError(ValueError):
         self.code = code
 
 
-def answer_of(body: bytes, *, status: int, request_id: str | None) -> Answer | Failure:
+def answer_of(
+    body: bytes, *, shape: AnswerShape, status: int, request_id: str | None
+) -> Answer | Failure:
     """Return the answer in the body of an HTTP 2xx, or why it is none."""
     if request_id is not None:
         request_id = said_id(request_id)
-    if not body.lstrip().startswith(b"{"):
-        message = "the answer is not a JSON object"
-        return Failure(INVALID_ANSWER, message, status, request_id)
+    if reason := _flaw(body, shape):
+        return Failure(INVALID_ANSWER, reason, status, request_id)
     return Answer(body, request_id)
+
+
+def _flaw(body: bytes, shape: AnswerShape) -> str | None:
+    """Return why a body cannot be an answer: soon enough to make no further call for such.
+
+    One that is large, or has the operation's list, is not parsed here. Many are parsed at once later (codec), which
+    has the last word.
+    """
+    if not body.lstrip().startswith(b"{"):
+        return "the answer is not a JSON object"
+    if len(body) > _PARSED_BYTES_MAX or shape.list_begins.search(body):
+        return None
+    try:
+        return flaw(orjson.loads(body), shape)
+    except ValueError:  # orjson.JSONDecodeError is one
+        return "the answer is not JSON"
 
 
 def undecodable(error: EncodedError, *, status: int, request_id: str | None) -> Failure:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from worker.model import Answer, Failure
+from worker.personalize.answer_shape import AnswerShape
 from worker.transport._answers import EncodedError, answer_of, decoded, undecodable
 from worker.transport.intake import Intake, WaitingFlow
 
 
 async def grown(
-    body: bytes, *, status: int, encoding: str | None, request_id: str | None, intake: Intake
+    body: bytes,
+    *,
+    shape: AnswerShape,
+    status: int,
+    encoding: str | None,
+    request_id: str | None,
+    intake: Intake,
 ) -> Answer | Failure:
     """Return the answer in the body of an HTTP 2xx, its Content-Encoding undone, or why none."""
     if encoding:
@@ -22,4 +29,4 @@ async def grown(
                 body = b"".join(pieces)
         except EncodedError as error:
             return undecodable(error, status=status, request_id=request_id)
-    return answer_of(body, status=status, request_id=request_id)
+    return answer_of(body, shape=shape, status=status, request_id=request_id)

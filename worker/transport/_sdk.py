@@ -15,6 +15,7 @@ from worker.aws.errors import SDK_ERRORS, failure_of, untrusted
 from worker.aws.login import Login
 from worker.aws.redact import said
 from worker.model import Answer, Failure
+from worker.personalize.answer_shape import SHAPES
 from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER, TIMED_OUT
 from worker.personalize.operations import METHODS, Operation
 from worker.transport._answers import sound_error
@@ -101,6 +102,7 @@ class SdkTransport:
         metadata = answer["ResponseMetadata"]
         return await grown(
             answer[_BODY],
+            shape=SHAPES[self._operation],
             status=metadata["HTTPStatusCode"],
             encoding=metadata["HTTPHeaders"].get("content-encoding"),
             request_id=metadata.get("RequestId"),

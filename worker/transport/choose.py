@@ -12,6 +12,7 @@ from worker.aws.access import tls_context
 from worker.aws.credentials import SigningCredentials
 from worker.aws.login import Login
 from worker.aws.session import SdkSession
+from worker.personalize.answer_shape import SHAPES
 from worker.personalize.operations import Operation
 from worker.runtime import log
 from worker.transport._pool import Pool
@@ -50,7 +51,7 @@ async def open_transport(
             async with Pool(
                 endpoint.host, endpoint.port, tls=tls, timeout_s=timeout_s, intake=intake
             ) as pool:
-                yield WireTransport(pool, signer, login)
+                yield WireTransport(pool, signer, login, SHAPES[operation])
             return
     from worker.transport._sdk import open_sdk  # slow to import
 

@@ -21,6 +21,7 @@ from worker.aws.errors import service_failure, untrusted
 from worker.aws.login import Login
 from worker.aws.session import PreparedRequest
 from worker.model import Answer, Failure
+from worker.personalize.answer_shape import AnswerShape
 from worker.transport._answers import sound_error
 from worker.transport._grown import grown
 from worker.transport._http1 import Reply
@@ -66,8 +67,11 @@ class Endpoint:
 class WireTransport:
     """Calls one operation; every call signs, sends, and reads its answer's head."""
 
-    def __init__(self, pool: Pool, signer: RequestSigner, login: Login) -> None:
+    def __init__(
+        self, pool: Pool, signer: RequestSigner, login: Login, shape: AnswerShape
+    ) -> None:
         self._pool = pool
+        self._shape = shape
         self._signer = signer
         self._login = login
         self._parser = create_parser("rest-json")
@@ -88,6 +92,7 @@ class WireTransport:
             return self._failure(reply)
         return await grown(
             reply.body,
+            shape=self._shape,
             status=reply.status,
             encoding=reply.header(b"content-encoding"),
             request_id=reply.header(b"x-amzn-requestid"),

@@ -68,15 +68,16 @@ def test_a_score_of_zero_and_a_missing_score_stay_apart() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {},
-        {"itemList": None, "recommendationId": None},
+        {"recommendationId": "R"},
+        {"itemList": None, "recommendationId": "R"},
         {"itemList": [], "unknownMember": {"deep": [1]}},
+        {"recommendationId": "R", "unknownMember": {"deep": [1]}},
     ],
 )
 def test_what_the_model_does_not_require_may_be_missing(body: dict[str, Any]) -> None:
     decoded = Decoder(ITEMS).decode([answer(body)])
     assert decoded.lists.to_pylist() == [[]]
-    assert decoded.recommendation_ids.to_pylist() == [None]
+    assert decoded.recommendation_ids.to_pylist() == [body.get("recommendationId")]
 
 
 def test_actions_have_an_id_and_a_score() -> None:
@@ -87,6 +88,12 @@ def test_actions_have_an_id_and_a_score() -> None:
 
 
 MALFORMED = [
+    b"{}",
+    b'{"itemList": null, "recommendationId": null}',
+    b'{"recommendationId": ""}',
+    b'{"message": "Forbidden", "recommendationId": "R"}',
+    b'{"actionList": [], "recommendationId": "R"}',
+    b'{"data": {"itemList": [{"itemId": "a"}], "recommendationId": "R"}}',
     b"",
     b"not json",
     b"[]",

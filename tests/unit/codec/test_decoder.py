@@ -167,10 +167,10 @@ def item(**members: Any) -> bytes:
 @pytest.mark.parametrize(
     "bodies",
     [
-        [b"{}", item(score=0.5)],
+        [b'{"recommendationId":"R"}', item(score=0.5)],
         [item(score=1, reason=None, promotionName=None)],
         [item(promotionName="2020-01-01"), item(reason=["why"])],
-        [item(new={"deep": [1]}), item(new="text"), b'{"new":[[]]}'],
+        [item(new={"deep": [1]}), item(new="text"), b'{"new":[[]],"itemList":[]}'],
         [json.dumps(json.loads(item(score=1)), indent=2).encode()],
         [b'{"itemList":[{"itemId":"' + "é😀".encode() + b'"}]}\r\n'],
         [b'{"itemList":[{"itemId":"a"}],\r"recommendationId":"r"}'] * 3,

@@ -133,3 +133,28 @@ def test_rows_that_were_never_sent_are_not_among_the_last() -> None:
     assert tally.failing() is None
     note_rows(tally, 1, BROKEN)
     assert tally.failing() is not None
+
+
+MALFORMED = Failure("InvalidAnswer", "the answer is not of the API's form", 200)
+
+
+def test_answers_that_are_none_when_they_are_read_refuse_the_run_as_they_would_at_once() -> None:
+    tally = Tally(rows_expected=1000)
+    note_rows(tally, 500, ANSWER)
+    tally.note_malformed([MALFORMED] * (CALLS_TO_JUDGE - 1), duplicates=3)
+    assert (tally.results, tally.errors["InvalidAnswer"]) == (398, 102)
+    assert tally.rows_called == 500
+    assert tally.refusal() is None
+    tally.note_malformed([MALFORMED])
+    assert "not Personalize" in str(tally.refusal())
+    tally.has_read_results = True
+    assert tally.refusal() is None
+
+
+def test_answers_that_are_none_are_among_the_last_rows_that_failed() -> None:
+    tally = Tally(rows_expected=10_000, error_share_stop=0.5, has_read_results=True)
+    note_rows(tally, ROWS_TO_SHARE, ANSWER)
+    tally.note_malformed([MALFORMED] * (ROWS_TO_SHARE // 2))
+    assert tally.failing() is None
+    tally.note_malformed([MALFORMED])
+    assert "501 of them with InvalidAnswer" in str(tally.failing())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from support.services import Peer, Talk
 
 CLOSES = b"Connection: close\r\n"
+SOUND = b'{"recommendationId":"R"}'  # an answer of each operation, with an empty list
 
 
 def request(body: bytes = b"{}") -> bytes:
@@ -13,7 +14,7 @@ def request(body: bytes = b"{}") -> bytes:
 
 
 def reply(
-    body: bytes = b"{}", *, status: bytes = b"200 OK", headers: bytes = b"", version: bytes = b"1.1"
+    body: bytes = SOUND, *, status: bytes = b"200 OK", headers: bytes = b"", version: bytes = b"1.1"
 ) -> bytes:
     """Return an answer of a known length; `headers` are whole lines."""
     length = b"Content-Length: %d\r\n" % len(body)

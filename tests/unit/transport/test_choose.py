@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore import UNSIGNED
 from support.services import Service, wired
-from unit.transport.messages import answering, reply
+from unit.transport.messages import SOUND, answering, reply
 from unit.transport.transports import REGION, opened
 
 from worker.aws.access import Access
@@ -62,7 +62,7 @@ async def test_the_transport_is_the_wanted_one_and_nothing_is_said(
     wanted: str, kind: type, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with wired(answering(reply())) as service:
-        assert await transport_of(service.url, wanted) == (kind, Answer(b"{}", None))
+        assert await transport_of(service.url, wanted) == (kind, Answer(SOUND, None))
     assert not caplog.records
 
 
@@ -74,7 +74,7 @@ async def test_a_proxy_of_the_environment_is_used_by_the_sdk(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     async with wired(answering(reply())) as proxy:
         monkeypatch.setenv("http_proxy", f"http://user:{SECRET}@{proxy.host}:{proxy.port}")
-        assert await transport_of(ELSEWHERE) == (SdkTransport, Answer(b"{}", None))
+        assert await transport_of(ELSEWHERE) == (SdkTransport, Answer(SOUND, None))
         assert proxy.received[0].line == f"POST {ELSEWHERE}/recommendations HTTP/1.1"
     assert f"the proxy {proxy.host}:{proxy.port}" in warnings(caplog)
     assert SECRET not in warnings(caplog)
@@ -89,13 +89,13 @@ async def test_an_endpoint_that_needs_no_proxy_is_reached_without(
     monkeypatch.setenv("http_proxy", ELSEWHERE)
     monkeypatch.setenv(name, value)
     async with wired(answering(reply())) as service:
-        assert await transport_of(service.url) == (WireTransport, Answer(b"{}", None))
+        assert await transport_of(service.url) == (WireTransport, Answer(SOUND, None))
 
 
 async def test_a_proxy_for_another_scheme_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", ELSEWHERE)
     async with wired(answering(reply())) as service:
-        assert await transport_of(service.url) == (WireTransport, Answer(b"{}", None))
+        assert await transport_of(service.url) == (WireTransport, Answer(SOUND, None))
 
 
 @pytest.mark.parametrize("has_keys", [True, False])
@@ -110,7 +110,7 @@ async def test_requests_that_the_sdk_does_not_sign_are_the_sdks(
     if not has_keys:
         monkeypatch.setattr(Access, "is_loopback", False)
     async with wired(answering(reply())) as service:
-        assert await transport_of(service.url) == (SdkTransport, Answer(b"{}", None))
+        assert await transport_of(service.url) == (SdkTransport, Answer(SOUND, None))
         assert "Authorization" not in headers(service)[0]
     assert "transport sdk instead of wire" in warnings(caplog)
 
@@ -157,7 +157,7 @@ async def test_an_emulator_needs_no_credentials(wanted: Any) -> None:
     async with wired(answering(reply())) as service:
         _, answer = await transport_of(service.url, wanted)
         assert "Credential=emulator/" in headers(service)[0]["Authorization"]
-    assert answer == Answer(b"{}", None)
+    assert answer == Answer(SOUND, None)
 
 
 async def test_a_service_that_is_none_of_this_machines_does() -> None:

@@ -12,7 +12,7 @@ import pytest
 import trustme
 from support.certificates import bundle, client_context, server_context
 from support.services import HOST, Peer, Talk, no_socket_left, wired
-from unit.transport.messages import answering, echoing, reply, request
+from unit.transport.messages import SOUND, answering, echoing, reply, request
 from unit.transport.transports import EVERY_NETWORK, opened, pool_of
 
 from worker.errors import RefusedError
@@ -76,7 +76,7 @@ async def test_a_trust_root_is_taken_from_wherever_the_sdk_takes_it(
         monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
         access["profile"] = "p"
     async with wired(answering(reply()), tls=server_context(authority, HOST)) as service:
-        assert await call(service.port, wanted, **access) == Answer(b"{}", None)
+        assert await call(service.port, wanted, **access) == Answer(SOUND, None)
 
 
 async def without_close_notify(peer: Peer) -> None:
