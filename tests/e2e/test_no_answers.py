@@ -67,7 +67,8 @@ def test_a_load_test_is_refused_too(
 def test_one_row_of_many_fails_alone_and_an_empty_list_is_a_result(
     tmp_path: Path, command: RunCommand, write_config: WriteConfig
 ) -> None:
-    users = write_users(tmp_path, len(BODIES) + 2) and user_ids(len(BODIES) + 2)
+    users = user_ids(len(BODIES) + 2)
+    write_users(tmp_path, len(users))
     empty = [{"itemList": [], "recommendationId": "R"}, {"recommendationId": "R"}]
     bodies = dict(zip(users, [*BODIES.values(), *empty], strict=True))
 

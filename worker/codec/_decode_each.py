@@ -40,9 +40,9 @@ def decode_each(answers: Sequence[Answer], shape: AnswerShape) -> Decoded:
         else:
             sound[position] = body
     columns, reasons = _read([*sound.items()], shape)
-    for position, error in reasons.items():
+    for position, cause in reasons.items():
         del sound[position]
-        failures[position] = _malformed(answers[position], error)
+        failures[position] = _malformed(answers[position], cause)
     ids, lists = map(pa.concat_arrays, zip(*(columns or [_columns([], shape)]), strict=True))
     return Decoded([*sound], ids, lists, failures)
 

@@ -188,10 +188,10 @@ def _are_finite(scores: pa.Array[Any]) -> bool:
 
 def _have_either(rows: pa.RecordBatch, shape: AnswerShape) -> bool:
     """Whether each answer has a list or a recommendationId; there are no other members."""
-    names = pc.fill_null(rows.column("recommendationId"), "")[1::2]
-    is_named = pc.not_equal(names, "")
-    has_list = pc.is_valid(_lists(rows, shape)[1::2])
-    return pc.all(pc.or_(has_list, is_named), min_count=0).as_py() is True
+    lists, names = _lists(rows, shape)[1::2], rows.column("recommendationId")[1::2]
+    if not lists.null_count:
+        return True
+    return all(names.filter(pc.is_null(lists)).to_pylist())
 
 
 def _lists(rows: pa.RecordBatch, shape: AnswerShape) -> pa.ListArray[Any]:

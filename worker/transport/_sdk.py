@@ -65,6 +65,7 @@ class SdkTransport:
     ) -> None:
         self._reading = reading or Reading(Intake())
         self._login = login
+        self._shape = SHAPES[operation]
         self._timeout_s = timeout_s
         events = client.meta.events
         events.register("before-parse.personalize-runtime", _keep_body)
@@ -102,7 +103,7 @@ class SdkTransport:
         metadata = answer["ResponseMetadata"]
         return await grown(
             answer[_BODY],
-            shape=SHAPES[self._operation],
+            shape=self._shape,
             status=metadata["HTTPStatusCode"],
             encoding=metadata["HTTPHeaders"].get("content-encoding"),
             request_id=metadata.get("RequestId"),

@@ -67,9 +67,7 @@ class Endpoint:
 class WireTransport:
     """Calls one operation; every call signs, sends, and reads its answer's head."""
 
-    def __init__(
-        self, pool: Pool, signer: RequestSigner, login: Login, shape: AnswerShape
-    ) -> None:
+    def __init__(self, pool: Pool, signer: RequestSigner, login: Login, shape: AnswerShape) -> None:
         self._pool = pool
         self._shape = shape
         self._signer = signer

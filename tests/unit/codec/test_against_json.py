@@ -81,6 +81,12 @@ def item_of(value: Any) -> dict[str, Any]:
     }
 
 
+def of_another(value: dict[str, Any]) -> bool:
+    """Whether it has another operation's list, or what errors have."""
+    told = {name.lower() for name, member in value.items() if member is not None}
+    return not told.isdisjoint({"personalizedranking", "actionlist", "__type", "code", "message"})
+
+
 def expected(body: bytes) -> tuple[Any, Any] | None:
     """The recommendationId and the items; None for what is no answer."""
     try:
@@ -89,6 +95,8 @@ def expected(body: bytes) -> tuple[Any, Any] | None:
             return None
         listed = value.get("itemList")
         if not isinstance(listed, list | None):
+            return None
+        if listed is None and (not value.get("recommendationId") or of_another(value)):
             return None
         return value.get("recommendationId"), [item_of(each) for each in listed or []]
     except (
@@ -117,6 +125,8 @@ def is_told(body: bytes) -> bool:
 MEMBERS = [
     *(b'"itemList":null', b'"itemList":[]', b'"itemList":[{"itemId":"b"}]', b'"itemList":{}'),
     *(b'"recommendationId":null', b'"recommendationId":"\\u00e9"', b'"recommendationId":1'),
+    *(b'"recommendationId":""', b'"actionList":[]', b'"actionList":null', b'"Message":"no"'),
+    *(b'"personalizedRanking":[{}]', b'"__type":"x"', b'"code":null'),
     *(b'"new":' + b"[" * 200 + b"]" * 200, b'"new":NaN', b'"new":-Infinity', b'"new":1e999'),
     *(b'"new":123456789012345678901234567890', b'"itemList":[{"itemId":"b","score":1e999}]'),
     *(b'"itemList":[{"itemId":"b","score":%d}]' % n for n in (2**53 + 1, -(2**63), 2**64 + 1)),
