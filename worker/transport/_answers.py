@@ -40,8 +40,8 @@ def answer_of(
 def _flaw(body: bytes, shape: AnswerShape) -> str | None:
     """Return why a body cannot be an answer: soon enough to make no further call for such.
 
-    One that is large, or has the operation's list, is not parsed here. Many are parsed at once later (codec), which
-    has the last word.
+    One that is large, or has the operation's list, is not parsed here. Many are parsed at once
+    later (codec), which has the last word.
     """
     if not body.lstrip().startswith(b"{"):
         return "the answer is not a JSON object"
