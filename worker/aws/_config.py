@@ -7,6 +7,7 @@ from typing import Any
 
 import botocore.session
 from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES as VARIABLES
+from botocore.exceptions import InvalidConfigError
 
 # Nothing of the environment, and no file: as on a machine that nobody has set up.
 _NOTHING = {
@@ -34,8 +35,11 @@ def configured_endpoint(session: Any, service: str) -> tuple[str, str] | None:
         if url := os.environ.get(variable):
             return url, variable
     profile = session.get_scoped_config()
+    services = profile.get("services")
     sections = session.full_config.get("services", {})
-    section = sections.get(profile.get("services"), {}).get(name, {})
+    if services is not None and not sections.get(services):
+        raise InvalidConfigError(error_msg=f"there is no section [services {services}]")
+    section = sections.get(services, {}).get(name, {})
     if isinstance(section, dict) and (url := section.get("endpoint_url")):
         return str(url), f"endpoint_url of the services section {profile['services']}"
     if url := profile.get("endpoint_url"):

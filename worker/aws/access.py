@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 
 from worker.config.model import Target
@@ -35,13 +36,18 @@ def target_access(target: Target) -> Access:
 
     Raises ConfigError where they are wrong, RefusedError where they cannot be read.
     """
+    from botocore.exceptions import InvalidConfigError
+
     from worker.aws._config import configured_endpoint, open_config
     from worker.aws.errors import SDK_CONFIG_ERRORS, not_set_up
 
+    runtime = control = None
     try:
         session = open_config(target.profile)
-        runtime = configured_endpoint(session, "personalize-runtime")
-        control = configured_endpoint(session, "personalize")
+        if target.endpoint_url is None:
+            runtime = configured_endpoint(session, "personalize-runtime")
+        with suppress(InvalidConfigError):  # most runs do not need it; who does will say so
+            control = configured_endpoint(session, "personalize")
     except SDK_CONFIG_ERRORS as error:
         raise not_set_up(error, profile=target.profile) from None
     return Access(

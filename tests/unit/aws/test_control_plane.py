@@ -9,7 +9,7 @@ from worker.aws.access import Access
 from worker.aws.control_plane import provisioned_tps
 from worker.aws.login import Login
 from worker.config.model import Target
-from worker.errors import RefusedError
+from worker.errors import RefusedError, StoppedError
 
 
 def describe(replies: list[Reply], tps: int = 7) -> Script:
@@ -43,3 +43,30 @@ def no_delay(*_: object) -> float:
 async def test_without_permission_to_ask_for_the_tps_the_run_is_refused() -> None:
     with pytest.raises(RefusedError, match="AccessDeniedException"):
         await ask(describe([error("AccessDeniedException", 400)]))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"", b"{}", b"[]", b"null", b"5", b"<html>", b"\xff", b'{"campaign": 5}',
+        b'{"campaign": []}', b'{"campaign": {}}', b'{"campaign": {"minProvisionedTPS": null}}',
+        b'{"campaign": {"minProvisionedTPS": "7"}}', b'{"campaign": {"minProvisionedTPS": true}}',
+        b'{"campaign": {"minProvisionedTPS": 0}}', b'{"campaign": {"minProvisionedTPS": -1}}',
+        b'{"recommender": {"recommenderConfig": {"minRecommendationRequestsPerSecond": 7}}}',
+        b'{"itemList": [], "recommendationId": "x"}',
+    ],
+)  # fmt: skip
+async def test_what_another_service_answers_is_advice(raw: bytes) -> None:
+    with pytest.raises(RefusedError, match=r"no campaign\.minProvisionedTPS") as raised:
+        await ask(lambda _: Reply(raw=raw))
+    assert "rate.tps" in raised.value.hint
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"null", b"5", b"<html>", b'{"message": 5}', b"\xff"])
+@pytest.mark.parametrize("status", [301, 400, 403, 404, 500, 503])
+async def test_an_error_of_any_shape_is_advice(
+    raw: bytes, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", no_delay)
+    with pytest.raises(StoppedError if status >= 500 else RefusedError, match="provisioned TPS"):
+        await ask(lambda _: Reply(status=status, raw=raw))
