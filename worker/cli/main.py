@@ -28,6 +28,7 @@ from worker.cli.options import (
 from worker.cli.stdout import echo, show
 from worker.commands.advice import told
 from worker.errors import ExitCode
+from worker.runtime.descriptors import raise_limit
 
 if TYPE_CHECKING:
     from worker.aws.access import Access
@@ -279,6 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # While an event loop runs, it watches signals; before that, SIGTERM ends the program as Ctrl-C
     # does, even where Ctrl-C itself is ignored, as in a shell's background jobs.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    raise_limit()
     try:
         code = cli.main(arguments, prog_name="personalize-worker", standalone_mode=False)
     except click.ClickException as error:

@@ -31,6 +31,7 @@ from worker.loadtest.timeline_file import TIMELINE_NAME, TimelineFile
 from worker.loadtest.view import LoadView
 from worker.report.loadtest.make import load_report
 from worker.runtime import log
+from worker.runtime.descriptors import fitting
 from worker.runtime.stop import StopSwitch, watch_deadline
 from worker.store.local import LocalStore
 from worker.telemetry.cost import calls_max
@@ -95,6 +96,8 @@ async def _make_calls(
     switch: StopSwitch,
 ) -> tuple[Session, Observer, AttemptsFile | None]:
     """Make the test's calls; return what knows of them."""
+    in_flight_max = fitting(settings.in_flight_max, key="loadtest.in_flight_max")
+    settings = settings.model_copy(update={"in_flight_max": in_flight_max})
     config = job.config
     async with AsyncExitStack() as stack:
         timeline = stack.enter_context(closing(TimelineFile(store)))

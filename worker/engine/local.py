@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import anyio
 
@@ -29,6 +30,7 @@ from worker.rate.remembered import ceiling_key
 from worker.rate.setup import ceiling, keep_ceiling, steered
 from worker.runtime import log
 from worker.runtime.clock import MonotonicClock
+from worker.runtime.descriptors import fitting
 from worker.runtime.stop import StopSwitch, watch_deadline
 from worker.store.local import LocalStore
 from worker.telemetry.cost import calls_max
@@ -52,6 +54,7 @@ async def work(
     Raises StoppedError when `switch` or a cap of [stop] ends it early, RefusedError when the
     service refuses the whole run; errors of input and output leave in an ExceptionGroup.
     """
+    job = _fitting(job)
     config = job.config
     async with AsyncExitStack() as stack:
         with switch.interruptible():
@@ -91,6 +94,14 @@ async def work(
     if missing := chunks_by_state(store, todo)[1]:
         switch.throw(f"{missing[0].part_name} was committed, but is not there any more")
         raise switch.error()
+
+
+def _fitting(job: Job) -> Job:
+    """Return the job with as many calls at the same time as this process may have files open."""
+    rate = job.config.rate
+    in_flight_max = fitting(rate.in_flight_max, key="rate.in_flight_max")
+    rate = rate.model_copy(update={"in_flight_max": in_flight_max})
+    return replace(job, config=job.config.model_copy(update={"rate": rate}))
 
 
 async def _open_transport(

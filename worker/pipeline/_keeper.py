@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -23,6 +24,7 @@ FLUSH_S = 2.0
 LATE_S = 2.0
 STOPWATCH = "seconds"
 _NOTED_BYTES = 2 << 20  # more is written before the two seconds are over
+_FILES_MAX = 16  # of small parts thousands may be begun at the same time
 _BLOCK_ROWS = 32  # packed at once: what takes longer makes calls late
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
@@ -37,7 +39,7 @@ class Keeper:
         self._noted = defaultdict[Chunk, list[Settled]](list)
         self._blocks = defaultdict[Chunk, list[bytes]](list)
         self._noted_bytes = 0  # of bodies, packed or not
-        self._writers: dict[Chunk, SpoolWriter] = {}
+        self._writers = OrderedDict[Chunk, SpoolWriter]()  # the one used last is at the end
         self._unsynced = set[Chunk]()
         self._one_at_a_time = anyio.Lock()
         self._folder = store.spool_path(run_id, "")
@@ -132,28 +134,31 @@ class Keeper:
         self._store.check_held()
         with self._store.errors_as_advice():
             for chunk, blocks_of_it in blocks.items():
-                if chunk not in self._writers:
-                    self._writers[chunk] = SpoolWriter(self._path(chunk))
-                self._writers[chunk].append(blocks_of_it)
+                self._writer(chunk).append(blocks_of_it)
                 self._unsynced.add(chunk)
+
+    def _writer(self, chunk: Chunk) -> SpoolWriter:
+        if chunk not in self._writers:
+            if len(self._writers) >= _FILES_MAX:
+                self._writers.popitem(last=False)[1].close()
+            self._writers[chunk] = SpoolWriter(self._path(chunk))
+        self._writers.move_to_end(chunk)
+        return self._writers[chunk]
 
     async def _sync(self) -> None:
         """Bring what was written to the disk itself. Blocks may be written meanwhile."""
         with anyio.CancelScope(shield=True):
             async with self._one_at_a_time:
-                files = [os.dup(self._writers[chunk].file) for chunk in self._unsynced]
+                paths = [self._path(chunk) for chunk in self._unsynced]
                 self._unsynced.clear()
-            await to_thread.run_sync(self._sync_files, files)
+            await to_thread.run_sync(self._sync_files, paths)
 
-    def _sync_files(self, files: Sequence[int]) -> None:
+    def _sync_files(self, paths: Sequence[Path]) -> None:
         self._store.check_held()
         with self._store.errors_as_advice():
-            try:
-                for file in files:
-                    _sync_data(file)
-            finally:
-                for file in files:
-                    os.close(file)
+            for path in paths:
+                with suppress(FileNotFoundError), path.open("rb") as file:  # its part may be there
+                    _sync_data(file.fileno())
             if self._folder.is_dir():  # nothing is kept of a run that was never answered
                 self.stopwatch.keep()
                 self._store.sync_spool(self._run_id)

@@ -24,6 +24,7 @@ from worker.report.measure.lists import SharedLists
 from worker.report.measure.parallel import in_order
 from worker.report.measure.rows import read_rows
 from worker.report.source import RunFiles
+from worker.runtime.descriptors import room
 from worker.runtime.tuning import GARBAGE_PARTS, give_memory_back
 
 DEPTHS = (5, 10, 25)
@@ -101,6 +102,7 @@ def compare(
     check_comparable(old.config, new.config)
     entries = max(_entries(old), _entries(new))
     bits = min(BITS_MAX, max(0, (entries - 1) // entries_per_bucket).bit_length())
+    bits = min(bits, max(1, room() // 2).bit_length() - 1)  # a file for each bucket of each run
     with two_bucketed(bits) as (old_rows, new_rows):
         found = Comparison(_side(old, old_rows, workers), _side(new, new_rows, workers))
         for old_bucket, new_bucket in zip(old_rows.read(), new_rows.read(), strict=True):
