@@ -57,8 +57,8 @@ def test_a_run_of_another_format_is_told_with_both_versions_and_left_alone(
         _begin(command, config)
         _change_run(output, version="0.0.9", format=number)
         before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
-        for verb in ("run", "plan"):
-            result = command(verb, config)
+        for words in (("run", config), ("plan", config), ("explain", output, "u0001")):
+            result = command(*words)
             assert_advice(result, 6, "version 0.0.9", f"version {__version__}", f"format {number}")
         assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
         assert len(service.received) == 6

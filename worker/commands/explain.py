@@ -16,6 +16,7 @@ from worker.codec.texts import text_column
 from worker.errors import ConflictError, InputError
 from worker.job import Job, open_job
 from worker.model import Chunk, Failure
+from worker.output.run_folder import check_format
 from worker.output.same_input import changed_files, is_made_from, made_from
 from worker.personalize.error_codes import INVALID_ROW
 from worker.report.source import open_run
@@ -29,9 +30,10 @@ def explain(store: LocalStore, identifier: str) -> dict[str, Any]:
 
     The requests are built again from the input, which must still be there. Of each part at most
     `MATCHES_MAX` of each. Raises ConfigError when the folder holds no run, InputError when no row
-    has the ID, or the input is another one by now.
+    has the ID, or the input is another one by now, ConflictError when the run is of another format.
     """
     files = open_run(store)
+    check_format(files.run, store)
     run, job = files.run, open_job(files.config)
     if job.source.fingerprint != run["input"]["fingerprint"]:
         raise _changed(job)

@@ -58,7 +58,7 @@ def check_owner(job: Job, store: LocalStore) -> dict[str, Any] | None:
                 hint="set output.path to a new or empty folder",
             )
         return None
-    _check_format(run, store)
+    check_format(run, store)
     there, here = run.get("config", {}), job.config.model_dump(mode="json")
     changes = [
         f"{name}: {_shown(there, name)} there, {_shown(here, name)} here"
@@ -170,14 +170,15 @@ def _write_run(store: LocalStore, run: dict[str, Any]) -> None:
     store.write(RUN_NAME, orjson.dumps(run, option=orjson.OPT_INDENT_2))
 
 
-def _check_format(run: dict[str, Any], store: LocalStore) -> None:
+def check_format(run: dict[str, Any], store: LocalStore) -> None:
+    """Raise ConflictError when `_run.json` is of a format that this version does not carry on."""
     number, version = run.get("format", 1), run.get("version")
     if number != RUN_FORMAT:
         raise ConflictError(
             f"{store.root} holds a run that version {version} of this program began, with format "
             f"{number} of its files; this is version {__version__}, with format {RUN_FORMAT}",
-            hint=f"finish it with version {version}, or set another output.path, or replace that "
-            "run with --overwrite",
+            hint=f"finish it with the program that began it (format {number}), or set another "
+            "output.path, or replace that run with --overwrite",
         )
 
 
