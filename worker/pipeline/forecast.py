@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pyarrow as pa
 from anyio import to_thread
 
+from worker.codec.digests import request_digest
 from worker.codec.duplicates import COMPARED_ROWS_MAX
 from worker.input.reader import read_batches
 from worker.job import Job
-from worker.model import Chunk
+from worker.model import DIGEST_BYTES, Chunk
 from worker.output.spool import Spool
 from worker.output.spool_format import Mark
 from worker.runtime.stop import StopSwitch
@@ -20,6 +20,7 @@ from worker.store.local import LocalStore
 from worker.telemetry.tally import Tally
 
 _BATCH_ROWS = 1 << 16
+_COMPARED_KEPT_ROWS = 1 << 13
 
 
 async def look_ahead(
@@ -35,8 +36,8 @@ async def look_ahead(
             return
         rows, calls = await to_thread.run_sync(count, job, chunk)
         with store.errors_as_advice():
-            path = store.spool_path(job.run_id, chunk.part_name)
-            kept = await to_thread.run_sync(_kept, path, Mark.of(job.run_id, chunk))
+            spool = Spool(store.spool_path(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk))
+            kept = await to_thread.run_sync(_kept, job, chunk, spool)
         tally.expect(chunk, rows=rows, needless=min(rows, rows - calls + kept))
     give_memory_back()
 
@@ -71,5 +72,22 @@ def count(job: Job, chunk: Chunk) -> tuple[int, int]:
     return rows, rows - requests.num_rows + distinct
 
 
-def _kept(path: Path, mark: Mark) -> int:
-    return Spool(path, mark).count()
+def _kept(job: Job, chunk: Chunk, spool: Spool) -> int:
+    """Return about how many answers are kept that rows still ask for.
+
+    Not all of them are, after the input was written again: the first rows tell which share.
+    """
+    kept = spool.count()
+    if not kept:
+        return 0
+    first_row = asked = same = 0
+    for rows in job.read(chunk):
+        mask, digests = spool.kept(first_row, rows.num_rows)
+        for row, request in enumerate(job.builder.build(rows) if digests else ()):
+            if mask[row] and isinstance(request, bytes):
+                asked += 1
+                same += digests.startswith(request_digest(request), DIGEST_BYTES * row)
+        first_row += rows.num_rows
+        if first_row >= _COMPARED_KEPT_ROWS:
+            break
+    return round(kept * same / asked) if asked else kept

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.runs import campaign_arn
 
+from worker.codec.digests import request_digest
 from worker.commands.plan import make_plan
 from worker.config.model import Config
 from worker.errors import InputError
@@ -94,9 +95,31 @@ async def test_what_is_kept_of_an_earlier_start_needs_no_call(tmp_path: Path) ->
     job = open_input(tmp_path, [(f"u{n % 9}", None, 0) for n in range(12)], where="ID <> 'u0'")
     store, tally = LocalStore(tmp_path / "out"), Tally(rows_expected=12)
     path = store.spool_path(job.run_id, "part-00001.parquet")
-    write_spool(path, Mark.at(path), [[Settled(row, ANSWERED, bytes(16)) for row in (0, 1)]])
+    write_spool(path, Mark.at(path), [_asked(job, 1, 0, 1)])
     await look_ahead(job, job.source.chunks, tally, store, StopSwitch())
     assert (tally.rows_expected, tally.rows_to_call) == (10, 8)
+
+
+async def test_what_is_kept_for_requests_that_no_row_makes_by_now_is_called_for(
+    tmp_path: Path,
+) -> None:
+    """Half of the rows ask something else: the input was written again."""
+    job = open_input(tmp_path, [(f"u{n}", None, 0) for n in range(12)])
+    store, tally = LocalStore(tmp_path / "out"), Tally(rows_expected=12)
+    path = store.spool_path(job.run_id, "part-00000.parquet")
+    kept = _asked(job, 0, *range(4))
+    stale = [row._replace(digest=bytes(16)) for row in kept[2:]]
+    write_spool(path, Mark.at(path), [[*kept[:2], *stale]])
+    await look_ahead(job, job.source.chunks, tally, store, StopSwitch())
+    assert (tally.rows_expected, tally.rows_to_call) == (12, 10)
+
+
+def _asked(job: Job, part: int, *rows: int) -> list[Settled]:
+    """Return answers to what rows of a part ask."""
+    (read,) = job.read(job.source.chunks[part])
+    built = job.builder.build(read)
+    digests = {row: request_digest(each) for row in rows if isinstance(each := built[row], bytes)}
+    return [Settled(row, ANSWERED, digest) for row, digest in digests.items()]
 
 
 async def test_a_stop_ends_it_early(tmp_path: Path) -> None:
