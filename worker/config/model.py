@@ -48,7 +48,8 @@ class Target(Section):
     )
     endpoint_url: Annotated[str, AfterValidator(check_endpoint_url)] | None = Field(
         None,
-        description="where the API is; default: AWS's, or AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME",
+        description="where the API is; default: AWS's, or what the SDK's variables "
+        "(AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME) or files say",
     )
     ca_bundle: LocalPath | None = Field(
         None, description="PEM file with the trust root of a private endpoint"

@@ -92,6 +92,16 @@ async def test_an_endpoint_that_needs_no_proxy_is_reached_without(
         assert await transport_of(service.url) == (WireTransport, Answer(SOUND, None))
 
 
+@pytest.mark.parametrize(("wanted", "kind"), [("wire", WireTransport), ("sdk", SdkTransport)])
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+async def test_this_machines_loopback_is_reached_without_a_proxy(
+    name: str, wanted: str, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, ELSEWHERE)
+    async with wired(answering(reply())) as service:
+        assert await transport_of(service.url, wanted) == (kind, Answer(b"{}", None))
+
+
 async def test_a_proxy_for_another_scheme_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", ELSEWHERE)
     async with wired(answering(reply())) as service:
