@@ -99,7 +99,7 @@ async def test_this_machines_loopback_is_reached_without_a_proxy(
 ) -> None:
     monkeypatch.setenv(name, ELSEWHERE)
     async with wired(answering(reply())) as service:
-        assert await transport_of(service.url, wanted) == (kind, Answer(b"{}", None))
+        assert await transport_of(service.url, wanted) == (kind, Answer(SOUND, None))
 
 
 async def test_a_proxy_for_another_scheme_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
