@@ -48,10 +48,11 @@ Where AWS's documentation is silent, or silent about the wording, the emulator c
   answers of User-Personalization, Personalized-Ranking (both versions), Recommended for you and
   Top picks. Values with fewer than 20 interactions, and all but a column's 100 most frequent
   ones, change nothing. Only what a value adds to an item is learned, so several add up.
-* A promotion with a recipe that supports none is InvalidInputException: the HRNN recipes. The share
-  of numResults is rounded down, but is one item at least. Promoted items are the most relevant
-  that pass the promotion's filter; what a use case hides is not promoted. They carry the scores
-  of their recipe; an item that v2 does not score has none. Places depend on seed and request.
+* A promotion with a recipe that supports none is InvalidInputException: the HRNN recipes and
+  Semantic-Similarity. The share of numResults is rounded down, but is one item at least. Promoted
+  items are the most relevant that pass the promotion's filter; what a use case hides is not
+  promoted. They carry the scores of their recipe; an item that v2 does not score has none. Places
+  depend on seed and request.
 * metadataColumns: metadata not enabled, and columns that the items data set lacks, are refused
   with InvalidInputException; ITEM_ID is no metadata. Names are compared without regard to case and
   come back as the request spells them. Null cells are left out; a whole number in a float column

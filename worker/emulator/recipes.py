@@ -42,7 +42,8 @@ class Recipe:
     whether its answers carry scores, `reasons` whether they carry reasons, explore, and score a
     subset of the items alone; `contextual` whether a context changes them. `metadata` tells whether
     a campaign returns metadata without being enabled for it, `promoted` whether requests may have
-    promotions. `hides` is the event type whose items a user gets no more.
+    promotions, `by_text` whether items are alike by what is written about them. `hides` is the
+    event type whose items a user gets no more.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Recipe:
     contextual: bool = False
     metadata: bool = False
     promoted: bool = False
+    by_text: bool = False
     measure: Measure = Measure.INTERACTIONS
     hides: str | None = None
 
@@ -110,6 +112,9 @@ CAMPAIGN_RECIPES: Final = _table(
     ),
     Recipe(name="aws-similar-items", kind=Kind.ITEM, needs=_ITEM, promoted=True),
     Recipe(name="aws-sims", kind=Kind.ITEM, needs=_ITEM, promoted=True),
+    Recipe(
+        name="aws-semantic-similarity", kind=Kind.ITEM, needs=_ITEM, metadata=True, by_text=True
+    ),
     Recipe(
         name="aws-personalized-ranking-v2",
         kind=Kind.RANKING,

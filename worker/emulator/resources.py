@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from worker.emulator.errors import not_found
 from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Recipe
@@ -13,16 +15,29 @@ from worker.emulator.settings import (
     EmulatorSettings,
 )
 
+INFLUENCE: Final = "rankingInfluence"
+"""The member of campaignConfig that moves what is popular or new up."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """A campaign or a recommender, always ACTIVE. `requests_per_s_min` is its provisioned rate."""
+    """A campaign or a recommender, always ACTIVE. `requests_per_s_min` is its provisioned rate.
+
+    `extras` are the other members of its config that were given.
+    """
 
     name: str
     arn: str
     recipe: Recipe
     metadata: bool  # requests may ask for metadataColumns
     requests_per_s_min: int
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def influence(self) -> Mapping[str, float]:
+        """How much popularity and freshness count in its answers, 0 to 1 each."""
+        found: Mapping[str, float] = self.extras.get(INFLUENCE, {})
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +65,9 @@ class Resources:
                 recipe=CAMPAIGN_RECIPES[campaign.recipe],
                 metadata=_returns_metadata(campaign),
                 requests_per_s_min=campaign.min_provisioned_tps,
+                extras={INFLUENCE: campaign.ranking_influence}
+                if campaign.ranking_influence
+                else {},
             )
             for campaign in (settings.campaigns if declared else DEFAULT_CAMPAIGNS)
         ]
@@ -85,9 +103,11 @@ class Resources:
         """The recommenders, in the order of their declaration."""
         return tuple(self._by_member["recommenderArn"].values())
 
-    def change(self, campaign: Resource) -> None:
-        """Let a campaign be from now on what `campaign` says, whose ARN it has."""
-        self._by_member["campaignArn"][campaign.arn] = campaign
+    def change(self, changed: Resource) -> None:
+        """Let a campaign or recommender be from now on what `changed` says, whose ARN it has."""
+        for known in self._by_member.values():
+            if changed.arn in known:
+                known[changed.arn] = changed
 
     def find(self, member: str, arn: str) -> Resource:
         """Return what `arn` names in the request member campaignArn or recommenderArn.

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_
 from worker.emulator.conditions.settings import (
     CapacitySettings,
     CredentialSettings,
+    Share,
     WeatherSettings,
 )
 from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Kind, Recipe
@@ -56,6 +57,11 @@ class CampaignSettings(BaseModel, frozen=True, extra="forbid", defer_build=True)
         default=None,
         description="Whether requests may ask for metadataColumns. Absent: with the recipes whose "
         "campaigns return metadata without being enabled for it, such as version 2's.",
+    )
+    ranking_influence: dict[Literal["POPULARITY", "FRESHNESS"], Share] = Field(
+        default={},
+        description="rankingInfluence: how much popular and new items are preferred, 0 to 1 each; "
+        "for aws-semantic-similarity.",
     )
 
 

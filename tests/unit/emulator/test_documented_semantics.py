@@ -143,6 +143,7 @@ NEEDS = {  # guide, Choosing a recipe; VIDEO_ON_DEMAND and ECOMMERCE use cases
     "trending-now": (),
     "similar-items": UI[1:],
     "sims": UI[1:],
+    "semantic-similarity": UI[1:],
     "ecomm-recommended-for-you": UI[:1],
     "ecomm-customers-who-viewed-x-also-viewed": UI,
     "ecomm-frequently-bought-together": UI[1:],

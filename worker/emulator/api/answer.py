@@ -62,7 +62,7 @@ class Answers:
         resource = self._resource(asked, _ITEM_KINDS, "GetRecommendations")
         columns = self._columns(asked, resource)
         told = self._told(asked)
-        return _body("itemList", self._items(self._chosen(asked, resource.recipe, told), columns))
+        return _body("itemList", self._items(self._chosen(asked, resource, told), columns))
 
     def get_personalized_ranking(self, body: bytes) -> bytes:
         """Answer GetPersonalizedRanking: known items by score, then unknown ones.
@@ -137,7 +137,8 @@ class Answers:
             self._contexts.check(asked.context)
         return self._contexts.told(asked.context)
 
-    def _chosen(self, asked: AskedItems, recipe: Recipe, told: Told) -> list[Choice]:
+    def _chosen(self, asked: AskedItems, resource: Resource, told: Told) -> list[Choice]:
+        recipe = resource.recipe
         user, item = self._user(asked), self._item_codes.get(asked.item_id or "")
         promotion = asked.promotion
         shown = self._shown(recipe, user)
@@ -163,7 +164,9 @@ class Answers:
                 promoting=promoting,
                 chance=chance,
             )
-        relevance = self._recommender.relevance(recipe, user=user, item=item, told=told)
+        relevance = self._recommender.relevance(
+            recipe, user=user, item=item, told=told, influence=resource.influence
+        )
         return choose(
             relevance,
             asked.num_results,

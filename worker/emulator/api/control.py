@@ -1,29 +1,30 @@
-"""The control plane: what clients ask about resources, and UpdateCampaign.
+"""The control plane: what clients ask about resources, and their updates.
 
 Choices: everything was created when the emulator started, and is ACTIVE. Each campaign has a
 solution of its own name with one version; everything is in the data set group `emulator`; domain
 use cases are recipes, too. Each version took an hour to train. Lists are sorted as declared, 100 a
-page, and nextToken is the next one's position. UpdateCampaign changes minProvisionedTPS and, of
-campaignConfig, enableMetadataWithRecommendations; what is not given stays. Another solution version
-does not exist. A campaignConfig that asks for anything else is refused with InvalidInputException,
-as nothing here would behave as it says: version 1 does not explore, v2's exploration is no setting
-of the service.
+page, and nextToken is the next one's position. `configs` says what updates change.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
 import orjson
 
+from worker.emulator.api.configs import (
+    campaign_config,
+    changed_campaign,
+    changed_recommender,
+    recommender_config,
+)
 from worker.emulator.api.contract import Contract
 from worker.emulator.api.updates import Updates
 from worker.emulator.conditions.capacity import Capacity
-from worker.emulator.errors import ServiceFault, invalid_input
+from worker.emulator.errors import ServiceFault
 from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Kind
 from worker.emulator.resources import FilterResource, Resource, Resources
 
@@ -32,7 +33,6 @@ TARGET_PREFIX: Final = "AmazonPersonalize."
 
 _TRAINING_HOURS: Final = 1.0
 _PAGE_MAX: Final = 100  # shape MaxResults
-_METADATA: Final = "enableMetadataWithRecommendations"
 _RECIPE_TYPES: Final = {
     Kind.USER: "USER_PERSONALIZATION",
     Kind.ITEM: "RELATED_ITEMS",
@@ -68,6 +68,7 @@ class Control:
             "ListCampaigns": self._list_campaigns,
             "ListFilters": self._list_filters,
             "UpdateCampaign": self._update_campaign,
+            "UpdateRecommender": self._update_recommender,
         }
         self._contract = Contract("personalize", tuple(self._operations))
         self._resources = resources
@@ -103,34 +104,27 @@ class Control:
             **self._provisioned(campaign),
             **self._status(),
         }
-        update = self._updates.latest(campaign.arn)
-        if update is not None:
-            now_s = self._clock()
-            described["latestCampaignUpdate"] = {
-                **self._provisioned(update.campaign),
-                "status": update.status(now_s),
-                "creationDateTime": self._unix(update.begun_s),
-                "lastUpdatedDateTime": self._unix(update.changed_s(now_s)),
-            }
-            if now_s >= update.active_s:
-                described["lastUpdatedDateTime"] = self._unix(update.active_s)
+        summary, changed = self._updated(campaign.arn, self._provisioned)
+        if summary is not None:
+            described |= {"latestCampaignUpdate": summary, **changed}
         return {"campaign": described}
 
     def _describe_recommender(self, members: _Members) -> _Members:
         recommender = self._find("recommenderArn", members["recommenderArn"])
-        return {
-            "recommender": {
-                "name": recommender.name,
-                "recommenderArn": recommender.arn,
-                "datasetGroupArn": self._group,
-                "recipeArn": recommender.recipe.arn,
-                "recommenderConfig": {
-                    "minRecommendationRequestsPerSecond": recommender.requests_per_s_min,
-                    _METADATA: recommender.metadata,
-                },
-                **self._status(),
-            }
+        described = {
+            "name": recommender.name,
+            "recommenderArn": recommender.arn,
+            "datasetGroupArn": self._group,
+            "recipeArn": recommender.recipe.arn,
+            "recommenderConfig": recommender_config(recommender),
+            **self._status(),
         }
+        summary, changed = self._updated(
+            recommender.arn, lambda updated: {"recommenderConfig": recommender_config(updated)}
+        )
+        if summary is not None:
+            described |= {"latestRecommenderUpdate": summary, **changed}
+        return {"recommender": described}
 
     def _describe_filter(self, members: _Members) -> _Members:
         found = _one_of(self._filters, "filterArn", members["filterArn"])
@@ -201,16 +195,31 @@ class Control:
 
     def _update_campaign(self, members: _Members) -> _Members:
         campaign = self._find("campaignArn", members["campaignArn"])
-        version = members.get("solutionVersionArn", self._version(campaign))
-        _one_of({self._version(campaign): None}, "solutionVersionArn", version)
-        metadata = _metadata(members.get("campaignConfig", {}))
-        changed = replace(
-            campaign,
-            requests_per_s_min=members.get("minProvisionedTPS", campaign.requests_per_s_min),
-            metadata=campaign.metadata if metadata is None else metadata,
-        )
+        changed = changed_campaign(campaign, members, self._version(campaign))
         self._updates.begin(changed, self._clock())
         return {"campaignArn": campaign.arn}
+
+    def _update_recommender(self, members: _Members) -> _Members:
+        recommender = self._find("recommenderArn", members["recommenderArn"])
+        changed = changed_recommender(recommender, members["recommenderConfig"])
+        self._updates.begin(changed, self._clock())
+        return {"recommenderArn": recommender.arn}
+
+    def _updated(self, arn: str, describe: Callable[[Resource], _Members]) -> tuple[Any, _Members]:
+        """Return the latest update's summary, if any, and what it changes of the description."""
+        update = self._updates.latest(arn)
+        if update is None:
+            return None, {}
+        now_s = self._clock()
+        summary = {
+            **describe(update.resource),
+            "status": update.status(now_s),
+            "creationDateTime": self._unix(update.begun_s),
+            "lastUpdatedDateTime": self._unix(update.changed_s(now_s)),
+        }
+        if now_s < update.active_s:
+            return summary, {}
+        return summary, {"lastUpdatedDateTime": self._unix(update.active_s)}
 
     def _find(self, member: str, arn: str) -> Resource:
         try:
@@ -224,7 +233,7 @@ class Control:
         return {
             "solutionVersionArn": self._version(campaign),
             "minProvisionedTPS": campaign.requests_per_s_min,
-            "campaignConfig": {_METADATA: campaign.metadata},
+            "campaignConfig": campaign_config(campaign),
         }
 
     def _version(self, campaign: Resource) -> str:
@@ -244,17 +253,6 @@ class Control:
             "creationDateTime": self._started,
             "lastUpdatedDateTime": self._started,
         }
-
-
-def _metadata(config: _Members) -> bool | None:
-    """Return what a campaignConfig says about metadata, None for nothing."""
-    others = [name for name, value in config.items() if name != _METADATA and value]
-    if others:
-        raise invalid_input(
-            f"the emulator can change {_METADATA} of campaignConfig, not {', '.join(others)}"
-        )
-    metadata: bool | None = config.get(_METADATA)
-    return metadata
 
 
 def _one_of(known: Mapping[str, _T], member: str, arn: str) -> _T:

@@ -23,6 +23,7 @@ OperationName = Literal[
     "ListCampaigns",
     "ListFilters",
     "UpdateCampaign",
+    "UpdateRecommender",
 ]
 """The operations that the emulator knows, as a credential may be allowed them."""
 

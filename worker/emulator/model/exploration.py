@@ -36,8 +36,8 @@ def newcomers(data: Data) -> np.ndarray:
     end = int(data.timestamps.max())
     born = np.full(items, np.iinfo(np.int64).max)
     np.minimum.at(born, data.item_codes, data.timestamps)
-    created = _created(data)
-    born = np.where(created >= 0, created, born)
+    told = created(data)
+    born = np.where(told >= 0, told, born)
     new = np.flatnonzero(born >= end - AGE_MAX_S)
     if not len(new):
         new = np.arange(items)
@@ -45,7 +45,7 @@ def newcomers(data: Data) -> np.ndarray:
     return np.sort(least_seen)
 
 
-def _created(data: Data) -> np.ndarray:
+def created(data: Data) -> np.ndarray:
     """Return each item's CREATION_TIMESTAMP, -1 where there is none."""
     nothing = np.full(len(data.item_ids), -1, dtype=np.int64)
     name = find_column(data.item_table, "CREATION_TIMESTAMP")
@@ -56,5 +56,5 @@ def _created(data: Data) -> np.ndarray:
         times: Any = pc.fill_null(column.cast(pa.int64()), -1)
     except pa.ArrowException:
         return nothing  # not in the service's form, so as good as absent
-    created: np.ndarray = times.to_numpy().astype(np.int64)
-    return created
+    found: np.ndarray = times.to_numpy().astype(np.int64)
+    return found

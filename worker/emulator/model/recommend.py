@@ -11,6 +11,7 @@ from worker.emulator.data.datasets import Data
 from worker.emulator.model.cache import Recent
 from worker.emulator.model.contexts import Contexts, Told
 from worker.emulator.model.exploration import newcomers
+from worker.emulator.model.likeness import Likeness
 from worker.emulator.model.popularity import popularity
 from worker.emulator.model.relevance import Ranked, Relevance, Subset
 from worker.emulator.model.softmax import as_scores, best
@@ -36,6 +37,7 @@ class Recommender:
     ) -> None:
         """Without `data` there are no newcomers or kinds of popularity."""
         self._model = model
+        self._likeness = None if data is None else Likeness(data)
         self._contexts = contexts
         measured = {
             measure: model.popularity if data is None else popularity(data, measure)
@@ -54,14 +56,23 @@ class Recommender:
         self._users: Recent[Relevance] = Recent(entries)
         self._items: Recent[Relevance] = Recent(entries)
         self._subsets: Recent[Subset] = Recent(entries)
+        self._texts: Recent[Relevance] = Recent(entries)
 
     def relevance(
-        self, recipe: Recipe, *, user: int | None, item: int | None, told: Told = ()
+        self,
+        recipe: Recipe,
+        *,
+        user: int | None,
+        item: int | None,
+        told: Told = (),
+        influence: Mapping[str, float] = {},
     ) -> Relevance:
-        """Return how relevant every item is to a request."""
+        """Return how relevant every item is to a request; `influence` is for what goes by texts."""
         match recipe.kind:
             case Kind.USER | Kind.RANKING:
                 return self.user(user, told if recipe.contextual else ())
+            case Kind.ITEM if recipe.by_text:
+                return self._alike(item, influence)
             case Kind.ITEM:
                 return self.item(item)
             case _:
@@ -86,6 +97,21 @@ class Recommender:
         if item is None:
             return self._popular[Measure.INTERACTIONS]
         return self._items.get(item, lambda: self._like_item(item))
+
+    def _alike(self, item: int | None, influence: Mapping[str, float]) -> Relevance:
+        """Return every item's likeness by its texts; popularity where there are none."""
+        likeness = self._likeness
+        if item is None or likeness is None:
+            return self._popular[Measure.INTERACTIONS]
+
+        def made() -> Relevance:
+            weights = likeness.to(item, influence)
+            if weights is None:
+                weights = self._popular[Measure.INTERACTIONS].weights.copy()
+                weights[item] = -np.inf
+            return Relevance(weights, None)
+
+        return self._texts.get((item, *sorted(influence.items())), made)
 
     def popular(self, count: int, measure: Measure = Measure.INTERACTIONS) -> Ranked:
         """Return the most popular items, without scores."""

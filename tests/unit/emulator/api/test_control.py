@@ -168,11 +168,6 @@ def test_pages_put_together_are_the_list(size: int) -> None:
         ),
         (
             "UpdateCampaign",
-            {"campaignArn": HOME, "campaignConfig": {"rankingInfluence": {"POPULARITY": 0.5}}},
-            "InvalidInputException",
-        ),
-        (
-            "UpdateCampaign",
             {"campaignArn": HOME, "campaignConfig": {"enableMetadataWithRecommendations": 1}},
             "SerializationException",
         ),

@@ -88,8 +88,8 @@ def test_an_action_that_expires_with_the_last_interaction_has_expired(tmp_path: 
 def test_where_nothing_is_new_what_was_seen_least_is_explored(tmp_path: Path) -> None:
     rare = {f"i{n}" for n in range(0, 900, 9)}
     events = [(f"u{n % 40}", f"i{n * 7 % 900}", n, "watch") for n in range(3600)]
-    events += [(f"u{n % 40}", f"i{n}", n, "watch") for n in range(900) if n % 9]
-    events += [("u0", "i1", 90 * DAY_S, "watch")] * 10
+    events += [(f"u{n % 40}", f"i{n}", 9000 + n, "watch") for n in range(900) if n % 9]
+    events += [("u0", "i1", 90 * DAY_S + n, "watch") for n in range(10)]
     items = pa.table({"ITEM_ID": [f"i{n}" for n in range(900)], "CREATION_TIMESTAMP": [1] * 900})
     world = shop(tmp_path, events, items=items)
     found = {item for n in range(40) for item in ids(explored(world.items(V2, userId=f"u{n}")))}
