@@ -10,7 +10,6 @@ from pathlib import Path
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from worker.codec.column_types import (
     check_column_types,
@@ -23,7 +22,8 @@ from worker.config.identity import identity
 from worker.config.model import Config
 from worker.config.rules import num_results_max
 from worker.errors import ConfigError
-from worker.input.reader import read_batches
+from worker.input.condition import Where
+from worker.input.reader import RowReader
 from worker.input.source import Source, open_source, require_columns
 from worker.model import Chunk
 from worker.personalize import limits
@@ -39,32 +39,37 @@ class Job:
     source: Source
     builder: RequestBuilder
     shape: AnswerShape
-    where: pc.Expression | None
-    where_columns: tuple[str, ...]
+    where: Where | None
     copied: tuple[str, ...]  # the ID and `keep` columns, in output order
     results_schema: pa.Schema
     errors_schema: pa.Schema
     batch_rows: int
 
-    def read(
-        self, chunk: Chunk, *, all_columns: bool = False, batches: int = 1
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield the chunk's selected rows, always cut into the same batches, so many at a time."""
-        columns = self.source.schema.names if all_columns else self._columns
-        return self.read_columns(chunk, columns, batch_rows=self.batch_rows * batches)
+    def reader(self, *, batches: int = 1) -> RowReader:
+        """Return what reads chunks' selected rows, cut into the same batches, so many at a time."""
+        return self.reader_of(self._columns, batch_rows=self.batch_rows * batches)
 
-    def read_columns(
-        self, chunk: Chunk, columns: Sequence[str], *, batch_rows: int
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield some columns of the chunk's selected rows, so many rows at a time."""
-        return read_batches(
+    def reader_of(self, columns: Sequence[str], *, batch_rows: int) -> RowReader:
+        """Return what reads some columns of chunks' selected rows, so many rows at a time."""
+        return RowReader(self.source, columns=columns, where=self.where, batch_rows=batch_rows)
+
+    def reader_of_all(self) -> RowReader:
+        """Return what reads chunks' selected rows with all columns of the input.
+
+        Those that nothing but `_errors/` has a use for are null where they cannot be read.
+        """
+        return RowReader(
             self.source,
-            chunk,
-            columns=columns,
+            columns=self._columns,
+            spare=self.source.schema.names,
             where=self.where,
-            where_columns=self.where_columns,
-            batch_rows=batch_rows,
+            batch_rows=self.batch_rows,
         )
+
+    def read(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
+        """Yield what `reader` reads of one chunk."""
+        with self.reader() as reader:
+            yield from reader.read(chunk)
 
     @property
     def batches_per_read(self) -> int:
@@ -97,13 +102,13 @@ def open_job(config: Config) -> Job:
     require_columns(source, columns.all, key="input.columns")
     require_columns(source, keep, key="input.keep")
     check_column_types(source.schema, columns)
-    where, where_columns = None, tuple[str, ...]()
+    where = None
     if config.input.where:
         from worker.input.where import check_where, parse_where  # its SQL parser is slow to import
 
-        where, where_columns = parse_where(config.input.where)
-        require_columns(source, where_columns, key="input.where")
-        check_where(where, config.input.where, source.schema)
+        where = parse_where(config.input.where)
+        require_columns(source, where.columns, key="input.where")
+        check_where(where, source.schema)
     copied = (*columns.ids, *keep)
     shape = SHAPES[config.target.operation]
     copied_schema = pa.schema([source.schema.field(name) for name in copied])
@@ -121,7 +126,6 @@ def open_job(config: Config) -> Job:
         ),
         shape=shape,
         where=where,
-        where_columns=where_columns,
         copied=copied,
         results_schema=results_schema(copied_schema, shape, config.output.layout),
         errors_schema=errors_schema(source.schema),
@@ -137,9 +141,10 @@ def _check_inexact_ids(job: Job) -> None:
     No statistics of Parquet tell, so such columns are read: some 50 million values a second.
     """
     if names := inexact_ids(job.source.schema, job.config.input.columns):
-        for chunk in job.source.chunks:
-            for rows in job.read_columns(chunk, names, batch_rows=_LOOK_ROWS):
-                check_ids_are_whole(rows)
+        with job.reader_of(names, batch_rows=_LOOK_ROWS) as reader:
+            for chunk in job.source.chunks:
+                for rows in reader.read(chunk):
+                    check_ids_are_whole(rows)
 
 
 def _check_apart(source: Source, input_path: Path, output: Path) -> None:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from worker.codec.column_names import error_names, result_names
 from worker.codec.texts import text_column
 from worker.errors import ConflictError, InputError
+from worker.input.reader import RowReader
 from worker.job import Job, open_job
 from worker.model import Chunk, Failure
 from worker.output.run_folder import check_format
@@ -41,12 +42,13 @@ def explain(store: LocalStore, identifier: str) -> dict[str, Any]:
     columns = job.config.input.columns
     names = [name for name in (columns.user_id, columns.item_id) if name]
     rows: list[dict[str, Any]] = []
-    for chunk in job.source.chunks:
-        found = _chunk_rows(job, store, chunk, names, identifier)
-        is_done = found and store.path(chunk.part_name).exists()
-        if is_done and made_from(chunk, changed) and not is_made_from(job, store, chunk):
-            raise _changed(job)
-        rows.extend(found)
+    with job.reader() as reader:
+        for chunk in job.source.chunks:
+            found = _chunk_rows(job, reader, store, chunk, names, identifier)
+            is_done = found and store.path(chunk.part_name).exists()
+            if is_done and made_from(chunk, changed) and not is_made_from(job, store, chunk):
+                raise _changed(job)
+            rows.extend(found)
     if not rows:
         raise InputError(
             f"no row of {job.config.input.path} has the ID {identifier!r} in {' or '.join(names)}",
@@ -63,11 +65,16 @@ def _changed(job: Job) -> InputError:
 
 
 def _chunk_rows(
-    job: Job, store: LocalStore, chunk: Chunk, names: list[str], identifier: str
+    job: Job,
+    reader: RowReader,
+    store: LocalStore,
+    chunk: Chunk,
+    names: list[str],
+    identifier: str,
 ) -> list[dict[str, Any]]:
     matching = (
         _request(body)
-        for rows in job.read(chunk)
+        for rows in reader.read(chunk)
         for body in job.builder.build(rows.filter(_same(rows, names, identifier)))
     )
     requests = list(itertools.islice(matching, MATCHES_MAX))

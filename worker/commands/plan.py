@@ -12,6 +12,7 @@ import orjson
 from worker.codec.digests import request_digest
 from worker.codec.duplicates import FirstRows
 from worker.config.model import Config
+from worker.input.reader import RowReader
 from worker.job import Job
 from worker.model import Chunk, Failure
 from worker.output.run_folder import check_owner, chunks_by_state
@@ -83,8 +84,9 @@ def make_plan(job: Job, store: LocalStore, *, tps: float, now: datetime) -> dict
     if recorded is not None:
         check_parts(job, store, recorded, done, changed_files(job.source, recorded))
     seen = _Seen()
-    for chunk in todo:
-        _look(seen, job, chunk)
+    with job.reader() as reader:
+        for chunk in todo:
+            _look(seen, job, reader, chunk)
     config, refused = job.config, sum(seen.refused.values())
     calls = seen.rows - refused - seen.duplicates
     ramp, left_s = ceiling(config.rate, tps=tps), _left_s(config, now)
@@ -114,9 +116,9 @@ def make_plan(job: Job, store: LocalStore, *, tps: float, now: datetime) -> dict
     }
 
 
-def _look(seen: _Seen, job: Job, chunk: Chunk) -> None:
+def _look(seen: _Seen, job: Job, reader: RowReader, chunk: Chunk) -> None:
     asked = FirstRows(chunk.rows) if job.config.input.deduplicate else None
-    requests = chain.from_iterable(job.builder.build(rows) for rows in job.read(chunk))
+    requests = chain.from_iterable(job.builder.build(rows) for rows in reader.read(chunk))
     for row, request in enumerate(requests):
         seen.rows += 1
         if isinstance(request, Failure):

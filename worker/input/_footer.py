@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from worker.errors import InputError
+from worker.input._parquet import open_parquet
 from worker.input.file_state import FileState
 
 _MAGIC = b"PAR1"
@@ -34,7 +35,7 @@ def read_footer(path: str) -> Footer:
     try:
         state = FileState.of(path)  # before reading: a later write shows
         raw = _raw_footer(path)
-        with pq.ParquetFile(path) as file:
+        with open_parquet(path) as file:
             metadata = file.metadata
             groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
             return Footer(

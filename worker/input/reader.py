@@ -1,95 +1,158 @@
-"""A Chunk -> batches of its rows."""
+"""Chunks -> batches of their rows."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from worker.errors import InputError
-from worker.input._plain_types import plain
+from worker.input._conform import conform
+from worker.input._group_ranges import group_ranges
+from worker.input._parquet import open_parquet
+from worker.input._row_group import ARROW_ERRORS, RowGroup
+from worker.input._selection import may_select, selected
+from worker.input.condition import Where
 from worker.input.file_state import FileState
 from worker.input.source import Source
-from worker.model import Chunk
-
-READ_BUFFER_BYTES = 1 << 20
+from worker.model import Chunk, Piece
 
 
-def read_batches(
-    source: Source,
-    chunk: Chunk,
-    *,
-    columns: Sequence[str],
-    where: pc.Expression | None,
-    where_columns: Sequence[str],
-    batch_rows: int,
-) -> Iterator[pa.RecordBatch]:
-    """Yield the chunk's rows that `where` selects, in order: `columns` only, plain types.
+class RowReader:
+    """Reads chunks, one after the other, best in their order.
 
-    Every batch but the last has exactly `batch_rows` rows, so two readings number rows alike.
-    Memory: a few batches and Parquet pages, never a row group. Raises InputError on damaged data.
+    A file and its row group stay open, so that a chunk begins where the one before has ended.
+    Memory: a few batches and Parquet pages, never a row group. To be used by one thread at a
+    time, and closed.
     """
-    held: list[pa.RecordBatch] = []
-    held_rows = 0
-    read = tuple(dict.fromkeys((*columns, *where_columns)))
-    for rows in _read_chunk(source, chunk, columns=read, where=where, batch_rows=batch_rows):
-        held.append(rows.select(columns))
-        held_rows += rows.num_rows
-        if held_rows >= batch_rows:
-            joined = _join(held)
-            yield joined.slice(0, batch_rows)
-            held, held_rows = [joined.slice(batch_rows)], held_rows - batch_rows
-    if held_rows:
-        yield _join(held)
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        columns: Sequence[str],
+        batch_rows: int,
+        where: Where | None = None,
+        spare: Sequence[str] = (),
+    ) -> None:
+        """`spare` columns come after `columns`, and are null where they cannot be read."""
+        self._source = source
+        self._columns = tuple(dict.fromkeys((*columns, *spare)))
+        self._batch_rows = batch_rows
+        self._where = where
+        self._needed = tuple(dict.fromkeys((*columns, *(where.columns if where else ()))))
+        self._spare = tuple(name for name in spare if name not in self._needed)
+        self._read_columns = (*self._needed, *self._spare)
+        self._file: pq.ParquetFile | None = None
+        self._path = ""
+        self._group: RowGroup | None = None
+        self._lost: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file that is open."""
+        self._group = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @property
+    def lost(self) -> Mapping[str, str]:
+        """Columns that the chunk read last lacks, or has nulls for values of, and why."""
+        return self._lost
+
+    def read(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
+        """Yield the chunk's rows that `where` selects, in order, in plain types.
+
+        Every batch but the last has exactly `batch_rows` rows, so two readers number rows alike.
+        Raises InputError on damaged data.
+        """
+        self._lost = dict(self._source.unreadable) if self._spare else {}
+        held: list[pa.RecordBatch] = []
+        held_rows = 0
+        for rows in self._read_chunk(chunk):
+            held.append(rows.select(self._columns))
+            held_rows += rows.num_rows
+            if held_rows >= self._batch_rows:
+                joined = _join(held)
+                yield joined.slice(0, self._batch_rows)
+                held, held_rows = [joined.slice(self._batch_rows)], held_rows - self._batch_rows
+        if held_rows:
+            yield _join(held)
+
+    def _read_chunk(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
+        """Yield the chunk's rows in batches of any size."""
+        for path, pieces in itertools.groupby(chunk.pieces, key=lambda piece: piece.path):
+            where_it_is = path
+            try:
+                _check_unchanged(self._source, path)
+                file = self._open(path)
+                for piece in pieces:
+                    where_it_is = f"row group {piece.row_group} of {path}"
+                    if self._may_select(file, piece):
+                        yield from self._read_piece(file, piece)
+            except ARROW_ERRORS as error:
+                self.close()
+                raise InputError(
+                    f"cannot read {where_it_is}: {str(error).strip()}",
+                    hint="the file is damaged or was replaced; write it again, then run again",
+                ) from None
+
+    def _open(self, path: str) -> pq.ParquetFile:
+        if self._file is None or self._path != path:
+            self.close()
+            self._file, self._path = open_parquet(path), path
+        return self._file
+
+    def _may_select(self, file: pq.ParquetFile, piece: Piece) -> bool:
+        if self._where is None:
+            return True
+        ranges = group_ranges(
+            file,
+            piece.row_group,
+            self._where.columns,
+            schema=self._source.schema,
+            keys=self._source.files[piece.path].keys,
+        )
+        return may_select(self._where, ranges)
+
+    def _read_piece(self, file: pq.ParquetFile, piece: Piece) -> Iterator[pa.RecordBatch]:
+        keys = self._source.files[piece.path].keys
+        group = self._group
+        if group is None or group.index != piece.row_group or group.position > piece.offset:
+            stored = set(file.schema_arrow.names) - set(keys)
+            self._group = group = RowGroup(
+                file,
+                piece.row_group,
+                needed=[name for name in self._needed if name in stored],
+                spare=[name for name in self._spare if name in stored],
+                batch_rows=self._batch_rows,
+            )
+        for batch in group.take(piece.offset, piece.rows):
+            rows, lost = conform(
+                batch,
+                self._source.schema,
+                columns=self._read_columns,
+                spare=self._spare,
+                keys=keys,
+                file=piece.path,
+            )
+            self._lost.update(lost)
+            yield rows if self._where is None else selected(self._where, rows)
+        self._lost.update(group.lost)
 
 
 def _join(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     (joined,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
     return joined
-
-
-def _read_chunk(
-    source: Source,
-    chunk: Chunk,
-    *,
-    columns: Sequence[str],
-    where: pc.Expression | None,
-    batch_rows: int,
-) -> Iterator[pa.RecordBatch]:
-    """Yield the chunk's rows in batches of any size; each file is opened once."""
-    for path, pieces in itertools.groupby(chunk.pieces, key=lambda piece: piece.path):
-        keys = source.files[path].keys
-        where_it_is = path
-        try:
-            _check_unchanged(source, path)
-            selected = _matching_groups(source, path, where)
-            with pq.ParquetFile(path, buffer_size=READ_BUFFER_BYTES) as file:
-                present = set(file.schema_arrow.names) - set(keys)
-                # A file without any wanted column still says how many rows there are.
-                stored = [name for name in columns if name in present] or file.schema_arrow.names[
-                    :1
-                ]
-                for piece in pieces:
-                    if selected is not None and piece.row_group not in selected:
-                        continue
-                    where_it_is = f"row group {piece.row_group} of {path}"
-                    batches = file.iter_batches(
-                        batch_rows, row_groups=[piece.row_group], columns=stored, use_threads=False
-                    )
-                    for batch in _cut(batches, offset=piece.offset, rows=piece.rows):
-                        rows = _conform(batch, source.schema, columns=columns, keys=keys)
-                        if where is None:
-                            yield rows
-                        else:
-                            yield from pa.Table.from_batches([rows]).filter(where).to_batches()
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(
-                f"cannot read {where_it_is}: {str(error).strip()}",
-                hint="the file is damaged or was replaced; write it again, then run again",
-            ) from None
 
 
 def _check_unchanged(source: Source, path: str) -> None:
@@ -99,56 +162,3 @@ def _check_unchanged(source: Source, path: str) -> None:
             hint="let the job that writes it end first; then start a run with a new output.path, "
             "or bring the old file back",
         )
-
-
-def _matching_groups(source: Source, path: str, where: pc.Expression | None) -> set[int] | None:
-    """Return the row groups that may hold a selected row; None: all of them.
-
-    Hive keys and column statistics decide.
-    """
-    if where is None:
-        return None
-    import pyarrow.dataset as ds  # slow to import, and for `where` only
-    from pyarrow.fs import LocalFileSystem
-
-    partition = pc.scalar(True)
-    for name, value in source.files[path].keys.items():
-        field, kind = pc.field(name), source.schema.field(name).type
-        partition &= field.is_null() if value is None else field == pa.scalar(value, kind)
-    fragment = ds.ParquetFileFormat().make_fragment(
-        path, filesystem=LocalFileSystem(), partition_expression=partition
-    )
-    try:
-        matching = fragment.subset(filter=where, schema=source.schema)  # type: ignore[attr-defined] # the stubs lack it
-    except pa.ArrowException:
-        return None  # statistics that cannot be compared decide nothing
-    return {group.id for group in matching.row_groups}
-
-
-def _cut(batches: Iterable[pa.RecordBatch], *, offset: int, rows: int) -> Iterator[pa.RecordBatch]:
-    """Yield rows `offset` to `offset + rows` of consecutive batches."""
-    for batch in batches:
-        kept = batch.slice(offset, rows)
-        offset = max(0, offset - batch.num_rows)
-        rows -= kept.num_rows
-        if kept.num_rows:
-            yield kept
-        if rows == 0:
-            return
-    raise pa.ArrowInvalid(f"{rows} rows fewer than its footer said")
-
-
-def _conform(
-    batch: pa.RecordBatch, schema: pa.Schema, *, columns: Sequence[str], keys: dict[str, object]
-) -> pa.RecordBatch:
-    """Return `columns` in the types of `schema`: hive keys repeated, missing columns null."""
-    arrays = []
-    for name in columns:
-        wanted = schema.field(name).type
-        if name in keys:
-            arrays.append(pa.repeat(pa.scalar(keys[name], wanted), batch.num_rows))
-        elif name in batch.schema.names:
-            arrays.append(plain(batch.column(name)).cast(wanted))
-        else:
-            arrays.append(pa.nulls(batch.num_rows, wanted))
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([schema.field(n) for n in columns]))

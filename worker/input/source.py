@@ -6,15 +6,15 @@ import difflib
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from worker.errors import InputError
 from worker.input._files import find_files, hive_keys
 from worker.input._footer import read_footer
-from worker.input._plain_types import plain_type
+from worker.input._schema import FileSchema, plain_schema, unify
 from worker.input.file_state import FileState
 from worker.model import Chunk, Piece
 
@@ -35,12 +35,18 @@ class SourceFile:
 class Source:
     """An input, known from its footers."""
 
-    schema: pa.Schema  # every column of every file, hive keys last; plain types
+    schema: pa.Schema  # every column that can be read, hive keys last; plain types
     chunks: tuple[Chunk, ...]
     files: dict[str, SourceFile]
     row_bytes: int  # the widest rows, all columns, uncompressed
     fingerprint: str  # SHA-256 over names, sizes and footers; other data may have the same
     seen_ns: int  # when its files began to be looked at, UTC
+    unusable: Mapping[str, str] = field(default_factory=dict)  # columns, and why
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Columns that have no type in all files, and why: `schema` lacks them."""
+        return {name: why for name, why in self.unusable.items() if name not in self.schema.names}
 
     @property
     def rows(self) -> int:
@@ -51,13 +57,13 @@ class Source:
 def open_source(path: str, *, rows_per_chunk: int) -> Source:
     """Find the files of `path` (file, folder or glob) and read their footers.
 
-    Raises InputError when nothing is there, a file is not Parquet, or columns disagree in type.
+    Raises InputError when nothing is there, or a file is not Parquet.
     """
     seen_ns = time.time_ns()
     root, names = find_files(path)
     keys, keys_schema = hive_keys(root, names)
     digest = hashlib.sha256()
-    schemas: dict[pa.Schema, str] = {}
+    schemas: dict[pa.Schema, FileSchema] = {}
     groups: list[tuple[str, int, int]] = []
     files: dict[str, SourceFile] = {}
     row_bytes = 0
@@ -66,7 +72,10 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
         relative = os.path.relpath(name, root)
         digest.update(f"{relative}\0{footer.state.bytes}\0".encode())
         digest.update(footer.sha256)
-        schemas.setdefault(_plain_schema(footer.schema, name, without=keys_schema.names), name)
+        schema = plain_schema(footer.schema, without=keys_schema.names)
+        known = schemas.get(schema)
+        if known is None or not known.has_rows:
+            schemas[schema] = FileSchema(name, schema, any(footer.group_rows))
         groups.extend((name, group, rows) for group, rows in enumerate(footer.group_rows))
         row_bytes = max(row_bytes, footer.row_bytes)
         files[name] = SourceFile(keys[name], relative, footer.state)
@@ -75,13 +84,15 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
             f"the input {path} has no rows ({len(names)} files were looked at)",
             hint="check the job that writes it; a run needs at least one row",
         )
+    unified, unusable = unify(list(schemas.values()))
     return Source(
-        schema=pa.schema([*_unify(list(schemas.items())), *keys_schema]),
+        schema=pa.schema([*unified, *keys_schema]),
         chunks=tuple(plan_chunks(groups, rows_per_chunk=rows_per_chunk)),
         files=files,
         row_bytes=row_bytes,
         fingerprint=digest.hexdigest(),
         seen_ns=seen_ns,
+        unusable=unusable,
     )
 
 
@@ -109,6 +120,11 @@ def require_columns(source: Source, columns: Iterable[str], *, key: str) -> None
     """Raise InputError when the input lacks one of `columns`, which the config names at `key`."""
     names = source.schema.names
     for name in columns:
+        if why := source.unusable.get(name):
+            raise InputError(
+                f"the column that {key} names cannot be used: {why}",
+                hint="write the files with one schema, or name fewer of them in input.path",
+            )
         if name not in names:
             raise InputError(
                 f"the input has no column {name!r}, which {key} names; {_alike(name, names)}",
@@ -123,27 +139,3 @@ def _alike(name: str, names: Sequence[str]) -> str:
     nearest = f"the nearest is {spelled[near[0]]!r}, " if near else ""
     more = f" and {len(names) - _SHOWN_MAX:,} more" if len(names) > _SHOWN_MAX else ""
     return f"{nearest}it has: {', '.join(names[:_SHOWN_MAX])}{more}"
-
-
-def _plain_schema(schema: pa.Schema, file: str, *, without: Sequence[str]) -> pa.Schema:
-    """Return the columns in plain types; a hive key's folder wins over a column of its name."""
-    for name in schema.names:
-        if schema.names.count(name) > 1:
-            raise InputError(
-                f"{file} has more than one column {name!r}", hint="give each column its own name"
-            )
-    fields = [pa.field(each.name, plain_type(each.type)) for each in schema]
-    return pa.schema([field for field in fields if field.name not in without])
-
-
-def _unify(schemas: Sequence[tuple[pa.Schema, str]]) -> pa.Schema:
-    unified, first = schemas[0]
-    for schema, file in schemas[1:]:
-        try:
-            unified = pa.unify_schemas([unified, schema], promote_options="permissive")
-        except pa.ArrowException as error:
-            raise InputError(
-                f"{file} and {first} disagree on a column: {error}",
-                hint="write the files with one schema, or name fewer of them in input.path",
-            ) from None
-    return unified

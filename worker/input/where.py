@@ -1,31 +1,32 @@
-"""`input.where`: a SQL condition -> an Arrow expression, which Parquet can skip row groups by."""
+"""`input.where`: a SQL condition, read by a SQL parser; what is not understood is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date, datetime
+import math
+import re
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlglot
 from sqlglot import expressions as sql
 
 from worker.errors import ConfigError
+from worker.input import condition as meant
+from worker.input._comparable import UnlikeError
+from worker.input._selection import selected
+from worker.input.condition import Kind
 
 WHERE_CHARS_MAX = 10_000
-_COMPARISONS: dict[type[sql.Expr], Callable[[pc.Expression, pc.Expression], pc.Expression]] = {
-    sql.EQ: lambda left, right: left == right,
-    sql.NEQ: lambda left, right: left != right,
-    sql.LT: lambda left, right: left < right,
-    sql.LTE: lambda left, right: left <= right,
-    sql.GT: lambda left, right: left > right,
-    sql.GTE: lambda left, right: left >= right,
-    sql.And: lambda left, right: left & right,
-    sql.Or: lambda left, right: left | right,
+_DIGITS_MAX = 38  # of a number that is compared exactly
+_SIGNS: dict[type[sql.Expr], meant.Sign] = {
+    sql.EQ: "=",
+    sql.NEQ: "<>",
+    sql.LT: "<",
+    sql.LTE: "<=",
+    sql.GT: ">",
+    sql.GTE: ">=",
 }
-
-_SIGNS = (sql.EQ, sql.NEQ, sql.LT, sql.LTE, sql.GT, sql.GTE)
-_CONDITIONS = (*_SIGNS, sql.Is, sql.In, sql.Like, sql.Between, sql.Not, sql.And, sql.Or)
 
 # What of each node is read here. Any other argument that the parser sets is refused by name.
 _READ: dict[type[sql.Expr], frozenset[str]] = {
@@ -35,43 +36,50 @@ _READ: dict[type[sql.Expr], frozenset[str]] = {
     sql.Literal: frozenset({"this", "is_string"}),
     sql.Cast: frozenset({"this", "to"}),
     **dict.fromkeys((sql.Not, sql.Paren, sql.Column, sql.Boolean, sql.Neg), frozenset({"this"})),
-    **dict.fromkeys((sql.Is, *_COMPARISONS), frozenset({"this", "expression"})),
+    **dict.fromkeys((sql.Is, sql.And, sql.Or, *_SIGNS), frozenset({"this", "expression"})),
 }
+_WHOLE = re.compile(r"[0-9]+")
+_DECIMAL = re.compile(r"[0-9]*\.[0-9]*")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME = re.compile(_DAY.pattern + r"([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
+_INSTANT = re.compile(_TIME.pattern + r"(Z|[+-][0-9]{2}(:[0-9]{2})?)")
 
 
-def parse_where(where: str) -> tuple[pc.Expression, tuple[str, ...]]:
-    """Return the Arrow expression of a SQL condition, and the columns that it reads.
+def parse_where(where: str) -> meant.Where:
+    """Return what a SQL condition means.
 
     Understood: = <> < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL, IS TRUE, and to compare
-    with: strings, numbers, TRUE, FALSE, DATE '2026-11-21', TIMESTAMP '2026-11-21 05:30:00'.
-    A row where the condition is NULL is not selected, as in SQL. Raises ConfigError otherwise.
+    with: columns, strings, numbers, TRUE, FALSE, DATE '2026-11-21', TIMESTAMP '2026-11-21
+    05:30:00', TIMESTAMPTZ '2026-11-21 05:30:00+00:00'. A row where the condition is NULL is not
+    selected, as in SQL. Raises ConfigError otherwise.
     """
     if len(where) > WHERE_CHARS_MAX:
         raise _unusable(where[:60], f"it is longer than {WHERE_CHARS_MAX} characters")
     try:
         tree = sqlglot.parse_one(where, into=sql.Condition)
         names = [column.name for column in tree.find_all(sql.Column)]
-        expression = _expression(tree)
+        condition = _condition(tree)
     except (sqlglot.errors.SqlglotError, RecursionError) as error:
         # The parser decorates its message with terminal codes; its details are plain.
         details = getattr(error, "errors", None)
         reason = details[0]["description"] if details else type(error).__name__
         raise _unusable(where, reason) from None
-    except (ValueError, OverflowError, pa.ArrowException) as error:
+    except (ValueError, OverflowError) as error:
         raise _unusable(where, str(error)) from None
     if not names:
         raise _unusable(where, "it names no column")
-    return expression, tuple(dict.fromkeys(names))
+    return meant.Where(where, tuple(dict.fromkeys(names)), condition)
 
 
-def check_where(expression: pc.Expression, where: str, schema: pa.Schema) -> None:
-    """Raise ConfigError when the expression compares a column with a value of another type."""
+def check_where(where: meant.Where, schema: pa.Schema) -> None:
+    """Raise ConfigError when the condition compares a column with a value of another type."""
+    fields = pa.schema([schema.field(name) for name in where.columns])
     try:
-        pa.Table.from_pylist([{}], schema=schema).filter(expression)  # one row, so that it runs
-    except pa.ArrowException as error:
-        types = ", ".join(f"{field.name}: {field.type}" for field in schema)
+        selected(where, pa.RecordBatch.from_pylist([], schema=fields))
+    except (UnlikeError, RecursionError, pa.ArrowException) as error:
+        types = ", ".join(f"{field.name}: {field.type}" for field in fields)
         raise ConfigError(
-            f"input.where does not fit the columns: {where}\n  {str(error).splitlines()[0]}",
+            f"input.where does not fit the columns: {where.text}\n  {str(error).splitlines()[0]}",
             hint=f"compare like with like; the columns are {types}",
         ) from None
 
@@ -84,43 +92,66 @@ def _unusable(where: str, reason: str) -> ConfigError:
     )
 
 
-def _expression(node: sql.Expr) -> pc.Expression:
+def _condition(node: sql.Expr) -> meant.Condition:
     _refuse_unread(node)
-    _refuse_unclear(node)
-    if combine := _COMPARISONS.get(type(node)):
-        return combine(_expression(node.args["this"]), _expression(node.args["expression"]))
     match node:
         case sql.Paren():
-            return _expression(node.this)
+            return _condition(node.this)
         case sql.Not():
-            return ~_expression(node.this)
+            return meant.Not(_condition(node.this))
+        case sql.And() | sql.Or():
+            parts = tuple(_condition(part) for part in node.flatten(unnest=False))
+            return meant.And(parts) if isinstance(node, sql.And) else meant.Or(parts)
         case sql.Column():
-            return pc.field(node.name)
-        case sql.Is() if isinstance(node.expression, sql.Null):
-            return _expression(node.this).is_null()
-        case sql.Is() if isinstance(node.expression, sql.Boolean):
-            same = _expression(node.this) == _value(node.expression)
-            never_null: pc.Expression = pc.if_else(same.is_valid(), same, pc.scalar(value=False))
-            return never_null
+            return meant.Holds(_column(node))
+        case sql.Boolean():
+            return meant.Always(bool(node.this))
+        case sql.Is():
+            return _is(node)
         case sql.In() if node.expressions:
-            # is_in() answers false for null, SQL answers NULL, which NOT must not turn into true.
-            column = _expression(node.this)
-            found = column.isin(_alike(node))
-            answer: pc.Expression = pc.if_else(
-                column.is_valid(), found, pa.scalar(None, pa.bool_())
-            )
-            return answer
+            values = tuple(_constant(part) for part in node.expressions)
+            return meant.In(_column(node.this), values)
         case sql.Between():
-            value = _expression(node.this)
-            return (value >= _expression(node.args["low"])) & (
-                value <= _expression(node.args["high"])
-            )
+            return _between(node)
         case sql.Like():
-            pattern = str(_value(node.expression))
-            is_like = pc.match_like(_expression(node.this), pattern)
-            return ~is_like if node.args.get("negate") else is_like
+            return _like(node)
         case _:
-            return pc.scalar(_value(node))  # type: ignore[arg-type] # dates too, which the stubs leave out
+            return _comparison(node)
+
+
+def _comparison(node: sql.Expr) -> meant.Condition:
+    sign = _SIGNS.get(type(node))
+    if sign is None:
+        raise ValueError(f"{node.sql()} is not understood here")
+    left, right = _operand(node.args["this"]), _operand(node.args["expression"])
+    return meant.Compare(sign, left, right, (left, right))
+
+
+def _like(node: sql.Like) -> meant.Condition:
+    pattern = _constant(node.expression)
+    if pattern.kind is not Kind.TEXT:
+        raise ValueError(f"{node.sql()} has a pattern that is no string")
+    like = meant.Like(_column(node.this), str(pattern.value))
+    return meant.Not(like) if node.args.get("negate") else like
+
+
+def _is(node: sql.Is) -> meant.Condition:
+    what, of = node.expression, node.this
+    if isinstance(what, sql.Null):
+        column = of.unnest()
+        if isinstance(column, sql.Column):
+            return meant.IsNull(_column(column))
+        return meant.IsUnknown(_condition(of))
+    if isinstance(what, sql.Boolean):
+        return meant.Is(_condition(of), bool(what.this))
+    raise ValueError(f"{node.sql()} is not understood here")
+
+
+def _between(node: sql.Between) -> meant.Condition:
+    value, low, high = (_operand(node.args[name]) for name in ("this", "low", "high"))
+    among = (value, low, high)
+    parts = meant.Compare(">=", value, low, among), meant.Compare("<=", value, high, among)
+    return meant.And(parts)
 
 
 def _refuse_unread(node: sql.Expr) -> None:
@@ -134,45 +165,72 @@ def _refuse_unread(node: sql.Expr) -> None:
         raise ValueError(f"{node.sql()} is not understood here")
 
 
-def _refuse_unclear(node: sql.Expr) -> None:
-    """Raise ValueError where a sign compares a condition: `B = TRUE IS NULL`, say.
-
-    The parser reads the right side first, which SQL does not, and puts brackets round it itself.
-    """
-    if isinstance(node, _SIGNS):
-        compared = (node.args["this"].unnest(), node.args["expression"].unnest())
-        if any(isinstance(part, _CONDITIONS) for part in compared):
-            raise ValueError(f"{node.sql()} compares a condition; compare columns with values")
+def _operand(node: sql.Expr) -> meant.Operand:
+    """Return a column or a constant; raise ValueError for a condition, which no sign compares."""
+    inner = node.unnest()
+    return _column(inner) if isinstance(inner, sql.Column) else _constant(inner)
 
 
-def _alike(node: sql.In) -> list[str | int | float | bool | date | datetime]:
-    """Return the values of a list; raise ValueError when they are of several kinds.
-
-    Arrow would take all for what the first is, and cut a timestamp to a date.
-    """
-    values = [_value(part) for part in node.expressions]
-    kinds = sorted({type(value).__name__ for value in values})
-    if len(kinds) > 1:
-        raise ValueError(f"{node.sql()} lists values of several kinds: {', '.join(kinds)}")
-    return values
+def _column(node: sql.Expr) -> meant.Column:
+    column = node.unnest()
+    _refuse_unread(column)
+    if not isinstance(column, sql.Column):
+        raise ValueError(f"{node.sql()} stands where a column is to be")  # noqa: TRY004 - of SQL
+    return meant.Column(column.name)
 
 
-def _value(node: sql.Expr) -> str | int | float | bool | date | datetime:
+def _constant(node: sql.Expr) -> meant.Constant:
+    node = node.unnest()
     _refuse_unread(node)
     match node:
         case sql.Literal() if node.is_string:
-            return str(node.this)
+            return meant.Constant(Kind.TEXT, str(node.this))
         case sql.Literal():
-            text = str(node.this)
-            return int(text) if text.lstrip("-").isdigit() else float(text)
+            return _number(str(node.this))
+        case sql.Neg() if isinstance(node.this.unnest(), sql.Literal):
+            number = _constant(node.this)
+            if not isinstance(number.value, str):
+                return meant.Constant(number.kind, -number.value)
         case sql.Boolean():
-            return bool(node.this)
-        case sql.Cast(this=sql.Literal(is_string=True)) if node.to.this is sql.DataType.Type.DATE:
-            return date.fromisoformat(str(node.this.this))
-        case sql.Cast(this=sql.Literal(is_string=True)) if node.to.is_type("timestamp", "datetime"):
-            return datetime.fromisoformat(str(node.this.this))
-        case sql.Neg() if isinstance(node.this, sql.Literal) and not node.this.is_string:
-            value = _value(node.this)
-            return -value if isinstance(value, (int, float)) else value
+            return meant.Constant(Kind.TRUTH, bool(node.this))
+        case sql.Cast(this=sql.Literal(is_string=True)):
+            return _moment(node, str(node.this.this))
         case _:
-            raise ValueError(f"{node.sql()} is not understood here")
+            pass
+    raise ValueError(f"{node.sql()} is not understood here")
+
+
+def _number(text: str) -> meant.Constant:
+    digits = len(text.replace(".", "").lstrip("0"))
+    if _WHOLE.fullmatch(text):
+        if digits > _DIGITS_MAX:
+            raise ValueError(f"{text} has more than {_DIGITS_MAX} digits; write it as 1e40")
+        return meant.Constant(Kind.WHOLE, int(text))
+    if _DECIMAL.fullmatch(text) and len(text) - 1 <= _DIGITS_MAX:
+        return meant.Constant(Kind.DECIMAL, Decimal(text))
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is beyond all numbers")
+    return meant.Constant(Kind.DOUBLE, number)
+
+
+def _moment(node: sql.Cast, text: str) -> meant.Constant:
+    if node.to.this is sql.DataType.Type.DATE and _DAY.fullmatch(text):
+        return meant.Constant(Kind.DAY, (date.fromisoformat(text) - date(1970, 1, 1)).days)
+    if node.to.is_type("timestamp", "datetime") and _TIME.fullmatch(text):
+        return meant.Constant(Kind.LOCAL_TIME, _us(datetime.fromisoformat(text + _utc(text))))
+    if node.to.is_type("timestamptz") and _INSTANT.fullmatch(text):
+        return meant.Constant(Kind.INSTANT, _us(datetime.fromisoformat(text)))
+    raise ValueError(
+        f"{node.sql()} is not understood here; write DATE '2026-11-21', "
+        "TIMESTAMP '2026-11-21 05:30:00' (six decimals at most), "
+        "or with a time zone TIMESTAMPTZ '2026-11-21 05:30:00+00:00'"
+    )
+
+
+def _utc(text: str) -> str:
+    return "+00:00" if ":" in text else " 00:00+00:00"
+
+
+def _us(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

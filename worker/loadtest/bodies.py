@@ -96,8 +96,9 @@ def _built(job: Job) -> Iterator[Block]:
 
 
 def _batches(job: Job) -> Iterator[pa.RecordBatch]:
-    for chunk in job.source.chunks:
-        yield from job.read(chunk)
+    with job.reader() as reader:
+        for chunk in job.source.chunks:
+            yield from reader.read(chunk)
 
 
 def _nothing_to_send(rows: int) -> InputError:

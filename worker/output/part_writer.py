@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -21,6 +22,9 @@ from worker.output.books import BOOKS_KEY, Books
 from worker.personalize.answer_shape import AnswerShape
 from worker.store.local import LocalStore
 
+LOST_KEY = "personalize_worker_lost_columns"
+"""In the footer of failed rows: input columns that are null or missing in it, and why."""
+
 # Columns whose values hardly ever come twice: a dictionary costs time and saves nothing. Exploded,
 # an answer's own values come once per item.
 _DISTINCT_IN_ITEMS = frozenset({"score"})
@@ -32,6 +36,17 @@ class _ParquetOptions(TypedDict):
 
     use_dictionary: list[str]
     write_statistics: list[str]
+
+
+class Again(Protocol):
+    """Reads a chunk's rows a second time, with all columns of the input: `RowReader` does."""
+
+    def read(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
+        """Yield the chunk's batches."""
+
+    @property
+    def lost(self) -> Mapping[str, str]:
+        """Columns that the chunk read last lacks, or has nulls for values of, and why."""
 
 
 class PartWriter:
@@ -122,8 +137,8 @@ class PartWriter:
         with self._store.errors_as_advice():
             self._row_groups.write_full()
 
-    def commit(self, read_rows: Callable[[], Iterator[pa.RecordBatch]]) -> None:
-        """Give the part its final name. `read_rows` reads the chunk again with all its columns.
+    def commit(self, again: Again) -> None:
+        """Give the part its final name. `again` reads the chunk again with all its columns.
 
         Failed rows are written first: while the part is missing, the chunk counts as not done, so
         a crash in between repeats it and replaces both files.
@@ -132,7 +147,10 @@ class PartWriter:
         with self._store.errors_as_advice():
             if self._failed:
                 with self._open(name, self._errors_schema) as errors:
-                    self._write_failed(RowGroups(errors), read_rows())
+                    self._write_failed(RowGroups(errors), again.read(self._chunk))
+                    if again.lost:
+                        lost = orjson.dumps(dict(again.lost)).decode()
+                        errors.add_key_value_metadata({LOST_KEY: lost})
                 self._store.commit(name)
             else:
                 self._store.remove(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -23,6 +22,7 @@ from worker.output.spool import Spool
 from worker.output.spool_format import Mark
 from worker.pipeline._keeper import Keeper
 from worker.pipeline._memory import Room
+from worker.runtime import log
 from worker.runtime.stop import StopSwitch
 from worker.runtime.thread_load import Load
 from worker.runtime.tuning import give_memory_back
@@ -77,6 +77,7 @@ class Drain:
         self._chunks = chunks
         self._writer: PartWriter | None = None
         self._repeater: Repeater | None = None
+        self._again = job.reader_of_all()  # for rows that failed
         self._spool: Spool | None = None  # of what is kept, once a batch has some of it
         self._tidied_s = anyio.current_time()
         self._has_garbage = False
@@ -105,6 +106,7 @@ class Drain:
         finally:
             if self._writer is not None:
                 self._writer.discard()
+            self._again.close()
 
     async def _tidy(self) -> None:
         """Tidy up now and then: answers leave holes in the heap, and a part garbage."""
@@ -144,9 +146,13 @@ class Drain:
         self._judge_run(batch.chunk)
         stopwatch = self._keeper.stopwatch
         writer.books.seconds = stopwatch.read()
-        await to_thread.run_sync(
-            writer.commit, partial(self._job.read, batch.chunk, all_columns=True)
-        )
+        await to_thread.run_sync(writer.commit, self._again)
+        if writer.books.errors and self._again.lost:
+            log.warning(
+                "failed rows lack columns that cannot be read",
+                part=batch.chunk.errors_name,
+                columns=", ".join(self._again.lost),
+            )
         self._writer = self._repeater = self._spool = None
         stopwatch.next_part(writer.books.seconds)
         await self._keeper.forget(batch.chunk)

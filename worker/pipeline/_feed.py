@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import count
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
+from worker.input.reader import RowReader
 from worker.job import Job
 from worker.model import DIGEST_BYTES, Batch, Chunk
 from worker.output.spool import Spool
@@ -43,37 +44,44 @@ async def feed(
 def reads(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[list[Batch]]:
     """Yield the chunks' rows as batches, some at a time; of a chunk without rows an empty one."""
     numbers = count()
-    for chunk in chunks:
+    with job.reader(batches=job.batches_per_read) as reader:
+        for chunk in chunks:
+            yield from _chunk_reads(job, reader, chunk, store, numbers)
+
+
+def _chunk_reads(
+    job: Job, reader: RowReader, chunk: Chunk, store: LocalStore, numbers: Iterator[int]
+) -> Iterator[list[Batch]]:
+    with store.errors_as_advice():
+        path, mark = store.spool_path(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk)
+        spool = Spool(path, mark)
+    first_row = 0
+    reads = reader.read(chunk)
+    rows = next(reads, None)
+    while True:
+        following = next(reads, None)
+        if rows is None:
+            rows = job.no_rows()
         with store.errors_as_advice():
-            path, mark = store.spool_path(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk)
-            spool = Spool(path, mark)
-        first_row = 0
-        reads = job.read(chunk, batches=job.batches_per_read)
-        rows = next(reads, None)
-        while True:
-            following = next(reads, None)
-            if rows is None:
-                rows = job.no_rows()
-            with store.errors_as_advice():
-                kept, digests = spool.kept(first_row, rows.num_rows)
-            size = job.batch_rows
-            batches = [
-                _batch(
-                    chunk,
-                    next(numbers),
-                    first_row + offset,
-                    rows.slice(offset, size),
-                    kept[offset : offset + size],
-                    digests[DIGEST_BYTES * offset : DIGEST_BYTES * (offset + size)],
-                )
-                for offset in range(0, max(1, rows.num_rows), size)
-            ]
-            batches[-1].last = following is None
-            yield batches
-            if following is None:
-                break
-            first_row += rows.num_rows
-            rows = following
+            kept, digests = spool.kept(first_row, rows.num_rows)
+        size = job.batch_rows
+        batches = [
+            _batch(
+                chunk,
+                next(numbers),
+                first_row + offset,
+                rows.slice(offset, size),
+                kept[offset : offset + size],
+                digests[DIGEST_BYTES * offset : DIGEST_BYTES * (offset + size)],
+            )
+            for offset in range(0, max(1, rows.num_rows), size)
+        ]
+        batches[-1].last = following is None
+        yield batches
+        if following is None:
+            return
+        first_row += rows.num_rows
+        rows = following
 
 
 def _batch(

@@ -9,7 +9,7 @@ from anyio import to_thread
 
 from worker.codec.digests import request_digest
 from worker.codec.duplicates import COMPARED_ROWS_MAX
-from worker.input.reader import read_batches
+from worker.input.reader import RowReader
 from worker.job import Job
 from worker.model import DIGEST_BYTES, Chunk
 from worker.output.spool import Spool
@@ -21,6 +21,7 @@ from worker.telemetry.tally import Tally
 
 _BATCH_ROWS = 1 << 16
 _COMPARED_KEPT_ROWS = 1 << 13
+_BATCH_BYTES = 16 << 20
 
 
 async def look_ahead(
@@ -31,18 +32,25 @@ async def look_ahead(
     Reads the columns of `where` and of the requests: some 0.2 s for a million rows.
     Raises InputError on damaged data.
     """
-    for chunk in todo:
-        if switch.reason is not None:
-            return
-        rows, calls = await to_thread.run_sync(count, job, chunk)
-        with store.errors_as_advice():
-            spool = Spool(store.spool_path(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk))
-            kept = await to_thread.run_sync(_kept, job, chunk, spool)
-        tally.expect(chunk, rows=rows, needless=min(rows, rows - calls + kept))
+    with reader_to_count(job) as reader:
+        for chunk in todo:
+            if switch.reason is not None:
+                return
+            rows, calls = await to_thread.run_sync(count, job, reader, chunk)
+            path, mark = store.spool_path(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk)
+            with store.errors_as_advice():
+                kept = await to_thread.run_sync(_kept, job, chunk, Spool(path, mark))
+            tally.expect(chunk, rows=rows, needless=min(rows, rows - calls + kept))
     give_memory_back()
 
 
-def count(job: Job, chunk: Chunk) -> tuple[int, int]:
+def reader_to_count(job: Job) -> RowReader:
+    """Return what `count` reads with."""
+    rows = min(_BATCH_ROWS, _BATCH_BYTES // max(1, job.source.row_bytes))
+    return job.reader_of(job.config.input.columns.all, batch_rows=max(1, rows))
+
+
+def count(job: Job, reader: RowReader, chunk: Chunk) -> tuple[int, int]:
     """Return the chunk's selected rows, and how many different requests they make at most.
 
     Rows that cannot be sent count as requests, those with a null ID as one. Requests with a list
@@ -54,14 +62,7 @@ def count(job: Job, chunk: Chunk) -> tuple[int, int]:
         pa.types.is_nested(job.source.schema.field(name).type) for name in columns
     )
     rows, to_compare = 0, list[pa.RecordBatch]()
-    for batch in read_batches(
-        job.source,
-        chunk,
-        columns=columns,
-        where=job.where,
-        where_columns=job.where_columns,
-        batch_rows=_BATCH_ROWS,
-    ):
+    for batch in reader.read(chunk):
         if compared and rows < COMPARED_ROWS_MAX:
             to_compare.append(batch)
         rows += batch.num_rows

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,6 +68,16 @@ def writer(store: LocalStore, *, exploded: bool = False) -> PartWriter:
     )
 
 
+@dataclass
+class Again:
+    batches: list[pa.RecordBatch]
+    lost: dict[str, str] = field(default_factory=dict)
+
+    def read(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
+        assert chunk == CHUNK
+        return iter(self.batches)
+
+
 def commit(
     store: LocalStore, batches: list[tuple[list[str], list[Outcome]]], *, exploded: bool = False
 ) -> Books:
@@ -76,7 +87,7 @@ def commit(
         for names, outcomes in batches:
             part.add(batch(names, outcomes, first_row=first_row))
             first_row += len(names)
-        part.commit(lambda: iter([rows(names) for names, _ in batches]))
+        part.commit(Again([rows(names) for names, _ in batches]))
     return part.books
 
 
@@ -213,7 +224,7 @@ def test_a_part_whose_rows_do_not_add_up_is_never_committed(tmp_path: Path) -> N
         part.add(batch(["a"], [success("x")]))
         part.books.results += 1
         with pytest.raises(RuntimeError, match="1 rows read, but 2 results"):
-            part.commit(lambda: iter([rows(["a"])]))
+            part.commit(Again([rows(["a"])]))
     assert store.names() == []
 
 
@@ -253,7 +264,7 @@ def test_a_row_group_is_no_more_than_what_a_reader_has_room_for(tmp_path: Path) 
         patch.setattr("worker.output._row_groups.EXPLODED_BYTES_MAX", 1 << 20)
         part = writer(store, exploded=True)
         part.add(replace(batch([""] * 40, list(outcomes)), rows=wide))
-        part.commit(lambda: iter([]))
+        part.commit(Again([]))
     file = pq.ParquetFile(store.path(CHUNK.part_name))
     assert file.num_row_groups == 20
     for group in range(20):
@@ -279,7 +290,7 @@ def test_failed_rows_are_found_however_the_input_is_cut_when_it_is_read_again(
             part = writer(store)
             for first, end in ((0, split), (split, len(names))):
                 part.add(batch(names[first:end], outcomes[first:end], first_row=first))
-            part.commit(lambda: iter(again))
+            part.commit(Again(again))
         path = store.path(CHUNK.errors_name)
         found = pq.read_table(path)["ID"].to_pylist() if path.exists() else []
     assert found == [name for name, (failed, _) in zip(names, rows_of, strict=True) if failed]

@@ -81,7 +81,7 @@ def run(job: Job, store: LocalStore) -> dict[str, Any]:
                 batch = Batch(chunk, 0, 0, True, rows, [ANSWERED] * count, 0, 0,
                               kept=bytearray(count), digests=bytearray().join(digests))  # fmt: skip
                 writer.add(batch)
-            writer.commit(lambda: iter(()))
+            writer.commit(job.reader_of_all())
     return run
 
 

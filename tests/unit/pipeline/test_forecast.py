@@ -18,11 +18,11 @@ from worker.commands.plan import make_plan
 from worker.config.model import Config
 from worker.errors import InputError
 from worker.job import Job, open_job
-from worker.model import Answer, Outcome
+from worker.model import Answer, Chunk, Outcome
 from worker.output.spool import write_spool
 from worker.output.spool_format import Mark, Settled
 from worker.pipeline import forecast
-from worker.pipeline.forecast import count, look_ahead
+from worker.pipeline.forecast import count, look_ahead, reader_to_count
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
 from worker.telemetry.tally import Tally
@@ -52,6 +52,11 @@ def open_input(folder: Path, rows: list[tuple[Any, ...]], **keys: object) -> Job
     )
 
 
+def counted(job: Job, chunk: Chunk) -> tuple[int, int]:
+    with reader_to_count(job) as reader:
+        return count(job, reader, chunk)
+
+
 ids = st.sampled_from(["a", "b", "c", "d", "e"])
 dayparts = st.sampled_from(["am", "pm", None])
 
@@ -69,7 +74,7 @@ def test_rows_and_calls_are_those_that_plan_finds_by_making_every_request(
     deduplicate: bool,
 ) -> None:
     job = open_input(tmp_path_factory.mktemp("in"), rows, where=where, deduplicate=deduplicate)
-    counts = [count(job, chunk) for chunk in job.source.chunks]
+    counts = [counted(job, chunk) for chunk in job.source.chunks]
     store = LocalStore(Path(job.config.output.path))
     plan = make_plan(job, store, tps=1.0, now=datetime.now().astimezone())
     assert (sum(rows for rows, _ in counts), sum(calls for _, calls in counts)) == (
@@ -84,11 +89,11 @@ def test_what_cannot_be_compared_counts_as_different(
     rows = [("a", None, 0, ["x"])] * 5
     listed = {"user_id": "ID", "filter_values": {"G": "GENRES"}}
     job = open_input(tmp_path, rows, columns=listed)
-    assert count(job, job.source.chunks[0]) == (5, 5)
+    assert counted(job, job.source.chunks[0]) == (5, 5)
     monkeypatch.setattr(forecast, "_BATCH_ROWS", 2)
     monkeypatch.setattr(forecast, "COMPARED_ROWS_MAX", 3)
     job = open_input(tmp_path, rows)
-    assert count(job, job.source.chunks[0]) == (5, 2)
+    assert counted(job, job.source.chunks[0]) == (5, 2)
 
 
 async def test_what_is_kept_of_an_earlier_start_needs_no_call(tmp_path: Path) -> None:
