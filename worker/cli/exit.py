@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import NoReturn
 
 # A thread may wait for a name server, a credential process or a disk that does not answer.
@@ -21,7 +22,8 @@ def leave(code: int) -> NoReturn:
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join(timeout=left_s)
             if thread.is_alive():
-                sys.stdout.flush()
-                sys.stderr.flush()
+                for stream in (sys.stdout, sys.stderr):
+                    with suppress(OSError):
+                        stream.flush()
                 os._exit(code)
     sys.exit(code)

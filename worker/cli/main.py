@@ -9,6 +9,7 @@ import json
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,7 +26,7 @@ from worker.cli.options import (
     set_up_log,
     view_of,
 )
-from worker.cli.stdout import echo, show
+from worker.cli.streams import Cli, echo, open_closed_ones, show, tell
 from worker.commands.advice import told
 from worker.errors import ExitCode
 from worker.runtime.descriptors import raise_limit
@@ -50,7 +51,7 @@ Exit codes:
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(context_settings=_CONTEXT, epilog=EPILOG)
+@click.group(cls=Cli, context_settings=_CONTEXT, epilog=EPILOG)
 @click.version_option(__version__, prog_name="personalize-worker")
 def cli() -> None:
     """Parquet in, rate-limited Amazon Personalize calls, Parquet out: each row exactly once."""
@@ -72,7 +73,7 @@ def run(config: Path, **flags: Any) -> int:
     from worker.runtime.tuning import end_start, set_up_interpreter
 
     set_up_interpreter()
-    from worker.cli.text import show_summary
+    from worker.cli.text import show_summary, too_many_failed
     from worker.commands.session import run_with_access
     from worker.report.run.gates import raise_breaches
 
@@ -91,17 +92,12 @@ def run(config: Path, **flags: Any) -> int:
     summary = run_with_access(
         main, settings.target, emulator=emulator_config(config, flags), settings=flags["settings"]
     )
-    show(summary, show_summary(summary, settings.output.path), as_json=flags["as_json"])
+    path = settings.output.path
+    show(summary, show_summary(summary, path), as_json=flags["as_json"], kept_in=path)
     share, tolerated = summary["error_share"], settings.stop.error_share_max
     if share > tolerated:
-        click.echo(
-            f"error: {summary['rows_failed']:,} rows failed, {share:.2%} of all; "
-            f"tolerated are {tolerated:.2%}\n"
-            f"hint: look at error_code in {settings.output.path}/_errors; that folder can be the "
-            "next run's input.path, and stop.error_share_max says how much is tolerated",
-            err=True,
-        )
-    raise_breaches(summary, settings.output.path)
+        tell(too_many_failed(summary, path, tolerated))
+    raise_breaches(summary, path)
     return ExitCode.FAILED_ROWS if share > tolerated else ExitCode.DONE
 
 
@@ -177,10 +173,11 @@ def loadtest(config: Path, **flags: Any) -> int:
     result = run_with_access(
         main, settings.target, emulator=emulator_config(config, flags), settings=flags["settings"]
     )
-    show(result, show_loadtest(result, settings.output.path), as_json=flags["as_json"])
+    path = settings.output.path
+    show(result, show_loadtest(result, path), as_json=flags["as_json"], kept_in=path)
     code, message = ending(result)
     if message:
-        click.echo(message, err=True)
+        tell(message)
     return code
 
 
@@ -201,7 +198,7 @@ def emulate(config: Path | None, **flags: Any) -> int:
     set_up_log(flags)
     settings = load_emulator_settings(config, settings=flags["settings"], environ=os.environ)
     serve_until_stopped(
-        settings, on_ready=lambda url: click.echo(f"ready {url}"), until_eof=flags["until_eof"]
+        settings, on_ready=lambda url: echo(f"ready {url}"), until_eof=flags["until_eof"]
     )
     return 0
 
@@ -280,11 +277,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # While an event loop runs, it watches signals; before that, SIGTERM ends the program as Ctrl-C
     # does, even where Ctrl-C itself is ignored, as in a shell's background jobs.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    open_closed_ones()
     raise_limit()
     try:
         code = cli.main(arguments, prog_name="personalize-worker", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):  # stderr cannot be written
+            error.show()
         leave(error.exit_code)
     except click.Abort:  # what click makes of an interruption
         _end_with(KeyboardInterrupt())
@@ -295,5 +294,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _end_with(error: BaseException) -> NoReturn:
     text, code = told(error)
-    click.echo(text, err=True)
+    tell(text)
     leave(code)

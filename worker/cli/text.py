@@ -61,6 +61,16 @@ def show_summary(summary: Mapping[str, Any], output: str) -> str:
     return table(lines)
 
 
+def too_many_failed(summary: Mapping[str, Any], output: str, tolerated: float) -> str:
+    """Return what is wrong with a run that is done, and what to do."""
+    return (
+        f"error: {summary['rows_failed']:,} rows failed, {summary['error_share']:.2%} of all; "
+        f"tolerated are {tolerated:.2%}\n"
+        f"hint: look at error_code in {output}/_errors; that folder can be the next run's "
+        "input.path, and stop.error_share_max says how much is tolerated"
+    )
+
+
 def show_explanation(explanation: Mapping[str, Any], output: str) -> str:
     """Return what is known of one ID as text: JSON, indented, under a line of orientation."""
     head = f"{explanation['id']} in run {explanation['run_id']} ({shlex.quote(output)})"
