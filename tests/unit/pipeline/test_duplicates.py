@@ -6,6 +6,7 @@ import random
 import tempfile
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,52 @@ def test_whatever_is_equal_is_asked_once_a_part_and_told_to_every_row(
     assert (books.rows_read, books.calls) == (len(users), once.total())
     assert books.duplicates == len(users) - users.count(None) - once.total()
     assert books.latency.get_total_count() == books.calls - once["rejected"]
+
+
+sound_or_none = st.sampled_from([*"abcde", None])
+# Calls until a stop, and what rows ask from then on.
+starts = st.tuples(st.integers(1, 12), st.lists(st.tuples(st.integers(0, 29), sound_or_none)))
+
+
+@settings(max_examples=60)
+@given(
+    users=st.lists(sound_or_none, min_size=1, max_size=30),
+    before=st.lists(starts, max_size=3),
+    batch_rows=st.integers(1, 5),
+    seed=st.integers(0, 1 << 30),
+    deduplicate=st.booleans(),
+)
+def test_whatever_changes_between_starts_every_row_is_told_what_it_asks(
+    users: list[str | None],
+    before: list[tuple[int, list[tuple[int, str | None]]]],
+    batch_rows: int,
+    seed: int,
+    *,
+    deduplicate: bool,
+) -> None:
+    """Rows of parts that are not done ask something else at the next start, as one run."""
+    users = list(users)
+    with tempfile.TemporaryDirectory() as name:
+        folder, service = Path(name), Service(random.Random(seed))
+        job = open_input(folder, users, batch_rows, deduplicate=deduplicate)
+        fingerprint = job.source.fingerprint
+        for calls_max, changes in before:
+            anyio.run(partial(run, job, service, calls_max=calls_max))
+            is_done = {int(part.stem[5:]) for part in folder.glob("out/part-*")}
+            for n, user in changes:
+                if n < len(users) and n // ROWS_PER_PART not in is_done:
+                    users[n] = user
+            job = open_input(folder, users, batch_rows, deduplicate=deduplicate)
+            job = replace(job, source=replace(job.source, fingerprint=fingerprint))
+        anyio.run(run, job, service)
+        rows = rows_of(folder)
+    assert rows.keys() == {*range(len(users))}
+    for n, user in enumerate(users):
+        assert rows[n]["ID"] == user
+        if user is None:
+            assert rows[n]["error_code"] == "InvalidRow"
+        else:
+            assert rows[n]["recommendation_id"].startswith(f"{user}-")
 
 
 def _assert_told(row: Row, user: str | None, first: Row | None) -> None:
