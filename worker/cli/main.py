@@ -190,16 +190,17 @@ def emulate(config: Path | None, **flags: Any) -> int:
 
     Prints `ready http://127.0.0.1:8765` on stdout when it accepts calls. Section [emulator] of
     CONFIG says which data it learns from, which campaigns it has and where it listens; without
-    CONFIG it makes up a small data set.
+    CONFIG it makes up a small data set. Then stderr has the lines that a client's shell needs, and
+    the ARNs there are.
     """
-    from worker.commands.emulate import serve_until_stopped
+    from worker.cli.ready import ready_line
+    from worker.commands.emulate import introduction, serve_until_stopped
     from worker.config.load import load_emulator_settings
 
     set_up_log(flags)
     settings = load_emulator_settings(config, settings=flags["settings"], environ=os.environ)
-    serve_until_stopped(
-        settings, on_ready=lambda url: echo(f"ready {url}"), until_eof=flags["until_eof"]
-    )
+    on_ready = ready_line(lambda url: introduction(settings, url), flags)
+    serve_until_stopped(settings, on_ready=on_ready, until_eof=flags["until_eof"])
     return 0
 
 

@@ -61,6 +61,13 @@ def serve_until_stopped(
     anyio.run(main_with_advice)
 
 
+def introduction(settings: EmulatorSettings, url: str) -> list[str]:
+    """Return what a client needs: lines for a shell to read, and the ARNs there are."""
+    from worker.emulator.introduction import introduction as lines
+
+    return lines(settings, url)
+
+
 async def _set_on_signal(stop: anyio.Event) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
