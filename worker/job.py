@@ -24,7 +24,7 @@ from worker.config.rules import num_results_max
 from worker.errors import ConfigError
 from worker.input.condition import Where
 from worker.input.reader import RowReader
-from worker.input.source import Source, open_source, require_columns
+from worker.input.source import Source, is_read_in, open_source, require_columns
 from worker.model import Chunk
 from worker.personalize import limits
 from worker.personalize.answer_shape import SHAPES, AnswerShape
@@ -150,12 +150,7 @@ def _check_inexact_ids(job: Job) -> None:
 def _check_apart(source: Source, input_path: Path, output: Path) -> None:
     """Raise ConfigError when a run would take its own results for input, or replace its input."""
     root = input_path.resolve()
-    parts = output.parts[len(root.parts) :]
-    read_next_time = (
-        input_path.is_dir()
-        and output.is_relative_to(root)
-        and not any(part[0] in "._" for part in parts)
-    )
+    read_next_time = input_path.is_dir() and is_read_in(root, output)
     if read_next_time or any(Path(f).resolve().is_relative_to(output) for f in source.files):
         raise ConfigError(
             f"input and output lie in each other: {root} and {output}",

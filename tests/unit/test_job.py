@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from worker.config.model import Config
-from worker.errors import InputError
+from worker.errors import ConfigError, InputError
 from worker.job import Job, open_job
 
 GUIDS = [str(UUID(int=number << 64 | 0x4000 << 64 | 1 << 63)) for number in (1 << 40, 2 << 40)]
@@ -139,3 +139,32 @@ def test_only_ids_that_are_selected_must_be_whole(tmp_path: Path) -> None:
     first, second = requests_of(job_of(tmp_path, {"user_id": "USER_ID"}, where="N <> 2"))
     assert first["userId"] == "1"
     assert second == "column 'USER_ID' is null"
+
+
+def test_a_value_that_two_files_types_do_not_share_is_not_told(tmp_path: Path) -> None:
+    (tmp_path / "users.parquet").mkdir()
+    for number, users in enumerate(([2**53 + 1], [1.0])):
+        table = pa.table({"USER_ID": users})
+        pq.write_table(table, tmp_path / "users.parquet" / f"{number}.parquet")
+    with pytest.raises(InputError, match="int64 in .*, double with the other files") as caught:
+        job_of(tmp_path, {"user_id": "USER_ID"})
+    assert str(2**53 + 1) not in caught.value.what
+
+
+@pytest.mark.parametrize("output", ["_dt=2/out", "out", "a/b"])
+def test_an_output_that_the_next_run_would_read_is_refused(output: str, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"USER_ID": ["u1"]}), tmp_path / "users.parquet")
+    settings = {
+        "target": {
+            "operation": "GetRecommendations",
+            "campaign_arn": "arn:aws:personalize:r:1:campaign/c",
+        },
+        "input": {"path": str(tmp_path), "columns": {"user_id": "USER_ID"}},
+    }
+    for inside in (output, f"_hidden/{output}"):
+        config = Config.model_validate({**settings, "output": {"path": str(tmp_path / inside)}})
+        if inside == output:
+            with pytest.raises(ConfigError, match="lie in each other"):
+                open_job(config)
+        else:
+            assert open_job(config)

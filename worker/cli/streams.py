@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import click
 
 from worker.errors import StoppedError
-from worker.runtime.text import printable_lines
+from worker.runtime.text import as_text, printable_lines
 
 
 def open_closed_ones() -> None:
@@ -44,7 +44,7 @@ def show(values: Any, text: str, *, as_json: bool, kept_in: str | None = None) -
 
     shown = printable_lines(text)
     if as_json:
-        shown = orjson.dumps(values, option=orjson.OPT_INDENT_2, default=str).decode()
+        shown = orjson.dumps(values, option=orjson.OPT_INDENT_2, default=as_text).decode()
     try:
         echo(shown)
     except StoppedError as error:

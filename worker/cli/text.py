@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from worker.runtime.text import duration, table
+from worker.runtime.text import as_text, duration, table
 
 
 def show_plan(plan: Mapping[str, Any]) -> str:
@@ -76,7 +76,7 @@ def show_explanation(explanation: Mapping[str, Any], output: str) -> str:
     head = f"{explanation['id']} in run {explanation['run_id']} ({shlex.quote(output)})"
     option = orjson.OPT_INDENT_2 | orjson.OPT_NAIVE_UTC
     rows: list[str] = [
-        orjson.dumps(row, option=option, default=str).decode() for row in explanation["rows"]
+        orjson.dumps(row, option=option, default=as_text).decode() for row in explanation["rows"]
     ]
     return "\n".join([head, *rows])
 

@@ -36,8 +36,11 @@ def conform(
             try:
                 array = plain(stored)
                 arrays.append(array if array.type == wanted else array.cast(wanted))
-            except pa.ArrowException as error:
-                reason = f"{stored.type} in {file}, {wanted} with the other files: {error}"
+            except pa.ArrowException:  # its message holds a value, which may be a user's ID
+                reason = (
+                    f"{stored.type} in {file}, {wanted} with the other files, and not all of "
+                    "its values are both"
+                )
                 if name not in spare:
                     raise InputError(
                         f"column {name!r} cannot be read: it is {reason}",

@@ -173,6 +173,11 @@ def _fixed_part(pattern: str) -> str:
     return str(Path(fixed + "x").parent)
 
 
+def is_hidden_folder(name: str) -> bool:
+    """Return whether a folder's files are left out."""
+    return name[0] == "." or (name[0] == "_" and "=" not in name)
+
+
 def _is_side_file(file: str, relative: str) -> bool:
     """Return whether Hadoop, Spark and others leave the file out, too.
 
@@ -183,7 +188,7 @@ def _is_side_file(file: str, relative: str) -> bool:
     *folders, name = Path(relative).parts
     if name[0] in "._" or name.endswith(_SIDE_ENDS):
         return True
-    if any(part[0] == "." or (part[0] == "_" and "=" not in part) for part in folders):
+    if any(map(is_hidden_folder, folders)):
         return True
     if Path(name).suffix.lower() in _PARQUET_ENDS:
         return False

@@ -8,11 +8,12 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow as pa
 
 from worker.errors import InputError
-from worker.input._files import find_files, hive_keys
+from worker.input._files import find_files, hive_keys, is_hidden_folder
 from worker.input._footer import read_footer
 from worker.input._schema import FileSchema, plain_schema, unify
 from worker.input.file_state import FileState
@@ -93,6 +94,13 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
         fingerprint=digest.hexdigest(),
         seen_ns=seen_ns,
         unusable=unusable,
+    )
+
+
+def is_read_in(root: Path, folder: Path) -> bool:
+    """Return whether the files of `folder` belong to an input that is the folder `root`."""
+    return folder.is_relative_to(root) and not any(
+        map(is_hidden_folder, folder.relative_to(root).parts)
     )
 
 

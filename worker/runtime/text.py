@@ -43,3 +43,8 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s"
+
+
+def as_text(value: object) -> str:
+    """Return what JSON has for a value of a column that it has no type for."""
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
