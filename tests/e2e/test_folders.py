@@ -130,13 +130,6 @@ def test_success_is_believed_only_while_its_files_are_there(
     assert values(results(tmp_path / "out"), "USER_ID") == ["u0001", "u0002", "u0003"]
 
 
-def test_an_input_column_named_like_one_of_the_errors_is_refused(
-    tmp_path: Path, command: RunCommand, write_config: WriteConfig
-) -> None:
-    write_parquet(tmp_path / "users.parquet", {"USER_ID": ["u"], "attempts": [7]})
-    assert_advice(command("run", write_config()), 2, "'attempts' has the name of a column of _err")
-
-
 def test_dot_files_in_the_output_folder_are_nobodys(
     tmp_path: Path, command: RunCommand, write_config: WriteConfig, emulator_url: str
 ) -> None:
