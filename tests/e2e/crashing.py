@@ -70,7 +70,7 @@ POINTS = {
                                       matches=lambda file, _: _path_of(file).name == PART),
     "spooled": Point(owner=_keeper.Keeper, name="_write", matches=_spools_part, when="after"),
     "rows encoded": Point(owner=pq.ParquetWriter, name="write_table", matches=_writes(PART)),
-    "failed rows encoded": Point(owner=pq.ParquetWriter, name="write_batch",
+    "failed rows encoded": Point(owner=pq.ParquetWriter, name="write_table",
                                  matches=_writes(f"_errors-{PART}")),
     "footer written": Point(owner=pq.ParquetWriter, name="close", matches=_writes(PART)),
     "errors committed": Point(owner=store.LocalStore, name="commit", when="after",
