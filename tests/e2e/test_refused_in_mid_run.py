@@ -161,6 +161,36 @@ def test_other_credentials_sign_as_the_service_verifies(
     assert len(results(tmp_path / "out")) == 40
 
 
+SKEWS = {
+    "RequestTimeTooSkewed": "The difference between the request time and the current time is large",
+    "InvalidSignatureException": "Signature expired: 20261121T030000Z is now earlier than 2026",
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "transport"), [("RequestTimeTooSkewed", "wire"), ("InvalidSignatureException", "sdk")]
+)
+def test_one_answer_that_calls_the_time_wrong_costs_no_row_and_many_name_the_clock(
+    code: str, transport: str, tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 60)
+    is_wrong = threading.Event()
+
+    def script(request: Request) -> Reply:
+        if request.number == 20 or (request.number > 40 and is_wrong.is_set()):
+            return error(code, 403, SKEWS[code])
+        return echo(request)
+
+    with serving(script) as service:
+        config = write_config(target={"endpoint_url": service.url, "transport": transport})
+        first = command("run", config)
+        assert first.returncode == 0, first.stderr
+        assert len(service.received) == 61
+        is_wrong.set()
+        assert_advice(command("run", config, "--overwrite"), 4, "this machine's clock")
+    assert not (tmp_path / "out" / "_errors").exists()
+
+
 TAKEN_BACK = {
     "campaign": error("ResourceNotFoundException", 404, "The campaign does not exist"),
     "permission": error("AccessDeniedException", 403, "User is not authorized to perform"),

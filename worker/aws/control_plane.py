@@ -17,7 +17,7 @@ from worker.aws.login import Login
 from worker.aws.redact import said
 from worker.config.model import Target
 from worker.errors import RefusedError, StoppedError
-from worker.personalize.error_codes import Verdict, judge
+from worker.personalize.error_codes import Verdict, judge, refused
 
 _TIMEOUT_S = 10.0
 _ATTEMPTS_MAX = 5  # Describe calls share a small quota with everybody else in the account
@@ -55,9 +55,12 @@ async def provisioned_tps(login: Login, target: Target) -> float:
                 f"the provisioned TPS cannot be asked for now: {failure.code}: {failure.message}",
                 hint="run the same command again, or set rate.tps",
             ) from None
+        is_login = judge(failure) in (Verdict.EXPIRED, Verdict.SKEWED)
         raise RefusedError(
             f"cannot ask for the provisioned TPS: {failure.code}: {failure.message}",
-            hint="check the ARN and the permission personalize:Describe*, or set rate.tps",
+            hint=refused(failure).hint
+            if is_login
+            else "check the ARN and the permission personalize:Describe*, or set rate.tps",
         ) from None
     except CREDENTIAL_ERRORS as error:
         raise no_credentials(error) from None

@@ -9,12 +9,13 @@ import anyio
 from worker.call.admission import Admission, Attempt
 from worker.call.retry import RetryBudget, wait_s
 from worker.model import Answer, Failure, Outcome
+from worker.personalize.clock_skew import IN_A_ROW_MAX, ClockSkew
 from worker.personalize.error_codes import Verdict, judge, refused
 from worker.runtime.stop import StopSwitch
 from worker.telemetry.tally import Tally
 from worker.transport.base import Transport
 
-_PASSING = (Verdict.THROTTLED, Verdict.TRANSIENT)
+_PASSING = (Verdict.THROTTLED, Verdict.TRANSIENT, Verdict.SKEWED)
 _ATTEMPTS_TOLD_MAX = 127  # the output's column is int8; an outage may take more
 
 
@@ -39,6 +40,7 @@ class Lane:
         self._tally = tally
         self._attempts_max = attempts_max
         self._rng = rng
+        self._skew = ClockSkew()
 
     @property
     def is_held_back(self) -> bool:
@@ -62,6 +64,7 @@ class Lane:
             latency_ms = attempt.took_s * 1e3
             if isinstance(result, Answer):
                 admission.note_answer(attempt)
+                self._skew.note_served()
                 return Outcome(result, attempts, throttles, attempt.sent_us, latency_ms)
             row = row or _Failed()
             row.failure = result
@@ -89,6 +92,10 @@ class Lane:
         verdict = judge(row.failure)
         if verdict is Verdict.UNSPOKEN:
             return Verdict.TRANSIENT if self._tally.has_results else Verdict.REJECTED
+        if verdict is Verdict.SKEWED:
+            row.skews += 1
+            is_ours = self._skew.note_skewed() or row.skews >= IN_A_ROW_MAX
+            return Verdict.REFUSED if is_ours else verdict
         if verdict is Verdict.EXPIRED and not row.is_renewed:
             return await self._renewed(row, attempt)
         return _final(verdict)
@@ -114,6 +121,10 @@ class Lane:
             raise refused(row.failure)
         if verdict is Verdict.REJECTED or self._switch.reason:
             return False
+        if verdict is Verdict.SKEWED:  # no row's fault, and so none of its attempts
+            with self._switch.interruptible():
+                await anyio.sleep(wait_s(row.skews, row.failure, self._rng))
+            return True
         if is_taken:
             return True
         row.attempts += 1
@@ -132,12 +143,13 @@ class Lane:
 class _Failed:
     """What is known of a row since its first failed attempt."""
 
-    __slots__ = ("attempts", "failure", "is_renewed")
+    __slots__ = ("attempts", "failure", "is_renewed", "skews")
 
     def __init__(self) -> None:
         self.failure = Failure(code="", message="")  # the last one
         self.attempts = 0  # that count: not those of an outage
         self.is_renewed = False  # the credentials were renewed for it
+        self.skews = 0  # attempts whose time was called wrong
 
 
 def _final(verdict: Verdict) -> Verdict:

@@ -25,6 +25,7 @@ from worker.loadtest._schedule import Leg, Schedule
 from worker.loadtest.bodies import Users
 from worker.loadtest.measure import SUCCESS, Attempt, Kinds
 from worker.model import Answer, Failure
+from worker.personalize.clock_skew import ClockSkew
 from worker.personalize.error_codes import Verdict, judge, refused
 from worker.personalize.rejections import Rejections
 from worker.transport.base import Transport
@@ -66,6 +67,8 @@ class Generator:
         self._over = self._loop.create_future()  # no further call is due
         self._quiet: asyncio.Future[None] | None = None  # none is open, or waits for a lane
         self._failure: BaseException | None = None
+        self._renewing = set[anyio.CancelScope]()
+        self._skew = ClockSkew()
         self._schedule, self._stage = Schedule([Leg(0.0, 0.0, 1.0)]), 0
         self._begun_s = self._ended_s = 0.0
         self._due_before = 0.0  # calls of the schedules before this one
@@ -122,6 +125,8 @@ class Generator:
     def stop(self) -> None:
         """Let no further call leave; those that are open end by themselves."""
         self._waiting.clear()
+        for scope in self._renewing:
+            scope.cancel()
         if not self._over.done():
             self._ended_s = min(self._ended_s, self.elapsed_s - self._begun_s)
             self._over.set_result(None)
@@ -230,6 +235,8 @@ class Generator:
                 self.attempts.append(Attempt(stage, due_s, sent_s, done_s, kind, body.row))
                 if isinstance(result, Failure):
                     await self._judge(result, seconds=done_s - sent_s)
+                else:
+                    self._skew.note_served()
             finally:
                 self.in_flight -= 1
             following = self._next_waiting(done_s) if self._waiting else None
@@ -260,9 +267,22 @@ class Generator:
         self.rejections.note(failure)
         left: Failure | None = failure
         if judge(failure) is Verdict.EXPIRED:
-            left = await self._transport.renew(failure, since_s=time.monotonic() - seconds)
-        if left and judge(left) in (Verdict.REFUSED, Verdict.EXPIRED):
+            left = await self._renew(failure, since_s=time.monotonic() - seconds)
+        if left and (
+            judge(left) in (Verdict.REFUSED, Verdict.EXPIRED)
+            or (judge(left) is Verdict.SKEWED and self._skew.note_skewed())
+        ):
             self._fail(refused(left))
+
+    async def _renew(self, failure: Failure, *, since_s: float) -> Failure | None:
+        """Look for other credentials; the end of the test does not wait for them."""
+        with anyio.CancelScope() as scope:
+            self._renewing.add(scope)
+            try:
+                return await self._transport.renew(failure, since_s=since_s)
+            finally:
+                self._renewing.discard(scope)
+        return None
 
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error

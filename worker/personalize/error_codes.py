@@ -33,6 +33,7 @@ class Verdict(Enum):
     THROTTLED = auto()  # try again: the service asks for less
     TRANSIENT = auto()  # try again: something broke on the way
     EXPIRED = auto()  # try again with other credentials; without any, it is REFUSED
+    SKEWED = auto()  # try again, signed anew; where none is served, it is REFUSED
     UNSPOKEN = auto()  # TRANSIENT if the service has answered before, else REJECTED
     REJECTED = auto()  # this row's own fault: no second try
     REFUSED = auto()  # every row would end like this one: stop the run
@@ -68,7 +69,10 @@ _INPUT = (
     "check that the recipe or use case fits the operation and the columns, and that filters are "
     "ACTIVE"
 )
-_CLOCK = "set this machine's clock: it differs from the service's by over 15 minutes"
+_CLOCK = (
+    "set this machine's clock: it differs from the service's by minutes. Then run the same command "
+    "again, which carries on"
+)
 _NOT_RUNTIME = "check target.endpoint_url: it is not Personalize Runtime"
 _NOT_PERSONALIZE = "check target.endpoint_url, and what is on the way: it is not Personalize"
 _LOOK = "look at error_code and error_message in _errors/ of the output"
@@ -82,6 +86,12 @@ _REJECTED = Meaning(Verdict.REJECTED, Source.SERVICE, _INPUT, ExitCode.REFUSED)
 # A code that nobody knows says of no other row that it ends like this one.
 _UNKNOWN = _REJECTED._replace(hint=_LOOK, exit_code=ExitCode.FAILED_ROWS)
 _REFUSED = Meaning(Verdict.REFUSED, Source.SERVICE, _CREDENTIALS, ExitCode.REFUSED)
+_SKEWED = Meaning(Verdict.SKEWED, Source.SERVICE, _CLOCK, ExitCode.REFUSED)
+# What a signature that is refused for its time is called by: its message alone tells.
+_SIGNATURE_CODES = frozenset(
+    {"IncompleteSignature", "InvalidSignatureException", "SignatureDoesNotMatch"}
+)
+_SKEWED_WORDS = ("signature expired", "signature not yet current")
 
 _ROWS: Iterable[tuple[Meaning, tuple[str, ...]]] = (
     (
@@ -140,7 +150,7 @@ _ROWS: Iterable[tuple[Meaning, tuple[str, ...]]] = (
             "SignatureDoesNotMatch",
         ),
     ),
-    (_REFUSED._replace(hint=_CLOCK), ("RequestExpired",)),
+    (_SKEWED, ("RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed")),
     (_REFUSED._replace(hint=_ARNS), ("ResourceNotFoundException",)),
     (_REFUSED._replace(hint=_NOT_RUNTIME), ("UnknownOperationException",)),
     (_REJECTED, ("InvalidInputException", "ValidationError")),
@@ -168,12 +178,18 @@ def meaning_of(code: str, http_status: int | None) -> Meaning:
 
 def judge(failure: Failure) -> Verdict:
     """Return what `failure` means for its row."""
-    return meaning_of(failure.code, failure.http_status).verdict
+    return _meaning(failure).verdict
+
+
+def _meaning(failure: Failure) -> Meaning:
+    if failure.code in _SIGNATURE_CODES and failure.message.lower().startswith(_SKEWED_WORDS):
+        return _SKEWED
+    return meaning_of(failure.code, failure.http_status)
 
 
 def refused(failure: Failure, *, calls: int = 1) -> RefusedError:
     """Return the error for a run or load test all of whose calls end, or would, like this one."""
-    meaning = meaning_of(failure.code, failure.http_status)
+    meaning = _meaning(failure)
     told = f"{failure.code}: {failure.message}"
     if meaning.source is Source.OTHER:
         what = f"what answers is not Personalize: {calls:,} calls, none with a result, but {told}"

@@ -12,6 +12,7 @@ from support.lanes import make_lane
 
 from worker.errors import RefusedError
 from worker.model import Answer, Failure, Outcome
+from worker.personalize.clock_skew import IN_A_ROW_MAX
 from worker.personalize.rejections import CALLS_TO_JUDGE
 from worker.rate.pacer import Pacer
 from worker.rate.ramp import Ramp
@@ -225,6 +226,39 @@ async def test_renewed_credentials_that_are_expired_too_end_the_run() -> None:
     with pytest.raises(RefusedError, match="ExpiredTokenException"):
         await bench.settle()
     assert (bench.transport.calls, bench.transport.renewals) == (2, 1)
+
+
+SKEWED = Failure("InvalidSignatureException", "Signature expired: 1 is now earlier than 2", 403)
+
+
+async def test_a_signature_that_was_late_is_made_anew_and_is_none_of_the_rows_attempts() -> None:
+    bench = Bench(ANSWER, SKEWED, SKEWED, ANSWER, attempts_max=1, budget_share=0.0)
+    await bench.settle()
+    outcome = await bench.settle()
+    assert (outcome.result, outcome.attempts) == (ANSWER, 3)
+
+
+async def test_a_clock_that_is_wrong_from_the_first_call_on_ends_the_run() -> None:
+    bench = Bench(SKEWED)
+    with pytest.raises(RefusedError, match="Signature expired") as caught:
+        await bench.settle()
+    assert "clock" in caught.value.hint
+    assert bench.transport.calls == 1
+
+
+async def test_a_clock_that_goes_wrong_in_mid_run_ends_it_after_some_calls() -> None:
+    bench = Bench(ANSWER, SKEWED)
+    await bench.settle()
+    with pytest.raises(RefusedError, match="Signature expired"):
+        await bench.settle()
+    assert bench.transport.calls == 1 + IN_A_ROW_MAX
+
+
+async def test_a_stop_while_a_late_signature_waits_leaves_the_row_undone() -> None:
+    bench = Bench(ANSWER, SKEWED)
+    await bench.settle()
+    bench.transport.on_call = lambda: bench.switch.throw("test")
+    assert await bench.lane.settle(b"{}") is None
 
 
 BARE = Failure("403", "HTTP 403 without a message", http_status=403)

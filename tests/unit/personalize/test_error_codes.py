@@ -92,6 +92,7 @@ def test_the_table_says_whose_word_a_failure_is(
         ("ResourceNotFoundException", 404, ExitCode.REFUSED, "ARNs"),
         ("InvalidInputException", 400, ExitCode.REFUSED, "recipe"),
         ("RequestExpired", 400, ExitCode.REFUSED, "clock"),
+        ("RequestTimeTooSkewed", 403, ExitCode.REFUSED, "clock"),
         ("UnknownOperationException", 404, ExitCode.REFUSED, "endpoint_url"),
         ("404", 404, ExitCode.REFUSED, "not Personalize"),
         ("400", 400, ExitCode.REFUSED, "not Personalize"),
@@ -114,3 +115,22 @@ def test_what_the_table_ends_a_run_with_is_what_the_errors_end_with() -> None:
     assert bare.hint == meaning_of("404", 404).hint
     assert bare.what.startswith("what answers is not Personalize: 60 calls")
     assert (RefusedError.exit_code, StoppedError.exit_code) == (ExitCode.REFUSED, ExitCode.STOPPED)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "is_clock"),
+    [
+        ("InvalidSignatureException", "Signature expired: 20261121T1 is now earlier than 2", True),
+        ("InvalidSignatureException", "Signature not yet current: 2 is still later than 1", True),
+        ("SignatureDoesNotMatch", "Signature expired: 1 is now earlier than 2", True),
+        ("RequestTimeTooSkewed", "The difference between the request time and ...", True),
+        ("InvalidSignatureException", "The request signature we calculated does not", False),
+        ("AccessDeniedException", "Signature expired: 1", False),
+    ],
+)
+def test_a_clock_that_is_wrong_is_told_from_a_key_that_is(
+    code: str, message: str, *, is_clock: bool
+) -> None:
+    failure = Failure(code, message, 403)
+    assert (judge(failure) is Verdict.SKEWED) is is_clock
+    assert ("clock" in refused(failure).hint) is is_clock
