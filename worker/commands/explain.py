@@ -128,7 +128,7 @@ def _matching(
         with pq.ParquetFile(path) as file:
             for rows in file.iter_batches():
                 matching = rows.filter(_same(rows, names, identifier))
-                found.extend(_to_microseconds(matching).to_pylist())
+                found.extend(_shown(matching))
                 if len(found) >= MATCHES_MAX:
                     break
     except (pa.ArrowException, OSError) as error:
@@ -139,12 +139,26 @@ def _matching(
     return found[:MATCHES_MAX]
 
 
-def _to_microseconds(rows: pa.RecordBatch) -> pa.Table:
-    """Return the rows without nanoseconds, which Python's datetime has not."""
-    fields = [
-        pa.field(field.name, pa.timestamp("us", field.type.tz))
-        if isinstance(field.type, pa.TimestampType)
-        else field
-        for field in rows.schema
-    ]
-    return pa.Table.from_batches([rows]).cast(pa.schema(fields), safe=False)
+def _shown(rows: pa.RecordBatch) -> list[dict[str, Any]]:
+    """Return the rows as Python's values, and as text what Python has none for."""
+    columns = [_column(rows.column(name)) for name in rows.schema.names]
+    return [dict(zip(rows.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _column(column: pa.Array[Any]) -> list[Any]:
+    if isinstance(column.type, pa.TimestampType):
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    try:
+        return column.to_pylist()
+    except (ValueError, OverflowError):
+        return [_value(scalar) for scalar in column]
+
+
+def _value(scalar: pa.Scalar[Any]) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):  # past the year 9999, a nanosecond, no UTF-8
+        try:
+            return scalar.cast(pa.string()).as_py()
+        except (ValueError, pa.ArrowException):
+            return f"a {scalar.type} that cannot be shown"

@@ -49,6 +49,7 @@ class RowReader:
         self._file: pq.ParquetFile | None = None
         self._path = ""
         self._group: RowGroup | None = None
+        self._always_lost = source.unreadable if spare else {}
         self._lost: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -75,7 +76,7 @@ class RowReader:
         Every batch but the last has exactly `batch_rows` rows, so two readers number rows alike.
         Raises InputError on damaged data.
         """
-        self._lost = dict(self._source.unreadable) if self._spare else {}
+        self._lost = dict(self._always_lost)
         held: list[pa.RecordBatch] = []
         held_rows = 0
         for rows in self._read_chunk(chunk):
