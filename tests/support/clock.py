@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import anyio
 
-from worker.runtime.clock import Timer
+from worker.runtime.clock import RunningClock, Timer
 
+_TURNS = 10  # of the event loop: more than anything takes until it waits for time
 _Result = TypeVar("_Result")
 
 
@@ -43,6 +45,16 @@ def simulate(main: Callable[[], Awaitable[_Result]]) -> _Result:
     return anyio.run(main, backend_options={"loop_factory": SimulatedLoop})
 
 
+@contextmanager
+def running() -> Iterator[RunningClock]:
+    """Yield the clock of a run."""
+    clock = RunningClock()
+    try:
+        yield clock
+    finally:
+        clock.stop()
+
+
 class LoopClock:
     """The clock of the running loop."""
 
@@ -71,10 +83,16 @@ class FakeClock:
 
     async def run(self) -> None:
         """Fire every timer in its order, and let those who wait for it go on."""
-        await anyio.wait_all_tasks_blocked()
+        await self.settle()
         while self._timers:
             timer = min(self._timers, key=lambda timer: timer[0])
             self._timers.remove(timer)
             self.time_s = max(self.time_s, timer[0])
             timer[1]()
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Let all go on who can: tasks, and callbacks that wait for their turn of the loop."""
+        for _ in range(_TURNS):
             await anyio.wait_all_tasks_blocked()
+            await asyncio.sleep(0)

@@ -24,7 +24,7 @@ from worker.runtime.clock import Clock, MonotonicClock
 from worker.runtime.stop import StopSwitch
 from worker.telemetry.progress import LineView
 from worker.telemetry.tally import Tally
-from worker.transport.base import Transport
+from worker.transport.base import SENT_BACK, Transport, Turn
 
 ANSWER = Answer(body=b"{}", request_id=None)
 
@@ -64,6 +64,29 @@ def make_lane(
     )
 
 
+class _Leaving:
+    """A request that needs nothing to leave but its turn."""
+
+    def __init__(self) -> None:
+        self.left: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def go(self) -> bool:
+        if self.left.done():  # cancelled
+            return False
+        self.left.set_result(True)
+        return True
+
+    def send_back(self) -> None:
+        self.left.set_result(False)
+
+
+async def leave(turn: Turn) -> bool:
+    """Return True when a request leaves that has all it needs; False when it is sent back."""
+    leaving = _Leaving()
+    turn.ask(leaving)
+    return await leaving.left
+
+
 def constant(tps: float) -> Ramp:
     """Return a rate without a ramp."""
     return Ramp(tps=tps, start_tps=tps, ramp_s=0.0)
@@ -94,7 +117,10 @@ class Run:
     ended_s: float = 0.0
     reason: str | None = None
 
-    async def call(self, body: bytes) -> Answer | Failure:
+    async def call(self, body: bytes, turn: Turn | None = None) -> Answer | Failure:
+        assert turn is not None
+        if not await leave(turn):
+            return SENT_BACK
         now_s, row = asyncio.get_running_loop().time(), int(body)
         self.sent.append((now_s, row))
         await anyio.sleep(self.latency_s)  # of the simulated clock

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, NamedTuple
 
 import aioboto3
 import aiohttp
@@ -13,6 +15,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentials
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
+from aiohttp.client_proto import ResponseHandler
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import NoCredentialsError
 
@@ -33,12 +36,13 @@ async def open_client(
     timeout_s: float,
     connections_max: int = 1,
     attempts_max: int = 1,
-    response_class: type[BoundedResponse] | None = None,
+    http: Http | None = None,
 ) -> AsyncIterator[Any]:
     """Yield an aioboto3 client, as a rule without retries of its own; close it on exit.
 
-    It signs with what `login` has at that moment; `endpoint` is what is reached, if that is
-    something else. Raises ConfigError when the SDK cannot be set up as [target] says.
+    With `http` it has no time limits: they are for whoever brings that. It signs with what `login`
+    has at that moment; `endpoint` is what is reached, if that is something else.
+    Raises ConfigError when the SDK cannot be set up as [target] says.
     """
     access = endpoint or login.access
     session = _open_session(login)
@@ -50,7 +54,7 @@ async def open_client(
             endpoint_url=access.endpoint_url,
             verify=trusted,  # always: an empty AWS_CA_BUNDLE would switch it off
             config=AioConfig(
-                http_session_cls=_session_class(response_class or BoundedResponse),
+                http_session_cls=partial(_StrictSession, http=http),
                 **client_options(
                     access,
                     timeout_s=timeout_s,
@@ -140,6 +144,21 @@ class BoundedResponse(aiohttp.ClientResponse):
         """Return when more may be read after `size` further bytes: at once, here."""
 
 
+class Http(NamedTuple):
+    """What requests, connections and answers are made with, instead of aiohttp's own."""
+
+    request_class: type[aiohttp.ClientRequest]
+    connection_class: type[ResponseHandler]
+    response_class: type[BoundedResponse]
+
+    def put_into(self, session: Any) -> None:
+        """Have a session use them; the SDK makes it, and has no way to say so."""
+        session._request_class = self.request_class  # noqa: SLF001 - as said
+        session._response_class = self.response_class  # noqa: SLF001 - likewise
+        factory = partial(self.connection_class, asyncio.get_running_loop())
+        session.connector._factory = factory  # noqa: SLF001 - likewise
+
+
 class _StrictSession(AIOHTTPSession):  # type: ignore[misc] # it has no types
     """The SDK's HTTP session, with bounds, and with host names.
 
@@ -147,18 +166,20 @@ class _StrictSession(AIOHTTPSession):  # type: ignore[misc] # it has no types
     it is.
     """
 
-    response_class: ClassVar[type[BoundedResponse]] = BoundedResponse
+    def __init__(self, *arguments: Any, http: Http | None = None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._http = http
+        if http is not None:
+            self._timeout = aiohttp.ClientTimeout()
 
     async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
         session: aiohttp.ClientSession = await super()._get_session(proxy_url)
-        session._response_class = self.response_class  # noqa: SLF001 - the SDK makes the session
+        session._response_class = BoundedResponse  # noqa: SLF001 - the SDK makes the session
+        if self._http is not None:
+            self._http.put_into(session)
         return session
 
     def _get_ssl_context(self) -> ssl.SSLContext:
         context: ssl.SSLContext = super()._get_ssl_context()
         context.check_hostname = True
         return context
-
-
-def _session_class(response: type[BoundedResponse]) -> type[_StrictSession]:
-    return type("_StrictSession", (_StrictSession,), {"response_class": response})

@@ -17,21 +17,68 @@ from worker.rate.governor import Governor
 from worker.rate.pacer import Pacer
 from worker.runtime.stop import StopSwitch
 from worker.telemetry.tally import Tally
+from worker.transport.base import Ready
 
 _PASSING = (Verdict.THROTTLED, Verdict.TRANSIENT)
 
 
 class Attempt:
-    """The attempt of a row that is on, or is to come; there is one at a time."""
+    """The attempt of a row that is on, or is to come; there is one at a time.
 
-    __slots__ = ("is_retry", "sent_s", "sent_us", "took_s", "trouble")
+    To the transport it is the turn that it asks for, to the pacer who waits for it.
+    """
 
-    def __init__(self) -> None:
-        self.is_retry = False
-        self.sent_s = 0.0  # when it left, by admission's clock
-        self.sent_us = 0  # the same, microseconds UTC
-        self.took_s = 0.0  # from then to its end
+    __slots__ = (
+        "_admission",
+        "_is_waiting",
+        "_ready",
+        "has_left",
+        "is_probe",
+        "is_retry",
+        "left_s",
+        "sent_s",
+        "sent_us",
+        "took_s",
+        "trouble",
+    )
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._ready: Ready | None = None
+        self._is_waiting = False  # at the pacer, with `_ready`
+        self.is_retry = self.is_probe = self.has_left = False
+        self.sent_s = 0.0  # when it left, by admission's clock; until then, when it began
+        self.sent_us = 0  # when it left, microseconds UTC
+        self.left_s = 0.0  # the same, by time.monotonic
+        self.took_s = 0.0  # from `sent_s` to its end
         self.trouble: RowTrouble | None = None  # of the row, once an attempt has failed
+
+    @property
+    def is_urgent(self) -> bool:
+        """See Waiting.is_urgent."""
+        return self.is_retry or self.is_probe
+
+    def ask(self, ready: Ready) -> None:
+        """See Turn.ask."""
+        self._ready = ready
+        if not self._is_waiting:
+            self._is_waiting = True
+            self._admission.ask(self)
+
+    def take(self) -> bool:
+        """See Turn.take."""
+        return self._admission.take(self)
+
+    def go(self) -> bool:
+        """See Waiting.go."""
+        self._is_waiting, ready = False, self._ready
+        return ready is not None and self._admission.let_go(self, ready)
+
+    def send_back(self) -> None:
+        """See Waiting.send_back."""
+        self._is_waiting, ready = False, self._ready
+        if ready is not None:
+            ready.send_back()
 
 
 class Admission:
@@ -70,32 +117,64 @@ class Admission:
         return self._switch.reason is not None
 
     def may_go_now(self, attempt: Attempt) -> bool:
-        """Let the attempt go if it need not wait; else it is to ask `may_go`."""
+        """Let the attempt go if its turn is near already; else it is to ask `may_go`."""
         is_free = not attempt.is_retry and not self._gate.is_down and self._can_sign
-        return is_free and self._pacer.take_if_due() and self._depart(attempt)
+        return is_free and self._pacer.come_near_now(attempt) and self._begin(attempt)
 
     async def may_go(self, attempt: Attempt) -> bool:
-        """Let the attempt go as soon as it may; False when the run is to stop before.
+        """Let the attempt go as soon as its turn is near; False when the run is to stop before.
 
-        Raises RefusedError when there are no good credentials, and none can be had.
+        It leaves when it has asked for its turn, with a connection. `note_end` must follow. Raises
+        RefusedError when there are no good credentials, and none can be had.
         """
-        gate, login = self._gate, self._login
+        gate, pacer, login = self._gate, self._pacer, self._login
+        attempt.is_probe = False
         while self._switch.reason is None:
             if login is not None and not self._can_sign:
-                # Before a turn is taken: those who wait would else leave all at once.
+                # Before its turn is near: it would have a connection, and not be ready.
                 with self._switch.interruptible():
                     await login.wait()
                 continue
-            is_probe = gate.is_down and await gate.admit()
-            is_due = await self._pacer.turn(is_retry=attempt.is_retry or is_probe)
-            if is_due and (is_probe or not gate.is_down):
-                return self._depart(attempt)
+            attempt.is_probe = gate.is_down and await gate.admit()
+            is_near = await pacer.come_near(attempt)
+            if is_near and (attempt.is_probe or not gate.is_down):
+                return self._begin(attempt)
+            pacer.leave(attempt)
         return False
 
+    def ask(self, attempt: Attempt) -> None:
+        """Have the attempt leave when it is its turn, or sent back when that does not come."""
+        if self._switch.reason or (self._gate.is_down and not attempt.is_probe):
+            attempt.send_back()
+        else:
+            self._pacer.ask(attempt)
+
+    def let_go(self, attempt: Attempt, ready: Ready) -> bool:
+        """Let the attempt leave, whose turn it is; return whether it has."""
+        if not self._is_within_cap():
+            attempt.send_back()
+            return False
+        sent_us, sent_s = time.time_ns() // 1_000, self._clock.now_s()
+        if not ready.go():
+            return False
+        self._note_left(attempt, sent_us, sent_s)
+        return True
+
+    def take(self, attempt: Attempt) -> bool:
+        """Let the attempt leave that has been told to go, if it still may."""
+        if not self._is_within_cap() or not self._pacer.take(attempt):
+            return False
+        self._note_left(attempt, time.time_ns() // 1_000, self._clock.now_s())
+        return True
+
     def note_end(self, attempt: Attempt) -> None:
-        """Count an attempt that has ended, however it did; `note_answer` or another follows."""
-        self._tally.in_flight -= 1
+        """Count an attempt that has ended, however it did; `note_answer` or another may follow."""
         attempt.took_s = self._clock.now_s() - attempt.sent_s
+        if attempt.has_left:
+            self._tally.in_flight -= 1
+        else:
+            self._pacer.leave(attempt)
+            attempt.sent_us = time.time_ns() // 1_000 - round(attempt.took_s * 1e6)
 
     def note_answer(self, attempt: Attempt) -> None:
         """Learn from an attempt that was answered."""
@@ -109,9 +188,12 @@ class Admission:
 
         Such an attempt does not count for its row.
         """
-        attempt.is_retry = True
-        if self._governor is not None and not self._gate.is_down:  # an outage says nothing of it
+        if not attempt.has_left:
+            self._count(attempt)
+            self._pacer.take(attempt)  # the turn that it came near for, if it is due
+        elif self._governor is not None and not self._gate.is_down:  # an outage says nothing of it
             self._governor.note_failure(verdict, attempt.sent_s, attempt.sent_s + attempt.took_s)
+        attempt.is_retry = True
         self._tally.throttles += verdict is Verdict.THROTTLED
         if verdict is Verdict.REJECTED and self._gate.is_troubled:
             self._note_served(attempt)
@@ -146,21 +228,31 @@ class Admission:
     def _can_sign(self) -> bool:
         return self._login is None or self._login.is_good
 
-    def _depart(self, attempt: Attempt) -> bool:
-        """Count the attempt that is about to be made; False at the cap, or at the end."""
+    def _begin(self, attempt: Attempt) -> bool:
+        attempt.has_left = False
+        attempt.sent_s = self._clock.now_s()
+        return self._is_within_cap()
+
+    def _is_within_cap(self) -> bool:
+        """Whether one more call may be made; at the cap, whoever wants to ends the run."""
         if self._switch.reason:
             return False
-        tally = self._tally
-        if self._calls_max is not None and tally.calls >= self._calls_max:
+        if self._calls_max is not None and self._tally.calls >= self._calls_max:
             self._switch.throw(f"the cap of {self._calls_max} calls is reached")
             return False
-        tally.calls += 1
-        tally.retries += attempt.is_retry
-        tally.in_flight += 1
-        attempt.sent_us, attempt.sent_s = time.time_ns() // 1_000, self._clock.now_s()
-        if self._governor is not None:
-            self._governor.note_sent(attempt.sent_s)
         return True
+
+    def _note_left(self, attempt: Attempt, sent_us: int, sent_s: float) -> None:
+        attempt.has_left = True
+        attempt.sent_us, attempt.sent_s, attempt.left_s = sent_us, sent_s, time.monotonic()
+        self._count(attempt)
+        self._tally.in_flight += 1
+        if self._governor is not None:
+            self._governor.note_sent(sent_s)
+
+    def _count(self, attempt: Attempt) -> None:
+        self._tally.calls += 1
+        self._tally.retries += attempt.is_retry
 
     def _note_served(self, attempt: Attempt) -> None:
         self._gate.note_answer(attempt.sent_s)

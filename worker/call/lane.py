@@ -13,7 +13,7 @@ from worker.personalize.clock_skew import IN_A_ROW_MAX, ClockSkew
 from worker.personalize.error_codes import Verdict, judge, refused
 from worker.runtime.stop import StopSwitch
 from worker.telemetry.tally import Tally
-from worker.transport.base import Transport
+from worker.transport.base import SENT_BACK, Transport
 
 _PASSING = (Verdict.THROTTLED, Verdict.TRANSIENT, Verdict.SKEWED)
 _ATTEMPTS_TOLD_MAX = 127  # the output's column is int8; an outage may take more
@@ -53,13 +53,15 @@ class Lane:
         Raises RefusedError when every other row would end the same way.
         """
         self._budget.note_first_attempt()
-        admission, attempt, row = self._admission, Attempt(), None
+        admission, attempt, row = self._admission, Attempt(self._admission), None
         attempts = throttles = 0
         while admission.may_go_now(attempt) or await admission.may_go(attempt):
             try:
-                result = await self._transport.call(request)
+                result = await self._transport.call(request, attempt)
             finally:
                 admission.note_end(attempt)
+            if result is SENT_BACK:
+                continue  # it has not left
             attempts += 1
             latency_ms = attempt.took_s * 1e3
             if isinstance(result, Answer):
@@ -104,7 +106,7 @@ class Lane:
         """Look for other credentials; a stop does not wait for them."""
         failure: Failure | None = None
         with self._switch.interruptible():
-            failure = await self._transport.renew(row.failure, since_s=attempt.sent_s)
+            failure = await self._transport.renew(row.failure, since_s=attempt.left_s)
         row.is_renewed = failure is None
         row.failure = failure or row.failure
         return Verdict.EXPIRED if row.is_renewed else _final(judge(row.failure))

@@ -31,6 +31,7 @@ from worker.loadtest.timeline_file import TIMELINE_NAME, TimelineFile
 from worker.loadtest.view import LoadView
 from worker.report.loadtest.make import load_report
 from worker.runtime import log
+from worker.runtime.clock import RunningClock
 from worker.runtime.descriptors import fitting
 from worker.runtime.stop import StopSwitch, watch_deadline
 from worker.store.local import LocalStore
@@ -101,7 +102,9 @@ async def _make_calls(
     config = job.config
     async with AsyncExitStack() as stack:
         timeline = stack.enter_context(closing(TimelineFile(store)))
-        login, transport = await _open(settings, config, access, switch, stack)
+        clock = RunningClock()
+        stack.callback(clock.stop)
+        login, transport = await _open(settings, config, access, switch, stack, clock)
         group = await stack.enter_async_context(anyio.create_task_group())
         group.start_soon(login.run)
         users = _users(settings, job)
@@ -136,7 +139,12 @@ async def _make_calls(
 
 
 async def _open(
-    settings: Loadtest, config: Config, access: Access, switch: StopSwitch, stack: AsyncExitStack
+    settings: Loadtest,
+    config: Config,
+    access: Access,
+    switch: StopSwitch,
+    stack: AsyncExitStack,
+    clock: RunningClock,
 ) -> tuple[Login, Transport]:
     with switch.interruptible():
         login = await stack.enter_async_context(Login(access, patience_s=config.stop.outage_s))
@@ -147,6 +155,7 @@ async def _open(
                 wanted=config.target.transport,
                 timeout_s=config.retry.timeout_s,
                 connections_max=settings.in_flight_max,
+                clock=clock,
             )
         )
         return login, transport

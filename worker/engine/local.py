@@ -29,7 +29,7 @@ from worker.rate.pacer import Pacer
 from worker.rate.remembered import ceiling_key
 from worker.rate.setup import ceiling, keep_ceiling, steered
 from worker.runtime import log
-from worker.runtime.clock import MonotonicClock
+from worker.runtime.clock import Clock, RunningClock
 from worker.runtime.descriptors import fitting
 from worker.runtime.stop import StopSwitch, watch_deadline
 from worker.store.local import LocalStore
@@ -57,6 +57,8 @@ async def work(
     job = _fitting(job)
     config = job.config
     async with AsyncExitStack() as stack:
+        clock = RunningClock()
+        stack.callback(clock.stop)
         with switch.interruptible():
             login = await stack.enter_async_context(Login(access, patience_s=config.stop.outage_s))
         if switch.reason is not None:
@@ -73,12 +75,13 @@ async def work(
             parts=len(todo),
             tps=tps,
         )
-        transport = await _open_transport(config, login, switch, stack)
+        transport = await _open_transport(config, login, switch, stack, clock)
         target, ramp = config.target, ceiling(config.rate, tps=tps)
         key = ceiling_key(target.arn, target.region_name, access.endpoint_url)
-        pacer, governor = steered(config.rate, ramp, tally, MonotonicClock(), ceiling_key=key)
+        pacer, governor = steered(config.rate, ramp, tally, clock, ceiling_key=key)
         stack.callback(keep_ceiling, governor, key)
-        lane = _lane(config, transport, login, pacer, governor, switch, tally)
+        gate = Gate(Breaker(config.stop.outage_s), clock, switch)
+        lane = _lane(config, transport, login, pacer, gate, governor, switch, tally)
         group = await stack.enter_async_context(anyio.create_task_group())
         group.start_soon(login.run)
         group.start_soon(watch_deadline, config.stop.deadline, switch)
@@ -105,7 +108,7 @@ def _fitting(job: Job) -> Job:
 
 
 async def _open_transport(
-    config: Config, login: Login, switch: StopSwitch, stack: AsyncExitStack
+    config: Config, login: Login, switch: StopSwitch, stack: AsyncExitStack, clock: Clock
 ) -> Transport:
     with switch.interruptible():
         transport = await stack.enter_async_context(
@@ -115,6 +118,7 @@ async def _open_transport(
                 wanted=config.target.transport,
                 timeout_s=config.retry.timeout_s,
                 connections_max=config.rate.in_flight_max,
+                clock=clock,
             )
         )
     if switch.reason is not None:
@@ -140,6 +144,7 @@ def _lane(
     transport: Transport,
     login: Login,
     pacer: Pacer,
+    gate: Gate,
     governor: Governor,
     switch: StopSwitch,
     tally: Tally,
@@ -148,7 +153,7 @@ def _lane(
         transport=transport,
         admission=Admission(
             pacer=pacer,
-            gate=Gate(Breaker(config.stop.outage_s), MonotonicClock(), switch),
+            gate=gate,
             switch=switch,
             tally=tally,
             calls_max=calls_max(config),

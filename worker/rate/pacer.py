@@ -1,93 +1,214 @@
-"""Whose turn it is: each HTTP attempt waits until the schedule says that it is due."""
+"""Whose turn it is: each HTTP attempt waits until the schedule says that it is due.
+
+A turn is taken with an open connection in hand, in the moment in which the request is written. So
+an attempt waits twice: until its turn is due within the time that it takes to get a connection, and
+then, with this in hand, for the turn.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
+from typing import Protocol
 
 from worker.rate.ramp import Ramp, Schedule
 from worker.runtime.clock import Clock, Timer
+
+_NEVER = math.inf
+# Of the time that connecting takes, what is left of it after one that took less. It takes as long
+# as the longest of late: a service may close each connection after its answer, or one in ten.
+_LEAD_KEPT = 0.9
+
+
+class Waiting(Protocol):
+    """An attempt, to the pacer."""
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it goes before others: a retry, say."""
+        ...
+
+    def go(self) -> bool:
+        """Leave, now. False: it has not, and may ask again; no turn is taken."""
+        ...
+
+    def send_back(self) -> None:
+        """Be told that there is no turn."""
+        ...
 
 
 class Pacer:
     """Makes each HTTP attempt of a run, retries included, wait for its turn.
 
-    One timer wakes all whose turn has come. Retries go before first attempts: at low rates they
-    would else come minutes late.
+    One timer wakes all whose turn has come, or is near; those of one moment go together, so that
+    their requests are written in a row. Retries go before first attempts: at low rates they would
+    else come minutes late.
     """
 
     def __init__(self, ramp: Ramp, clock: Clock) -> None:
         self._clock = clock
         self._schedule = Schedule(ramp, start_s=clock.now_s())
-        self._retries = deque[asyncio.Future[bool]]()
-        self._first_attempts = deque[asyncio.Future[bool]]()
+        self._far_urgent = deque[tuple[Waiting, asyncio.Future[bool]]]()
+        self._far_first = deque[tuple[Waiting, asyncio.Future[bool]]]()
+        self._near = dict[Waiting, float]()  # who gets a connection now, and since when
+        self._ready_urgent = deque[Waiting]()
+        self._ready_first = deque[Waiting]()
+        self._lead_s = 0.0  # how long it takes to get a connection
         self._timer: Timer | None = None
-        self._is_over = False
+        self._soon: asyncio.Handle | None = None
+        self._holds_back = self._is_over = False
 
     @property
     def holds_back(self) -> bool:
         """Whether anyone waits for a turn."""
-        return self._timer is not None
+        return self._holds_back
 
-    def take_if_due(self) -> bool:
-        """Take a first attempt's turn without waiting, if it is due and nobody waits."""
-        if self._timer is not None or self._schedule.due_s(now_s := self._clock.now_s()) > now_s:
+    def come_near_now(self, one: Waiting) -> bool:
+        """Let a first attempt come near if it need not wait, and nobody else does."""
+        if self._far_first or self._far_urgent or self._is_over:
             return False
-        self._schedule.take()
+        now_s = self._clock.now_s()
+        if self._near_s(now_s) > now_s:
+            return False
+        self._near[one] = now_s
         return True
+
+    async def come_near(self, one: Waiting) -> bool:
+        """Return True when the attempt's turn is near; False, when it is sent back.
+
+        Whoever came near is to `ask`, or to `leave`.
+        """
+        if self._is_over:
+            return False
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        if not self._far_first and not self._far_urgent:
+            self._wake_soon()
+        (self._far_urgent if one.is_urgent else self._far_first).append((one, waiter))
+        return await waiter
+
+    def ask(self, one: Waiting) -> None:
+        """Have the attempt, which can leave now, go when it is its turn; or sent back."""
+        if self._is_over:
+            one.send_back()
+            return
+        near_s = self._near.pop(one, None)
+        if near_s is not None:
+            took_s = self._clock.now_s() - near_s
+            self._lead_s = max(took_s, _LEAD_KEPT * self._lead_s)
+        if not self._ready_first and not self._ready_urgent:
+            self._wake_soon()
+        (self._ready_urgent if one.is_urgent else self._ready_first).append(one)
+
+    def take(self, one: Waiting) -> bool:
+        """Take the turn of who leaves in this moment, if it is due: one that was told to go."""
+        self._near.pop(one, None)
+        now_s = self._clock.now_s()
+        if self._is_over or self._schedule.due_s(now_s) > now_s:
+            return False
+        self._schedule.take(now_s)
+        return True
+
+    def leave(self, one: Waiting) -> None:
+        """Forget who came near or is ready, but will not go."""
+        self._near.pop(one, None)
+        for ready in (self._ready_urgent, self._ready_first):
+            if one in ready:
+                ready.remove(one)
+        if self._far_first or self._far_urgent:
+            self._wake_soon()
 
     def limit(self, tps: float) -> None:
         """Keep the rate at or below `tps`, above 0, from now on; for those who wait, too."""
         self._schedule.limit(tps, now_s=self._clock.now_s())
-        if self._timer is not None:
-            self._timer.cancel()
-            self._wake()
-
-    async def turn(self, *, is_retry: bool = False) -> bool:
-        """Return True when the next attempt is due; False, without a turn, when sent back.
-
-        A wait that is cancelled takes no turn.
-        """
-        if self._is_over:
-            return False
-        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        (self._retries if is_retry else self._first_attempts).append(waiter)
-        if self._timer is None:
-            self._wake()
-        return await waiter
+        if self._holds_back:
+            self._wake_soon()
 
     def send_back(self) -> None:
         """Send all back who wait; none of them takes a turn."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        for waiting in (self._retries, self._first_attempts):
-            for waiter in waiting:
-                if not waiter.done():
-                    waiter.set_result(False)
-            waiting.clear()
+        self._stop_waiting()
+        far = [*self._far_urgent, *self._far_first]
+        ready = [*self._ready_urgent, *self._ready_first]
+        for queue in (self._far_urgent, self._far_first):
+            queue.clear()
+        for ready_queue in (self._ready_urgent, self._ready_first):
+            ready_queue.clear()
+        for _, waiter in far:
+            if not waiter.done():
+                waiter.set_result(False)
+        for one in ready:
+            one.send_back()
 
     def end(self) -> None:
         """Give no more turns: the run is to stop."""
         self._is_over = True
         self.send_back()
 
-    def _wake(self) -> None:
-        """Let everyone go whose turn has come, and come back for the next."""
-        self._timer = None
-        while waiter := self._next_waiter():
-            now_s = self._clock.now_s()
-            if (due_s := self._schedule.due_s(now_s)) > now_s:
-                self._timer = self._clock.call_at(due_s, self._wake)
-                return
-            (self._retries or self._first_attempts).popleft()
-            self._schedule.take()
-            waiter.set_result(True)
+    def _near_s(self, now_s: float) -> float:
+        """Return when one more may come near: its turn is due when it will have a connection.
 
-    def _next_waiter(self) -> asyncio.Future[bool] | None:
-        for waiting in (self._retries, self._first_attempts):
-            while waiting:
-                if not waiting[0].done():
-                    return waiting[0]
-                waiting.popleft()  # cancelled
-        return None
+        While nobody is ready to go, that takes as long at least as it has taken so far.
+        """
+        ready = len(self._ready_first) + len(self._ready_urgent)
+        due_s = self._schedule.due_s(now_s, before=ready + len(self._near))
+        near_s = due_s - self._lead_s
+        if self._near and not ready:
+            near_s = min(near_s, (due_s + next(iter(self._near.values()))) / 2)
+        return near_s
+
+    def _wake_soon(self) -> None:
+        """Wake when the tasks that are ready now have had their turn."""
+        self._stop_timer()
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_soon(self._wake)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _stop_waiting(self) -> None:
+        self._stop_timer()
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        self._holds_back = False
+
+    def _wake(self) -> None:
+        """Let everyone go whose turn has come, and come near whose turn is; see when others' is."""
+        self._soon = self._timer = None
+        due_s = min(self._let_go(), self._let_come())
+        self._holds_back = due_s < _NEVER
+        if self._holds_back:
+            self._timer = self._clock.call_at(due_s, self._wake)
+
+    def _let_go(self) -> float:
+        """Let all go who are ready and due; return when the next one is."""
+        told = 0  # those who leave by themselves in a moment: their turn is not another's
+        now_s = self._clock.now_s()
+        while ready := self._ready_urgent or self._ready_first:
+            due_s = self._schedule.due_s(now_s, before=told)
+            if due_s > now_s:
+                return due_s
+            one = ready.popleft()
+            if one.go():
+                now_s = self._clock.now_s()  # this process may have been stopped in between
+                self._schedule.take(now_s)
+            else:
+                told += 1
+                self._near.setdefault(one, now_s)
+        return _NEVER
+
+    def _let_come(self) -> float:
+        """Let all come whose turn is near; return when that is to be looked at again."""
+        now_s = self._clock.now_s()
+        while far := self._far_urgent or self._far_first:
+            one, waiter = far[0]
+            if not waiter.done():  # else cancelled
+                if (near_s := self._near_s(now_s)) > now_s:
+                    return near_s
+                self._near[one] = now_s
+                waiter.set_result(True)
+            far.popleft()
+        return _NEVER

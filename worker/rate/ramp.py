@@ -95,19 +95,30 @@ class Schedule:
         self._attempts = 0.0
         self._before = 0.0  # due at the last change, beyond what `_curve` alone had made due
 
-    def due_s(self, now_s: float) -> float:
-        """Return when the next attempt is due; never earlier than `CREDIT_S` before `now_s`."""
+    def due_s(self, now_s: float, *, before: int = 0) -> float:
+        """Return when the next attempt is due, or the one with so many others before it.
+
+        Never earlier than `CREDIT_S` before `now_s`.
+        """
+        self._lose(now_s)
+        return self._start_s + self._curve.due_at(self._attempts + before - self._before)
+
+    def take(self, now_s: float) -> None:
+        """Count the attempt that was due: it has left, at `now_s` at the latest.
+
+        If this is long after it was seen to be due, it is as if it had been due now.
+        """
+        self._lose(now_s)
+        self._attempts += 1
+
+    def _lose(self, now_s: float) -> None:
+        """Let go of what was missed, beyond the credit."""
         earliest = self._curve.attempts_at(now_s - CREDIT_S - self._start_s) + self._before
         self._attempts = max(self._attempts, earliest)
-        return self._start_s + self._curve.due_at(self._attempts - self._before)
-
-    def take(self) -> None:
-        """Count the attempt that was due: it leaves."""
-        self._attempts += 1
 
     def limit(self, tps: float, *, now_s: float) -> None:
         """Keep the rate at or below `tps`, above 0, from `now_s` on."""
-        self.due_s(now_s)  # a higher rate must not bring back what was lost at a lower one
+        self._lose(now_s)  # a higher rate must not bring back what was lost at a lower one
         due = self._curve.attempts_at(now_s - self._start_s) + self._before
         self._curve = self._ramp.below(tps)
         self._before = due - self._curve.attempts_at(now_s - self._start_s)

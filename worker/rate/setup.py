@@ -39,7 +39,7 @@ def steered(
             now_s=clock.now_s(),
         )
     pacer = Pacer(ramp, clock)
-    return pacer, Governor(pacer, tally, tps_max=ramp.tps, adaptive=adaptive)
+    return pacer, Governor(pacer, tally, tps_max=ramp.tps, adaptive=adaptive, now_s=clock.now_s)
 
 
 def keep_ceiling(governor: Governor, ceiling_key: str) -> None:

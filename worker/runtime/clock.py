@@ -43,3 +43,67 @@ class MonotonicClock:
         """Call back on the event loop; late by its timer resolution, about a millisecond."""
         wait_s = max(_WAIT_S_MIN, due_s - self.now_s())
         return asyncio.get_running_loop().call_later(wait_s, callback)
+
+
+# Of a stop nothing counts but what may have passed before it.
+_BEAT_S = 0.1
+_GAP_S_MAX = 0.25
+
+
+class RunningClock:
+    """Monotonic seconds, but for those in which the event loop that made it did not run.
+
+    Stopped, suspended or without a processor, a process does not see what arrives: nobody else is
+    late for it. Gaps of over a quarter of a second are left out, but for a tenth. `stop` it.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._seen_s = time.monotonic()
+        self._lost_s = 0.0
+        self._beat()
+
+    def now_s(self) -> float:
+        """Return the seconds that the loop has run, from an arbitrary origin."""
+        now_s = time.monotonic()
+        gap_s = now_s - self._seen_s
+        if gap_s > _GAP_S_MAX:
+            self._lost_s += gap_s - _BEAT_S
+        self._seen_s = now_s
+        return now_s - self._lost_s
+
+    def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
+        """Call back on the event loop, not before `due_s` by this clock, about a millisecond."""
+        return _RunningTimer(self, due_s, callback)
+
+    def stop(self) -> None:
+        """Look no more for gaps."""
+        self._timer.cancel()
+
+    def _beat(self) -> None:
+        self.now_s()
+        self._timer = self._loop.call_later(_BEAT_S, self._beat)
+
+
+class _RunningTimer:
+    """A timer that begins anew when it comes too early: there was a gap meanwhile."""
+
+    def __init__(self, clock: RunningClock, due_s: float, callback: Callable[[], None]) -> None:
+        self._clock = clock
+        self._due_s = due_s
+        self._callback = callback
+        self._begin(due_s - clock.now_s())
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+    def _begin(self, wait_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(_WAIT_S_MIN, wait_s), self._come)
+
+    def _come(self) -> None:
+        left_s = self._due_s - self._clock.now_s()
+        if left_s > _WAIT_S_MIN:
+            self._begin(left_s)
+        else:
+            self._callback()

@@ -17,7 +17,8 @@ import httptools
 from worker.model import Failure
 from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER
 from worker.personalize.limits import BODY_BYTES_MAX
-from worker.transport._outbox import Outbox
+from worker.runtime.clock import Clock
+from worker.transport.base import SENT_BACK, Turn
 from worker.transport.intake import Flow, Intake
 
 HEAD_BYTES_MAX = 64 << 10
@@ -47,11 +48,11 @@ class Connection(asyncio.Protocol):
         self,
         *,
         intake: Intake | None = None,
-        outbox: Outbox | None = None,
+        clock: Clock,
         on_free: Callable[[Connection], None],
         on_lost: Callable[[Connection], None],
     ) -> None:
-        self._outbox = outbox or Outbox()
+        self._clock = clock
         self._unsent: bytes | None = None  # the open request, until it is written
         self._is_first = False  # of the connection
         self._flow = Flow(intake or Intake(), self._read_on)
@@ -70,42 +71,47 @@ class Connection(asyncio.Protocol):
         self._received_bytes = 0  # of an answer, the interim ones before it included
         self._in_head = True
         self._ends_with_connection = False
-        self.since_s = 0.0  # loop time at which the open request, or else the last one, began
+        self._is_late = False  # it would have been given up
+        self.since_s = clock.now_s()  # when the open request, or else the last one, left
 
     # What the pool and the transport call.
 
     def send(
-        self, request: bytes, *, since_s: float, is_first: bool = False
+        self, request: bytes, turn: Turn, *, is_first: bool = False
     ) -> asyncio.Future[Reply | Failure]:
-        """Send one request soon; the future brings its whole answer, or why there is none.
+        """Send one request at its turn; the future brings its whole answer, or why there is none.
 
         It is UNSENT when there is something to read before it is written; unless it `is_first`,
-        when that may be the end of a TLS handshake.
+        when that may be the end of a TLS handshake. It is SENT_BACK when the turn does not come.
 
         Whoever stops waiting before it is done must `abort`: the answer may still come.
         """
         if self._waiter is not None or self._transport is None:
             raise RuntimeError("a connection was used twice at a time, or after its end")
-        self.since_s, self._waited_s = since_s, 0.0
         waiter = self._waiter = self._loop.create_future()
         self._unsent, self._is_first = request, is_first
-        self._outbox.put(self._write)
+        turn.ask(self)
         return waiter
 
-    def _write(self) -> None:
+    def go(self) -> bool:
+        """Write the request that waits for its turn; return whether it was: see Ready.go."""
         request, self._unsent = self._unsent, None
         if self._waiter is None or self._transport is None or request is None:
-            return  # it has ended meanwhile
+            return False  # it has ended meanwhile
         if self.is_open if self._is_first else self.is_usable:
+            self.since_s, self._waited_s, self._is_late = self._clock.now_s(), 0.0, False
             self._transport.write(request)
-        else:
-            self._finish(UNSENT)
-            self.abort()
+            return True
+        self._finish(UNSENT)
+        self.abort()
+        return False
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a request is open."""
-        return self._waiter is not None
+    def send_back(self) -> None:
+        """Give up the request that waits for its turn: see Ready.send_back."""
+        if self._unsent is not None:
+            self._unsent = None
+            if self._finish(SENT_BACK):
+                self._on_free(self)
 
     @property
     def is_open(self) -> bool:
@@ -130,6 +136,12 @@ class Connection(asyncio.Protocol):
         self._body = []
         self._let_go()
         self.abort()
+
+    def give_up(self, code: str, message: str) -> None:
+        """Fail; but once, read first what has arrived and is not read yet."""
+        if self._is_late or not self._socket.poll(0):
+            self.fail(code, message)
+        self._is_late = True
 
     def abort(self) -> None:
         """End the connection at once; an open request ends with it."""
@@ -172,20 +184,20 @@ class Connection(asyncio.Protocol):
         elif self._waiter is not None:
             grown = self._received_bytes - self._flow.held_bytes
             if not self._flow.grow(grown) and self._waits_since_s is None:
-                self._waits_since_s = self._loop.time()
+                self._waits_since_s = self._clock.now_s()
                 if self._transport is not None:
                     self._transport.pause_reading()
 
     def _read_on(self) -> None:
         if self._waits_since_s is not None:
-            self._waited_s += self._loop.time() - self._waits_since_s
+            self._waited_s += self._clock.now_s() - self._waits_since_s
             self._waits_since_s = None
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
 
     def is_late(self, now_s: float, timeout_s: float) -> bool:
-        """Return whether a request is open for longer; waiting for room here does not count."""
-        if self._waiter is None or self._waits_since_s is not None:
+        """Return whether a request left longer ago; waiting for room here does not count."""
+        if self._waiter is None or self._unsent is not None or self._waits_since_s is not None:
             return False
         return now_s - self.since_s - self._waited_s >= timeout_s
 

@@ -12,9 +12,12 @@ from typing import Self
 
 from worker.model import Failure
 from worker.personalize.error_codes import CONNECT_FAILED, TIMED_OUT
+from worker.runtime.clock import Clock, Timer
 from worker.runtime.event_loop import connect
+from worker.runtime.patience import Patience
 from worker.transport._http1 import UNSENT, Connection, Reply
 from worker.transport._outbox import Outbox
+from worker.transport.base import Turn
 from worker.transport.intake import Intake
 
 # After that a server may close at any moment, and a request that meets this is lost.
@@ -42,18 +45,19 @@ class Pool:
         *,
         tls: ssl.SSLContext | None,
         timeout_s: float,
+        clock: Clock,
         intake: Intake | None = None,
     ) -> None:
         self._host = host
         self._tls = tls
         self._timeout_s = timeout_s
-        self._loop = asyncio.get_running_loop()
+        self._clock = clock
         self._addresses = Addresses(host, port)
         self.intake = intake or Intake()
         self._outbox = Outbox()
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []  # the one that was used last is at the end
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeper: Timer | None = None
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
@@ -69,6 +73,7 @@ class Pool:
         self._is_closed = True  # what is being connected has to end, too
         if self._sweeper is not None:
             self._sweeper.cancel()
+            self._sweeper = None
         for connection in tuple(self._connections):
             connection.abort()
         for _ in range(_CLOSING_TURNS_MAX):
@@ -76,20 +81,21 @@ class Pool:
                 break
             await asyncio.sleep(0)  # their ends are callbacks that the loop has yet to run
 
-    async def exchange(self, request: bytes) -> Reply | Failure:
-        """Send `request` and return its whole answer, or the Failure that took its place.
+    async def exchange(self, request: bytes, turn: Turn | None = None) -> Reply | Failure:
+        """Send `request` at its turn and return its answer, or the Failure in its place.
 
-        Raises ssl.SSLCertVerificationError when the endpoint's certificate is not trusted.
+        SENT_BACK if the turn does not come. Raises ssl.SSLCertVerificationError when the endpoint's
+        certificate is not trusted.
         """
-        since_s = self._loop.time()
-        while (connection := self._take_idle(since_s)) is not None:
-            reply = await _end_of(connection, connection.send(request, since_s=since_s))
+        turn = turn or self._outbox
+        while (connection := self._take_idle(self._clock.now_s())) is not None:
+            reply = await _end_of(connection, connection.send(request, turn))
             if reply is not UNSENT:
                 return reply
         opened = await self._open()
         if isinstance(opened, Failure):
             return opened
-        return await _end_of(opened, opened.send(request, since_s=since_s, is_first=True))
+        return await _end_of(opened, opened.send(request, turn, is_first=True))
 
     async def warm_up(self, connections: int) -> None:
         """Open so many, one after the other, for exchanges to come; end at the first that fails.
@@ -100,7 +106,7 @@ class Pool:
             opened = await self._open()
             if isinstance(opened, Failure):
                 return  # an exchange will meet it, too, and say so
-            opened.since_s = self._loop.time()
+            opened.since_s = self._clock.now_s()
             self._idle.append(opened)
 
     def _take_idle(self, now_s: float) -> Connection | None:
@@ -116,7 +122,7 @@ class Pool:
 
     async def _open(self) -> Connection | Failure:
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with Patience(self._timeout_s, self._clock):
                 return await self._connect()
         except TimeoutError:
             message = f"no connection to {self._host} within {self._timeout_s} s"
@@ -134,7 +140,7 @@ class Pool:
         for address in addresses:
             try:
                 # One that does not answer must leave time for the next.
-                async with asyncio.timeout(self._timeout_s / min(2, len(addresses))):
+                async with Patience(self._timeout_s / min(2, len(addresses)), self._clock):
                     return await self._connect_to(address)
             except ssl.SSLCertVerificationError:
                 raise
@@ -147,7 +153,7 @@ class Pool:
         self._addresses.enter(address)
         connection = Connection(
             intake=self.intake,
-            outbox=self._outbox,
+            clock=self._clock,
             on_free=self._idle.append,
             on_lost=partial(self._lost, address),
         )
@@ -169,11 +175,12 @@ class Pool:
 
     def _sweep(self) -> None:
         """Fail the exchanges whose time is over: one timer for all, not one each."""
-        now_s = self._loop.time()
+        now_s = self._clock.now_s()
         for connection in tuple(self._connections):
             if connection.is_late(now_s, self._timeout_s):
-                connection.fail(TIMED_OUT, f"no whole answer within {self._timeout_s} s")
-        self._sweeper = self._loop.call_later(self._timeout_s / _SWEEPS_PER_TIMEOUT, self._sweep)
+                connection.give_up(TIMED_OUT, f"no whole answer within {self._timeout_s} s")
+        due_s = now_s + self._timeout_s / _SWEEPS_PER_TIMEOUT
+        self._sweeper = self._clock.call_at(due_s, self._sweep)
 
 
 async def _end_of(

@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-import anyio
 import orjson
 
-from worker.aws.client import TooLongError, open_client
+from worker.aws.client import Http, TooLongError, open_client
 from worker.aws.errors import SDK_ERRORS, failure_of, untrusted
 from worker.aws.login import Login
 from worker.aws.redact import said
@@ -18,9 +17,14 @@ from worker.model import Answer, Failure
 from worker.personalize.answer_shape import SHAPES
 from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER, TIMED_OUT
 from worker.personalize.operations import METHODS, Operation
+from worker.runtime.clock import Clock
+from worker.runtime.patience import Patience
 from worker.transport._answers import sound_error
 from worker.transport._grown import grown
+from worker.transport._outbox import Outbox
+from worker.transport._sdk_http import DEPARTURE, Departure, Handler, Request
 from worker.transport._sdk_reading import Reading
+from worker.transport.base import SENT_BACK, Turn
 from worker.transport.intake import Intake
 
 _BODY = "_body"  # no member of any answer
@@ -33,6 +37,7 @@ async def open_sdk(
     operation: Operation,
     timeout_s: float,
     connections_max: int,
+    clock: Clock,
     intake: Intake,
 ) -> AsyncIterator[SdkTransport]:
     """Yield the transport; the same errors as `open_client`."""
@@ -42,9 +47,11 @@ async def open_sdk(
         login,
         timeout_s=timeout_s,
         connections_max=connections_max,
-        response_class=reading.response_class(),
+        http=Http(Request, Handler, reading.response_class()),
     ) as client:
-        yield SdkTransport(client, operation, login, timeout_s=timeout_s, reading=reading)
+        yield SdkTransport(
+            client, operation, login, timeout_s=timeout_s, clock=clock, reading=reading
+        )
 
 
 class SdkTransport:
@@ -61,24 +68,39 @@ class SdkTransport:
         login: Login,
         *,
         timeout_s: float,
+        clock: Clock,
         reading: Reading | None = None,
     ) -> None:
         self._reading = reading or Reading(Intake())
         self._login = login
         self._shape = SHAPES[operation]
         self._timeout_s = timeout_s
+        self._clock = clock
+        self._outbox = Outbox()
         events = client.meta.events
         events.register("before-parse.personalize-runtime", _keep_body)
         events.register("before-call.personalize-runtime", _send_compact)
         self._method: Callable[..., Awaitable[dict[str, Any]]] = getattr(client, METHODS[operation])
 
-    async def call(self, body: bytes) -> Answer | Failure:
+    async def call(self, body: bytes, turn: Turn | None = None) -> Answer | Failure:
         """See Transport.call."""
-        try:
-            with anyio.fail_after(self._timeout_s) as scope, self._reading.timed_by(scope):
-                return await self._call(orjson.loads(body))
-        except TimeoutError:
-            return Failure(TIMED_OUT, f"no whole answer within {self._timeout_s} s")
+        while True:
+            patience = Patience(self._timeout_s, self._clock)
+            departure = Departure(turn or self._outbox, patience)
+            DEPARTURE.set(departure)
+            try:
+                async with patience:
+                    with self._reading.timed_by(patience):
+                        result = await self._call(orjson.loads(body))
+            except TimeoutError:
+                what = "whole answer" if departure.has_left else "connection"
+                return Failure(TIMED_OUT, f"no {what} within {self._timeout_s} s")
+            finally:
+                departure.end()
+            if departure.is_sent_back:
+                return SENT_BACK
+            if not departure.is_stale:
+                return result
 
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
         """See Transport.renew."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import anyio
-
 from worker.aws.client import BoundedResponse
+from worker.runtime.patience import Patience
 from worker.transport.intake import Intake, WaitingFlow
 
 
@@ -18,17 +16,17 @@ class Reading:
 
     def __init__(self, intake: Intake) -> None:
         self.intake = intake
-        self._scopes: dict[object, anyio.CancelScope] = {}  # by the task whose call it ends
+        self._patience: dict[object, Patience] = {}  # by the task whose call it ends
 
     @contextmanager
-    def timed_by(self, scope: anyio.CancelScope) -> Iterator[None]:
-        """Wrap a call that `scope` ends."""
+    def timed_by(self, patience: Patience) -> Iterator[None]:
+        """Wrap a call that `patience` ends."""
         task = asyncio.current_task()
-        self._scopes[task] = scope
+        self._patience[task] = patience
         try:
             yield
         finally:
-            del self._scopes[task]
+            del self._patience[task]
 
     def response_class(self) -> type[BoundedResponse]:
         """Return the class of the client's answers."""
@@ -50,10 +48,9 @@ class Reading:
         """Count bytes that were read of an answer; return when more may be read."""
         if flow.grow_now(size):
             return
-        scope = self._scopes.get(asyncio.current_task())
-        if scope is None:
-            await flow.room()
-            return
-        left_s, scope.deadline = scope.deadline - anyio.current_time(), math.inf
+        patience = self._patience.get(asyncio.current_task())
+        if patience is not None:
+            patience.pause()
         await flow.room()
-        scope.deadline = anyio.current_time() + left_s
+        if patience is not None:
+            patience.go_on()

@@ -5,16 +5,49 @@ from __future__ import annotations
 from typing import Protocol
 
 from worker.model import Answer, Failure
+from worker.personalize.error_codes import CONNECTION_LOST
+
+# What a call ends with that was told not to leave; its connection is as good as before.
+SENT_BACK = Failure(CONNECTION_LOST, "the request was not sent: there was no turn for it")
+
+
+class Ready(Protocol):
+    """A request that has all it needs to leave, an open connection above all."""
+
+    def go(self) -> bool:
+        """Leave, now. False: it has not, and asks again if it still may."""
+        ...
+
+    def send_back(self) -> None:
+        """Do not leave."""
+        ...
+
+
+class Turn(Protocol):
+    """Says when an attempt may leave. It is asked with an open connection in hand."""
+
+    def ask(self, ready: Ready) -> None:
+        """Have `ready` go when it may, or sent back. Asked again, the one asked for last counts."""
+        ...
+
+    def take(self) -> bool:
+        """Leave at once, after having been told to go: False when it may not, after all.
+
+        For who cannot write the request while `go` runs; it is written now.
+        """
+        ...
 
 
 class Transport(Protocol):
     """Makes one attempt of one operation. Entered once a run, inside its event loop."""
 
-    async def call(self, body: bytes) -> Answer | Failure:
+    async def call(self, body: bytes, turn: Turn | None = None) -> Answer | Failure:
         """Send `body`, a JSON request, once. A failed call is a value, never an exception.
 
-        Ends within the transport's time limit, connecting included. May be cancelled at any
-        moment. Raises RefusedError when no call can be made at all, for want of credentials say.
+        It leaves at its turn; without one, as soon as there is a connection. SENT_BACK: it has not
+        left. Getting a connection and, from when it leaves, the answer take no longer than the
+        transport's time limit each. May be cancelled at any moment. Raises RefusedError when no
+        call can be made at all, for want of credentials say.
         """
         ...
 

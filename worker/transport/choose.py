@@ -15,6 +15,7 @@ from worker.aws.session import SdkSession
 from worker.personalize.answer_shape import SHAPES
 from worker.personalize.operations import Operation
 from worker.runtime import log
+from worker.runtime.clock import Clock
 from worker.transport._pool import Pool
 from worker.transport._sigv4 import RequestSigner
 from worker.transport.base import Transport
@@ -30,9 +31,12 @@ async def open_transport(
     wanted: Literal["wire", "sdk"],
     timeout_s: float,
     connections_max: int,
+    clock: Clock,
     intake: Intake | None = None,
 ) -> AsyncIterator[Transport]:
     """Yield the transport for a run; say so when it is not the `wanted` one.
+
+    What takes too long is told by `clock`.
 
     `intake` bounds the bytes of answers on their way; without it the transport has one of its own.
     Raises ConfigError when the SDK cannot be set up, RefusedError without credentials.
@@ -49,7 +53,12 @@ async def open_transport(
         else:
             tls = tls_context(session.trust_root) if endpoint.is_tls else None
             async with Pool(
-                endpoint.host, endpoint.port, tls=tls, timeout_s=timeout_s, intake=intake
+                endpoint.host,
+                endpoint.port,
+                tls=tls,
+                timeout_s=timeout_s,
+                clock=clock,
+                intake=intake,
             ) as pool:
                 yield WireTransport(pool, signer, login, SHAPES[operation])
             return
@@ -60,6 +69,7 @@ async def open_transport(
         operation=operation,
         timeout_s=timeout_s,
         connections_max=connections_max,
+        clock=clock,
         intake=intake or Intake(),
     ) as transport:
         yield transport

@@ -34,6 +34,7 @@ from worker.transport._sigv4 import (
     RequestSigner,
     RequestTemplate,
 )
+from worker.transport.base import Turn
 
 _PORTS = {"http": 80, "https": 443}
 # Of a request, or of an attempt by the SDK; not of all requests of a run.
@@ -74,14 +75,14 @@ class WireTransport:
         self._login = login
         self._parser = create_parser("rest-json")
 
-    async def call(self, body: bytes) -> Answer | Failure:
+    async def call(self, body: bytes, turn: Turn | None = None) -> Answer | Failure:
         """See Transport.call."""
         keys = self._login.keys
         if keys is not None and keys is not self._signer.credentials:
             self._signer = self._signer.with_credentials(keys)
         request = self._signer.request(body, time.time())
         try:
-            reply = await self._pool.exchange(request)
+            reply = await self._pool.exchange(request, turn)
         except ssl.SSLCertVerificationError as error:
             raise untrusted(error) from None
         if isinstance(reply, Failure):

@@ -32,6 +32,7 @@ from worker.aws.access import Access
 from worker.aws.login import Login
 from worker.model import Answer, Failure
 from worker.personalize.operations import Operation
+from worker.runtime.clock import MonotonicClock
 from worker.transport.choose import open_transport
 
 EXPIRED = Failure("ExpiredTokenException", "expired", 403)
@@ -97,6 +98,7 @@ def transport_of(login: Login, wanted: Any) -> Any:
         wanted=wanted,
         timeout_s=20.0,
         connections_max=1,
+        clock=MonotonicClock(),
     )
 
 

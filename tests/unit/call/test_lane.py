@@ -8,17 +8,18 @@ from collections.abc import Callable
 
 import anyio
 import pytest
-from support.lanes import make_lane
+from support.lanes import leave, make_lane
 
 from worker.errors import RefusedError
 from worker.model import Answer, Failure, Outcome
 from worker.personalize.clock_skew import IN_A_ROW_MAX
 from worker.personalize.rejections import CALLS_TO_JUDGE
-from worker.rate.pacer import Pacer
+from worker.rate.pacer import Pacer, Waiting
 from worker.rate.ramp import Ramp
 from worker.runtime.clock import MonotonicClock
 from worker.runtime.stop import StopSwitch
 from worker.telemetry.tally import ROWS_TO_SHARE, Tally
+from worker.transport.base import SENT_BACK, Turn
 
 ANSWER = Answer(body=b"{}", request_id="r")
 THROTTLE = Failure(code="ThrottlingException", message="slow down", http_status=400)
@@ -46,8 +47,11 @@ class ScriptedTransport:
         self.renewable = {1}  # which of the renewals find other credentials
         self.on_call: Callable[[], None] = lambda: None
 
-    async def call(self, body: bytes) -> Answer | Failure:
+    async def call(self, body: bytes, turn: Turn | None = None) -> Answer | Failure:
         del body
+        assert turn is not None
+        if not await leave(turn):
+            return SENT_BACK
         self.calls += 1
         self.on_call()
         await anyio.lowlevel.checkpoint()
@@ -111,14 +115,18 @@ class CountingPacer(Pacer):
         self.turns = 0
         self.retry_turns = 0
 
-    def take_if_due(self) -> bool:
-        self.turns += 1
+    def come_near_now(self, one: Waiting) -> bool:
+        del one
         return True
 
-    async def turn(self, *, is_retry: bool = False) -> bool:
-        self.turns += 1
-        self.retry_turns += is_retry
+    async def come_near(self, one: Waiting) -> bool:
+        del one
         return True
+
+    def ask(self, one: Waiting) -> None:
+        if one.go():
+            self.turns += 1
+            self.retry_turns += one.is_urgent
 
 
 async def test_an_answer_is_the_outcome() -> None:
@@ -164,8 +172,10 @@ async def test_an_empty_retry_budget_fails_rows_at_their_first_failure() -> None
 async def test_a_row_that_is_cancelled_is_in_flight_no_more() -> None:
     bench = Bench(ANSWER)
 
-    async def never(body: bytes) -> Answer | Failure:
+    async def never(body: bytes, turn: Turn | None = None) -> Answer | Failure:
         del body
+        assert turn is not None
+        assert await leave(turn)
         await anyio.sleep_forever()
         raise AssertionError
 

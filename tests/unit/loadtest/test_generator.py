@@ -17,6 +17,7 @@ from worker.loadtest.bodies import Body, Users
 from worker.loadtest.generator import CREDIT_CALLS, Generator
 from worker.loadtest.measure import Attempt, Kinds
 from worker.model import Answer, Failure
+from worker.transport.base import Turn
 
 pytestmark = pytest.mark.simulated_time
 
@@ -30,7 +31,8 @@ class Scripted:
     def __init__(self, call: Call) -> None:
         self._call = call
 
-    async def call(self, body: bytes) -> Answer | Failure:
+    async def call(self, body: bytes, turn: Turn | None = None) -> Answer | Failure:
+        assert turn is None
         return await self._call(body)
 
     async def renew(self, failure: Failure, *, since_s: float) -> Failure:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.lanes import make_lane
+from support.lanes import leave, make_lane
 
 from worker.codec import duplicates
 from worker.codec.digests import request_digest
@@ -30,6 +30,7 @@ from worker.pipeline import _memory, pipeline
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
 from worker.telemetry.tally import Tally
+from worker.transport.base import SENT_BACK, Turn
 
 ROWS_PER_PART = 8
 Row = dict[str, Any]
@@ -64,7 +65,9 @@ class Service:
         self._rng = rng
         self.asked = Counter[str]()
 
-    async def call(self, body: bytes) -> Answer | Failure:
+    async def call(self, body: bytes, turn: Turn | None = None) -> Answer | Failure:
+        if turn is not None and not await leave(turn):
+            return SENT_BACK
         user = body.decode().split('"userId":"')[1].split('"')[0]
         self.asked[user] += 1
         name = f"{user}-{self.asked.total()}"

@@ -11,7 +11,7 @@ import anyio
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.lanes import make_lane
+from support.lanes import leave, make_lane
 from support.runs import campaign_arn
 
 from worker.codec.digests import request_digest
@@ -26,6 +26,7 @@ from worker.pipeline import _drain, _memory, pipeline
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
 from worker.telemetry.tally import Tally
+from worker.transport.base import SENT_BACK, Turn
 
 ROWS_PER_PART = 20
 BODY = b'{"itemList":[],"recommendationId":"%s"}'
@@ -59,7 +60,9 @@ class Bench:
         assert isinstance(request, bytes)
         return request_digest(request)
 
-    async def call(self, _: bytes) -> Answer:
+    async def call(self, _: bytes, turn: Turn | None = None) -> Answer | Failure:
+        if turn is not None and not await leave(turn):
+            return SENT_BACK
         self.on_call()
         return Answer(BODY % b"new" + self.padding, "q")
 

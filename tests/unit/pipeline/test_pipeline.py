@@ -12,7 +12,7 @@ import anyio.lowlevel
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.lanes import make_lane
+from support.lanes import leave, make_lane
 from support.runs import campaign_arn
 
 from worker.call.lane import Lane
@@ -27,6 +27,7 @@ from worker.runtime.stop import StopSwitch
 from worker.runtime.thread_load import Load
 from worker.store.local import LocalStore
 from worker.telemetry.tally import Tally
+from worker.transport.base import SENT_BACK, Turn
 
 
 class Echo:
@@ -35,7 +36,9 @@ class Echo:
     def __init__(self) -> None:
         self.called_s: list[float] = []
 
-    async def call(self, _request: bytes) -> Answer:
+    async def call(self, _: bytes, turn: Turn | None = None) -> Answer | Failure:
+        if turn is not None and not await leave(turn):
+            return SENT_BACK
         self.called_s.append(time.monotonic())
         await anyio.lowlevel.checkpoint()
         return Answer(b'{"itemList":[],"recommendationId":"r"}', "q")

@@ -6,6 +6,8 @@ import anyio
 import pytest
 from unit.rate.pacing import Callers
 
+from worker.rate.ramp import CREDIT_S
+
 
 async def test_turns_are_a_constant_distance_apart() -> None:
     callers = Callers(tps=50.0)
@@ -34,7 +36,7 @@ async def test_nobody_overtakes_those_who_wait() -> None:
     async with anyio.create_task_group() as group:
         for name in ("0", "1"):
             group.start_soon(callers.take, name)
-        await anyio.wait_all_tasks_blocked()
+        await callers.clock.settle()
         callers.clock.time_s += 0.1
         group.start_soon(callers.take, "2")
         await callers.clock.run()
@@ -52,9 +54,9 @@ async def test_a_wait_that_is_cancelled_takes_no_turn() -> None:
     async with anyio.create_task_group() as group:
         await callers.take("0")
         group.start_soon(take_doomed)
-        await anyio.wait_all_tasks_blocked()
+        await callers.clock.settle()
         group.start_soon(callers.take, "1")
-        await anyio.wait_all_tasks_blocked()
+        await callers.clock.settle()
         doomed.cancel()
         await callers.clock.run()
     assert callers.left == [("0", 0.0), ("1", pytest.approx(0.1))]
@@ -66,9 +68,13 @@ async def test_a_pacer_is_at_rest_when_nobody_waits() -> None:
         group.start_soon(callers.take, "0")
         group.start_soon(callers.take, "1")
         await callers.clock.run()
+    assert not callers.pacer.holds_back
     callers.clock.time_s += 60.0
-    assert callers.pacer.take_if_due()
-    assert not callers.pacer.take_if_due()
+    async with anyio.create_task_group() as group:
+        group.start_soon(callers.take, "2")
+        group.start_soon(callers.take, "3")
+        await callers.clock.run()
+    assert [time_s for _, time_s in callers.left[2:]] == pytest.approx([60.1, 60.2 - CREDIT_S])
 
 
 async def test_nobody_waits_any_more_when_the_run_is_to_stop() -> None:
@@ -76,12 +82,12 @@ async def test_nobody_waits_any_more_when_the_run_is_to_stop() -> None:
     async with anyio.create_task_group() as group:
         for name in ("0", "1", "retry"):
             group.start_soon(callers.take, name)
-        await anyio.wait_all_tasks_blocked()
+        await callers.clock.settle()
         assert callers.names == ["0"]
         callers.pacer.end()
-        await anyio.wait_all_tasks_blocked()
-        assert sorted(callers.names) == ["0", "1", "retry"]
-        assert not await callers.pacer.turn()
+        await callers.clock.settle()
+        assert not await callers.take("2")
+    assert callers.names == ["0"]
     assert callers.clock.now_s() == 100.0
 
 
@@ -90,17 +96,17 @@ async def test_who_is_sent_back_has_taken_no_turn() -> None:
     came = list[bool]()
 
     async def come() -> None:
-        came.append(await callers.pacer.turn())
+        came.append(await callers.take("sent back"))
 
-    assert callers.pacer.take_if_due()
+    assert await callers.take("first")
     async with anyio.create_task_group() as group:
         for _ in range(3):
             group.start_soon(come)
-        await anyio.wait_all_tasks_blocked()
+        await callers.clock.settle()
         callers.pacer.send_back()
-        await anyio.wait_all_tasks_blocked()
+        await callers.clock.settle()
         assert came == [False, False, False]
         group.start_soon(callers.take, "next")
         await callers.clock.run()
-    assert callers.names == ["next"]
-    assert callers.left[0][1] == pytest.approx(1.0)
+    assert callers.names == ["first", "next"]
+    assert callers.left[1][1] == pytest.approx(1.0)

@@ -56,7 +56,7 @@ def test_no_window_holds_more_than_the_integral_of_a_changing_rate_and_the_credi
                 limit = tps
         rates.append(min(limit, ramp.rate_at(now_s)))
         while waiting and schedule.due_s(now_s) <= now_s:
-            schedule.take()
+            schedule.take(now_s)
             waiting -= 1
             left.append(step)
     integral = [0.0, *accumulate(rate * step_s for rate in rates)]
@@ -71,7 +71,7 @@ def test_no_window_holds_more_than_the_integral_of_a_changing_rate_and_the_credi
 def test_a_change_goes_on_where_the_integral_of_the_rate_was(before: float, after: float) -> None:
     """Half an attempt is due at the change; the other half comes at the new rate."""
     schedule = Schedule(constant(before), start_s=0.0)
-    schedule.take()
+    schedule.take(0.0)
     change_s = 0.5 / before
     schedule.limit(after, now_s=change_s)
     assert schedule.due_s(change_s) == pytest.approx(change_s + 0.5 / min(before, after))

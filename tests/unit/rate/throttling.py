@@ -122,7 +122,7 @@ def simulate(
             continue
         now_s = due_s
         schedule.due_s(now_s)
-        schedule.take()
+        schedule.take(now_s)
         next_row_s = max(next_row_s, now_s - 0.1) + 1 / arrivals_per_s
         how, ends_s = service.call(now_s)
         rate.note_sent(now_s)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from botocore import UNSIGNED
+from support.clock import running
 from support.services import Service, wired
 from unit.transport.messages import SOUND, answering, reply
 from unit.transport.transports import REGION, opened
@@ -44,17 +45,19 @@ async def transport_of(
     url: str, wanted: Any = "wire", **options: Any
 ) -> tuple[type[WireTransport | SdkTransport], Any]:
     """Open a transport and close it; return its class, and the answer to a call."""
-    async with (
-        Login(Access(region=REGION, endpoint_url=url, **options)) as login,
-        open_transport(
-            login,
-            operation=Operation.GET_RECOMMENDATIONS,
-            wanted=wanted,
-            timeout_s=20.0,
-            connections_max=1,
-        ) as transport,
-    ):
-        return type(transport), await transport.call(b'{"userId":"1"}')  # type: ignore[return-value] # there are two
+    with running() as clock:
+        async with (
+            Login(Access(region=REGION, endpoint_url=url, **options)) as login,
+            open_transport(
+                login,
+                operation=Operation.GET_RECOMMENDATIONS,
+                wanted=wanted,
+                timeout_s=20.0,
+                connections_max=1,
+                clock=clock,
+            ) as transport,
+        ):
+            return type(transport), await transport.call(b'{"userId":"1"}')  # type: ignore[return-value] # there are two
 
 
 @pytest.mark.parametrize(("wanted", "kind"), [("wire", WireTransport), ("sdk", SdkTransport)])

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from unit.transport.messages import BODY, WHOLE
 
 from worker.model import Failure
+from worker.runtime.clock import MonotonicClock
 from worker.transport._http1 import Connection, Reply
+from worker.transport.base import Ready
 
 
 class Wire(asyncio.Transport):
@@ -44,12 +46,24 @@ class Wire(asyncio.Transport):
         self._other_end.close()
 
 
+class AtOnce:
+    """A turn that is now."""
+
+    def ask(self, ready: Ready) -> None:
+        assert ready.go()
+
+    def take(self) -> bool:
+        return True
+
+
 async def received_in(pieces: list[bytes]) -> Reply | Failure:
     """Return what a connection makes of an answer in these pieces, and the end after them."""
     with contextlib.closing(Wire()) as wire:
-        connection = Connection(on_free=lambda _: None, on_lost=lambda _: None)
+        connection = Connection(
+            clock=MonotonicClock(), on_free=lambda _: None, on_lost=lambda _: None
+        )
         connection.connection_made(wire)
-        answer = connection.send(b"", since_s=0.0)
+        answer = connection.send(b"", AtOnce())
         for piece in pieces:
             if piece and not wire.is_aborted:
                 connection.data_received(piece)

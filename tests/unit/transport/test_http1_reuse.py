@@ -237,7 +237,7 @@ async def test_using_a_connection_twice_at_a_time_is_a_bug() -> None:
     async with wired(answering(reply())) as service, pool_of(service) as pool:
         await bodies(pool, b"1")
         (connection,) = connections(pool)
-        waiting = connection.send(request(), since_s=0.0)
+        waiting = connection.send(request(), pool._outbox)
         with pytest.raises(RuntimeError):
-            connection.send(request(), since_s=0.0)
+            connection.send(request(), pool._outbox)
         await waiting

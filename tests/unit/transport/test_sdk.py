@@ -16,14 +16,17 @@ from support.scripts import Reply, Script, serving
 from support.services import Service
 
 from worker.aws.access import Access
-from worker.aws.client import open_client
+from worker.aws.client import BoundedResponse, Http, open_client
 from worker.aws.login import Login
 from worker.errors import ConfigError, RefusedError
 from worker.model import Answer, Failure
 from worker.personalize.operations import Operation
+from worker.runtime.clock import MonotonicClock
 from worker.transport._sdk import SdkTransport
+from worker.transport._sdk_http import Handler, Request
 
 CONNECTION = ConnectionKey("127.0.0.1", 443, True, True, None, None, None)
+HTTP = Http(Request, Handler, BoundedResponse)
 ENDPOINT = {"endpoint_url": "http://127.0.0.1:1"}
 
 
@@ -48,7 +51,9 @@ class FakeClient:
 async def call(result: dict[str, Any] | Exception, body: bytes = b"{}") -> Answer | Failure:
     login = Login(Access(region="us-east-1"))
     client = FakeClient(result)
-    transport = SdkTransport(client, Operation.GET_RECOMMENDATIONS, login, timeout_s=5.0)
+    transport = SdkTransport(
+        client, Operation.GET_RECOMMENDATIONS, login, timeout_s=5.0, clock=MonotonicClock()
+    )
     return await transport.call(body)
 
 
@@ -58,9 +63,11 @@ async def call_service(script: Script, body: bytes) -> tuple[Answer | Failure, S
         access = Access(region="us-east-1", endpoint_url=service.url)
         async with (
             Login(access) as login,
-            open_client("personalize-runtime", login, timeout_s=5.0) as client,
+            open_client("personalize-runtime", login, timeout_s=5.0, http=HTTP) as client,
         ):
-            transport = SdkTransport(client, Operation.GET_RECOMMENDATIONS, login, timeout_s=5.0)
+            transport = SdkTransport(
+                client, Operation.GET_RECOMMENDATIONS, login, timeout_s=5.0, clock=MonotonicClock()
+            )
             return await transport.call(body), service
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from unittest import mock
 
 import pytest
+from support.clock import running
 from support.services import TIMEOUT_S, Service
 
 from worker.aws.access import Access
@@ -53,19 +54,21 @@ async def opened(
     **access: Any,
 ) -> AsyncIterator[Transport]:
     """Open a transport to a service at `url`."""
-    async with (
-        Login(Access(region=REGION, endpoint_url=url, **access)) as login,
-        open_transport(
-            login,
-            operation=operation,
-            wanted=wanted,
-            timeout_s=timeout_s,
-            connections_max=10,
-            intake=intake,
-        ) as transport,
-    ):
-        assert type(transport).__name__.lower().startswith(wanted)
-        yield transport
+    with running() as clock:
+        async with (
+            Login(Access(region=REGION, endpoint_url=url, **access)) as login,
+            open_transport(
+                login,
+                operation=operation,
+                wanted=wanted,
+                timeout_s=timeout_s,
+                connections_max=10,
+                clock=clock,
+                intake=intake,
+            ) as transport,
+        ):
+            assert type(transport).__name__.lower().startswith(wanted)
+            yield transport
 
 
 @asynccontextmanager
@@ -88,12 +91,14 @@ async def pool_of(
 ) -> AsyncIterator[Pool]:
     """Open a pool, and check that nothing of it is left when it closes."""
     host, port = service if isinstance(service, tuple) else (service.host, service.port)
-    async with Pool(host, port, tls=tls, timeout_s=timeout_s, intake=intake) as pool:
-        yield pool
+    with running() as clock:
+        async with Pool(
+            host, port, tls=tls, timeout_s=timeout_s, clock=clock, intake=intake
+        ) as pool:
+            yield pool
     assert not pool._connections
     assert not pool._addresses._connections
-    assert pool._sweeper is not None
-    assert pool._sweeper.cancelled()
+    assert pool._sweeper is None
 
 
 def connections(pool: Pool) -> list[Connection]:
