@@ -16,6 +16,7 @@ from worker.aws.login import Login
 from worker.config.model import Target
 from worker.model import Answer
 from worker.personalize.operations import Operation
+from worker.runtime.clock import MonotonicClock
 from worker.transport._sdk import SdkTransport
 from worker.transport.choose import open_transport
 from worker.transport.wire import WireTransport
@@ -50,6 +51,7 @@ async def test_it_is_reached_where_there_is(
                 wanted=wanted,
                 timeout_s=20.0,
                 connections_max=1,
+                clock=MonotonicClock(),
             ) as transport,
         ):
             assert isinstance(transport, kind)
