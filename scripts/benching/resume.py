@@ -84,7 +84,9 @@ def run(options: argparse.Namespace, server: Server, scratch: Path) -> dict[str,
                 rows_per_part=case.rows_per_part,
             )
             output, config = scratch / "resumed", scratch / "resume.toml"
-            config.write_text(job.config(users_file(scratch, case.rows), output))
+            users = users_file(scratch, case.rows)
+            os.utime(users, (hour_ago := time.time() - 3600, hour_ago))  # trusted, not compared
+            config.write_text(job.config(users, output))
             times, peaks = list[float](), list[float]()
             for _ in range(TIMES):
                 _leave(case, config, output)

@@ -50,8 +50,8 @@ def check_parts(
 ) -> None:
     """Raise ConflictError unless the parts that are `done` are made from what is there now.
 
-    Reads the rows of parts that `changed` files are in and builds their requests: some 10 s for a
-    million rows. Memory: some batches. Blocking; ends early, without a word, when `is_stopped`.
+    Reads the rows of parts that `changed` files are in and builds their requests: some seconds for
+    a million rows. Memory: some batches. Blocking; ends early, without a word, when `is_stopped`.
     Raises InputError on damaged data.
     """
     for chunk in done:

@@ -96,13 +96,11 @@ class Spool:
 
         And the digests of their requests, one after the other; none when no row is kept.
         """
-        mask, digests = bytearray(count), bytearray()
+        mask, digests = bytearray(count), ["0" * 2 * DIGEST_BYTES] * count
         for entry, _ in self._sound(first, count):
-            digests = digests or bytearray(DIGEST_BYTES * count)
-            row = entry[0] - first
-            mask[row] = 1
-            digests[DIGEST_BYTES * row : DIGEST_BYTES * (row + 1)] = bytes.fromhex(entry[1])
-        return mask, digests
+            mask[entry[0] - first] = 1
+            digests[entry[0] - first] = entry[1]
+        return mask, bytearray.fromhex("".join(digests)) if 1 in mask else bytearray()
 
     def recall(self, batch: Batch) -> None:
         """Give the batch's kept rows their outcomes. Raises OSError when the disk has lost one."""

@@ -15,7 +15,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from worker.codec.digests import NO_REQUEST, request_digest
 from worker.codec.duplicates import FirstRows
 from worker.codec.requests import RequestBuilder
-from worker.model import Batch, Failure, Outcome
+from worker.model import DIGEST_BYTES, Batch, Failure, Outcome
 from worker.pipeline._memory import Room
 from worker.telemetry.tally import Tally
 
@@ -125,7 +125,7 @@ class OpenRows:
         own = first = batch.first_row + row
         if self._first_rows is not None:
             first = self._first_rows.find(digest, own)
-        is_kept = batch.kept[row] and batch.is_kept(row)
+        is_kept = batch.kept[row] and batch.kept_digests.startswith(digest, DIGEST_BYTES * row)
         if first == own and not is_kept:
             self._ready.append((batch, row, request))
             return
