@@ -107,7 +107,9 @@ async def run(job: Job, service: Service, *, calls_max: int | None = None) -> Bo
     store = LocalStore(Path(job.config.output.path))
     chunks = job.source.chunks
     todo = [chunk for chunk in chunks if not store.path(chunk.part_name).exists()]
-    tally, switch = Tally(rows_expected=sum(chunk.rows for chunk in todo)), StopSwitch()
+    # As if it had a result before: whether a run of nothing but failures is refused is elsewhere.
+    tally = Tally(rows_expected=sum(chunk.rows for chunk in todo), results_before=1)
+    switch = StopSwitch()
     lane = make_lane(service, switch=switch, tally=tally, calls_max=calls_max)
     with store.writing(), anyio.fail_after(20):
         await pipeline.run_chunks(

@@ -101,9 +101,9 @@ async def test_what_is_behind_them_is_called_while_they_are_still_to_be_written(
 ) -> None:
     bench = Bench(tmp_path, [range(19)], monkeypatch)
 
-    def add(writer: PartWriter, batch: Batch) -> None:
+    def add(writer: PartWriter, batch: Batch) -> dict[int, Failure]:
         assert bench.called.wait(10)
-        real(writer, batch)
+        return real(writer, batch)
 
     real = PartWriter.add
     monkeypatch.setattr(PartWriter, "add", add)
@@ -151,10 +151,10 @@ async def test_a_stop_commits_parts_that_are_whole_and_writes_nothing_of_others(
         bench.switch.throw("SIGTERM")
         bench.called.set()
 
-    def add(writer: PartWriter, batch: Batch) -> None:
+    def add(writer: PartWriter, batch: Batch) -> dict[int, Failure]:
         assert bench.called.wait(10)
         written.append(batch.chunk.index)
-        real(writer, batch)
+        return real(writer, batch)
 
     real, bench.on_call = PartWriter.add, stop
     monkeypatch.setattr(PartWriter, "add", add)

@@ -124,9 +124,9 @@ async def test_the_event_loop_decodes_where_a_thread_beside_it_would_be_in_its_w
     threads = set[int]()
     real = PartWriter.add
 
-    def add(writer: PartWriter, batch: Batch) -> None:
+    def add(writer: PartWriter, batch: Batch) -> dict[int, Failure]:
         threads.add(threading.get_ident())
-        real(writer, batch)
+        return real(writer, batch)
 
     monkeypatch.setattr(PartWriter, "add", add)
     monkeypatch.setattr(Load, "share", lambda _: 0.7 if is_busy else 0.5)
