@@ -43,7 +43,8 @@ class Job:
     copied: tuple[str, ...]  # the ID and `keep` columns, in output order
     results_schema: pa.Schema
     errors_schema: pa.Schema
-    batch_rows: int
+    batch_rows: int  # at most
+    answer_bytes: int  # what an answer is expected to come to
 
     def reader(self, *, batches: int = 1) -> RowReader:
         """Return what reads chunks' selected rows, cut into the same batches, so many at a time."""
@@ -129,7 +130,8 @@ def open_job(config: Config) -> Job:
         copied=copied,
         results_schema=results_schema(copied_schema, shape, config.output.layout),
         errors_schema=errors_schema(source.schema),
-        batch_rows=_batch_rows(config, source.row_bytes),
+        batch_rows=_batch_rows(_answer_bytes(config), source.row_bytes),
+        answer_bytes=_answer_bytes(config),
     )
     _check_inexact_ids(job)
     return job
@@ -167,12 +169,21 @@ _BATCHES_PER_READ_MAX = 4
 # A batch waits in memory until all its answers are there: about 8 MiB of them, and of input.
 _BATCH_BYTES = 8 << 20
 _BATCH_ROWS_MAX = 1024
+_ANSWER_BYTES = 200  # but for its items
 _ITEM_BYTES = 60  # an item ID, a score, their names
 _METADATA_VALUE_BYTES = 200
 
 
-def _batch_rows(config: Config, row_bytes: int) -> int:
-    """Return how many rows are decoded and written at once, from how large all of it will be."""
+def _batch_rows(answer_bytes: int, row_bytes: int) -> int:
+    """Return how many rows are decoded and written at once, from how large all of it will be.
+
+    Of rows that turn out to be larger, fewer; of larger answers, a piece at a time.
+    """
+    return max(16, min(_BATCH_ROWS_MAX, _BATCH_BYTES // (row_bytes + answer_bytes)))
+
+
+def _answer_bytes(config: Config) -> int:
+    """Return what an answer will come to, before one is seen."""
     operation, request, columns = config.target.operation, config.request, config.input.columns
     if columns.num_results or columns.item_list:
         items = num_results_max(config)
@@ -181,4 +192,4 @@ def _batch_rows(config: Config, row_bytes: int) -> int:
     else:
         items = request.num_results or limits.NUM_RESULTS_DEFAULT
     item_bytes = _ITEM_BYTES + _METADATA_VALUE_BYTES * len(request.metadata_columns)
-    return max(16, min(_BATCH_ROWS_MAX, _BATCH_BYTES // (200 + row_bytes + item_bytes * items)))
+    return _ANSWER_BYTES + item_bytes * items

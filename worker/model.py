@@ -109,10 +109,14 @@ class Batch:
     # By row, 1: answered by an earlier invocation; read from the spool when the batch is written,
     # unless what was asked then is not what the row asks now.
     kept: bytearray
+    answers_bytes: int = 0  # of these, answers
     # Of all rows, one after the other, DIGEST_BYTES each: digests of the requests that they make,
     # as far as these are built; and of those whose answers are kept, if any are.
     digests: bytearray = field(default_factory=bytearray)
     kept_digests: bytearray = field(default_factory=bytearray)
+    # Rows whose answers are in the spool alone, for lack of room, by position: how many bytes. The
+    # outcome has an empty body.
+    spooled: dict[int, int] = field(default_factory=dict)
     # Rows whose outcome is another's, by position: the row of the chunk that it is.
     duplicates: dict[int, int] = field(default_factory=dict)
 

@@ -131,6 +131,6 @@ def install(point: Point, strike: Callable[[], None]) -> None:
 
 if __name__ == "__main__":
     how, name, *arguments = sys.argv[1:]
-    _keeper._NOTED_BYTES = 0  # as few rows as these are kept, too, before their part is written
+    _keeper.NOTED_BYTES_MAX = 0  # as few rows as these are kept, too, before their part is written
     install(POINTS[name], {"kill": _kill, "full": _fill}[how])
     main(arguments)

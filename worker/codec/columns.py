@@ -17,7 +17,7 @@ from worker.codec.column_names import (
     result_names,
 )
 from worker.codec.decoded import Decoded
-from worker.codec.sizes import cut, value_bytes
+from worker.input.sizes import cut, value_bytes
 from worker.model import Failure, Outcome
 from worker.personalize.answer_shape import AnswerShape
 

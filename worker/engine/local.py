@@ -38,6 +38,7 @@ from worker.telemetry.progress import View
 from worker.telemetry.tally import Tally
 from worker.transport.base import Transport
 from worker.transport.choose import open_transport
+from worker.transport.intake import Intake
 
 
 async def work(
@@ -56,6 +57,7 @@ async def work(
     """
     job = _fitting(job)
     config = job.config
+    intake = Intake()
     async with AsyncExitStack() as stack:
         clock = RunningClock()
         stack.callback(clock.stop)
@@ -91,7 +93,14 @@ async def work(
             group.start_soon(fit.run)
         group.start_soon(view.run, tally)
         await run_chunks(
-            job, todo, lane=lane, tally=tally, switch=switch, store=store, on_commit=_log_commit
+            job,
+            todo,
+            lane=lane,
+            tally=tally,
+            switch=switch,
+            store=store,
+            on_commit=_log_commit,
+            intake=intake,
         )
         group.cancel_scope.cancel()
     if missing := chunks_by_state(store, todo)[1]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from worker.input.gather import gathered, step_rows
+
 ARROW_ERRORS = (pa.ArrowException, OSError)  # what Arrow raises on damaged or encrypted data
 
 
@@ -80,8 +82,14 @@ class _Rows:
         self.position = 0
         self._rest: pa.RecordBatch | None = None
         self._batches = (
-            file.iter_batches(
-                batch_rows, row_groups=[index], columns=list(columns), use_threads=False
+            gathered(
+                file.iter_batches(
+                    step_rows(file.schema_arrow, columns),
+                    row_groups=[index],
+                    columns=list(columns),
+                    use_threads=False,
+                ),
+                batch_rows=batch_rows,
             )
             if columns
             else _without_columns(file.metadata.row_group(index).num_rows, batch_rows)

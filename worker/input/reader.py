@@ -17,6 +17,7 @@ from worker.input._row_group import ARROW_ERRORS, RowGroup
 from worker.input._selection import may_select, selected
 from worker.input.condition import Where
 from worker.input.file_state import FileState
+from worker.input.gather import READ_BYTES_MAX, joined
 from worker.input.source import Source
 from worker.model import Chunk, Piece
 
@@ -73,21 +74,23 @@ class RowReader:
     def read(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
         """Yield the chunk's rows that `where` selects, in order, in plain types.
 
-        Every batch but the last has exactly `batch_rows` rows, so two readers number rows alike.
+        Every batch but the last has `batch_rows` rows, or about READ_BYTES_MAX of decoded ones.
         Raises InputError on damaged data.
         """
         self._lost = dict(self._always_lost)
         held: list[pa.RecordBatch] = []
-        held_rows = 0
+        held_rows = held_bytes = 0
         for rows in self._read_chunk(chunk):
             held.append(rows.select(self._columns))
             held_rows += rows.num_rows
-            if held_rows >= self._batch_rows:
-                joined = _join(held)
-                yield joined.slice(0, self._batch_rows)
-                held, held_rows = [joined.slice(self._batch_rows)], held_rows - self._batch_rows
+            held_bytes += held[-1].nbytes
+            if held_rows >= self._batch_rows or held_bytes >= READ_BYTES_MAX:
+                whole = joined(held)
+                yield whole.slice(0, self._batch_rows)
+                rest = whole.slice(self._batch_rows)
+                held, held_rows, held_bytes = [rest], rest.num_rows, rest.nbytes
         if held_rows:
-            yield _join(held)
+            yield joined(held)
 
     def _read_chunk(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
         """Yield the chunk's rows in batches of any size."""
@@ -149,11 +152,6 @@ class RowReader:
             self._lost.update(lost)
             yield rows if self._where is None else selected(self._where, rows)
         self._lost.update(group.lost)
-
-
-def _join(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    (joined,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
-    return joined
 
 
 def _check_unchanged(source: Source, path: str) -> None:

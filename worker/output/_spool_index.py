@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import zlib
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import orjson
 
 from worker.model import Outcome
 from worker.output.spool import unless_lost
-from worker.output.spool_format import Mark, answered, blocks_of
+from worker.output.spool_format import Entry, Mark, answered, blocks_of
 
 
 class SpoolIndex:
@@ -39,7 +39,15 @@ class SpoolIndex:
                 found[row] = unless_lost(self._outcome(file, row, digest), self._path)
         return found
 
-    def _outcome(self, file: int, row: int, digest: bytes) -> Outcome | None:
+    def sizes(self, rows: Iterable[int]) -> dict[int, int]:
+        """Return the bytes of the answers of rows, as far as these are there."""
+        with self._path.open("rb", buffering=0) as raw:
+            self._look_at_what_is_new(raw.fileno())
+            entries = {row: self._entry(raw.fileno(), row) for row in rows}
+        return {row: found[0][2] for row, found in entries.items() if found}
+
+    def _entry(self, file: int, row: int) -> tuple[Entry, int] | None:
+        """Return the row's entry, and where its body begins; None when the disk has lost it."""
         place = self._places[3 * row : 3 * row + 3]
         if not any(place):  # its block is not there any more
             return None
@@ -47,7 +55,12 @@ class SpoolIndex:
         text = os.pread(file, entry_key >> 32, entry_offset)
         if zlib.crc32(text) != entry_key & 0xFFFFFFFF:
             return None
-        entry = orjson.loads(text)
+        return orjson.loads(text), body_offset
+
+    def _outcome(self, file: int, row: int, digest: bytes) -> Outcome | None:
+        if (found := self._entry(file, row)) is None:
+            return None
+        entry, body_offset = found
         body = os.pread(file, entry[2], body_offset)
         is_sound = entry[1] == digest.hex() and zlib.crc32(body) == entry[3]
         return answered(entry, body) if is_sound else None

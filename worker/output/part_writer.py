@@ -17,8 +17,8 @@ from worker.codec.decoder import Decoder
 from worker.codec.digests import RowsDigest
 from worker.config.values import Compression
 from worker.model import Answer, Batch, Chunk, Failure, Outcome
-from worker.output._row_groups import RowGroups
 from worker.output.books import BOOKS_KEY, Books
+from worker.output.row_groups import RowGroups
 from worker.personalize.answer_shape import AnswerShape
 from worker.store.local import LocalStore
 

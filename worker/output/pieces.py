@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from worker.codec.sizes import cut
+from worker.input.sizes import cut
 from worker.model import DIGEST_BYTES, Batch, answer_bytes
 
 # What is decoded at once, in bytes of JSON: it becomes a few times as many. Larger pieces are no
@@ -36,7 +36,10 @@ def pieces(batch: Batch, sizes: Sequence[int]) -> Iterator[Batch]:
             kept=batch.kept[begin:end],
             digests=batch.digests[DIGEST_BYTES * begin : DIGEST_BYTES * end],
             kept_digests=batch.kept_digests[DIGEST_BYTES * begin : DIGEST_BYTES * end],
-            duplicates={
-                row - begin: first for row, first in batch.duplicates.items() if begin <= row < end
-            },
+            spooled=_between(batch.spooled, begin, end),
+            duplicates=_between(batch.duplicates, begin, end),
         )
+
+
+def _between(by_row: Mapping[int, int], begin: int, end: int) -> dict[int, int]:
+    return {row - begin: value for row, value in by_row.items() if begin <= row < end}

@@ -7,6 +7,7 @@ or was written before and is in the chunk's spool.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from worker.codec.duplicates import COMPARED_ROWS_MAX
@@ -39,3 +40,19 @@ class Repeater:
             done |= self._spool.outcomes(written)
         for row, first in batch.duplicates.items():
             batch.outcomes[row] = done[first]._replace(attempts=0, throttles=0)
+
+    def sizes(self, batch: Batch, sizes: Sequence[int]) -> dict[int, int]:
+        """Return the bytes of the answers that the batch's duplicates repeat, by position.
+
+        `sizes` are those of its own answers. To be asked before `repeat`.
+        """
+        elsewhere = {
+            first: batch.digest(row)
+            for row, first in batch.duplicates.items()
+            if first < batch.first_row and first not in self._failed
+        }
+        found = self._spool.sizes(elsewhere) if elsewhere else {}
+        return {
+            row: found.get(first, 0) if first < batch.first_row else sizes[first - batch.first_row]
+            for row, first in batch.duplicates.items()
+        }

@@ -15,18 +15,23 @@ import os
 import zlib
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate
+from operator import itemgetter
 from pathlib import Path
 
 import orjson
 
+from worker.input.sizes import cut
 from worker.model import DIGEST_BYTES, Batch, Outcome
 from worker.output.spool_format import Block, Entry, Mark, Settled, answered, blocks_of, pack
 
 _BUFFERS_MAX = 512  # of one writev: below every system's IOV_MAX
 _CACHED_ROWS = 20_000  # of entries, some 10 MB: rows that were answered late are in later blocks
+
+READ_BYTES = 8 << 20
+"""Of bodies, at once; or one body."""
 
 
 class SpoolWriter:
@@ -66,8 +71,9 @@ def write_spool(path: Path, mark: Mark, blocks: Iterable[Sequence[Settled]]) -> 
         writer.close()
 
 
-# Of each row of a block: where its body begins in the file, and its entry.
-_Entries = dict[int, tuple[int, Entry]]
+# Where a body begins in the file, and its entry; of each row of a block.
+_Place = tuple[int, Entry]
+_Entries = dict[int, _Place]
 
 
 class Spool:
@@ -75,13 +81,24 @@ class Spool:
 
     def __init__(self, path: Path, mark: Mark) -> None:
         self._path = path
-        blocks: list[Block] = []
-        with suppress(FileNotFoundError), path.open("rb", buffering=0) as file:
-            blocks.extend(block for block in blocks_of(file.fileno()) if block.is_for(mark))
-        self._blocks = sorted(blocks, key=lambda block: block.first_row)
-        self._last_rows = [*accumulate((block.last_row for block in self._blocks), max)]
+        self._mark = mark
+        self._blocks: list[Block] = []
+        self._last_rows: list[int] = []
+        self._seen_bytes = 0
         self._cache = OrderedDict[int, _Entries]()  # by the offset of their block
         self._cached_rows = 0
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Find the blocks that were appended since it looked last."""
+        found: list[Block] = []
+        with suppress(FileNotFoundError), self._path.open("rb", buffering=0) as file:
+            found.extend(blocks_of(file.fileno(), self._seen_bytes))
+        if found:
+            self._seen_bytes = found[-1].end
+            self._blocks += [block for block in found if block.is_for(self._mark)]
+            self._blocks.sort(key=lambda block: block.first_row)
+            self._last_rows = [*accumulate((block.last_row for block in self._blocks), max)]
 
     def rows(self, first: int, count: int) -> dict[int, Outcome]:
         """Return the rows from `first` on that are answered, by position.
@@ -103,19 +120,47 @@ class Spool:
         return mask, bytearray.fromhex("".join(digests)) if 1 in mask else bytearray()
 
     def recall(self, batch: Batch) -> None:
-        """Give the batch's kept rows their outcomes. Raises OSError when the disk has lost one."""
+        """Give the batch's rows whose answers are here alone their outcomes.
+
+        Raises OSError when the disk has lost one.
+        """
         first = batch.first_row
+        wanted = {first + row for row in range(len(batch.kept)) if _is_here(batch, row)}
         found = {
             entry[0]: answered(entry, bytes(body))
-            for entry, body in self._sound(first, len(batch.kept))
+            for entry, body in self._sound(first, len(batch.kept), wanted)
             if entry[1] == batch.digest(entry[0] - first).hex()
         }
-        for row in range(len(batch.kept)):
-            if batch.is_kept(row):
-                batch.outcomes[row] = unless_lost(found.get(first + row), self._path)
+        for row in sorted(wanted):
+            batch.outcomes[row - first] = unless_lost(found.get(row), self._path)
 
-    def _sound(self, first: int, count: int) -> Iterator[tuple[Entry, memoryview]]:
-        """Yield the rows that are as they were written, entries and bodies; later ones later."""
+    def sizes(self, first: int, count: int) -> dict[int, int]:
+        """Return the bytes of the answers of rows from `first` on, by position."""
+        return {
+            entry[0]: entry[2] for _, places in self._places(first, count) for _, entry in places
+        }
+
+    def _sound(
+        self, first: int, count: int, wanted: Container[int] | None = None
+    ) -> Iterator[tuple[Entry, memoryview]]:
+        """Yield the rows that are as they were written, entries and bodies; later ones later.
+
+        All of them, or those `wanted`. A few MiB of bodies are read at once, or one body.
+        """
+        for file, places in self._places(first, count):
+            chosen = [place for place in places if wanted is None or place[1][0] in wanted]
+            sizes = [entry[2] for _, entry in chosen]
+            for begin, end in cut(_spans(chosen), READ_BYTES):
+                start = chosen[begin][0]
+                bytes_read = chosen[end - 1][0] + sizes[end - 1] - start
+                bodies = memoryview(os.pread(file, bytes_read, start))
+                for offset, entry in chosen[begin:end]:
+                    body = bodies[offset - start : offset - start + entry[2]]
+                    if zlib.crc32(body) == entry[3]:
+                        yield entry, body
+
+    def _places(self, first: int, count: int) -> Iterator[tuple[int, list[_Place]]]:
+        """Yield the open file and where the rows of one block begin, block by block, in order."""
         if not self._blocks:
             return
         try:
@@ -129,13 +174,7 @@ class Spool:
                 highest = min(first + count - 1, block.last_row)
                 wanted = range(lowest, highest + 1)
                 places = [entries[row] for row in wanted if row in entries]
-                begin = min((offset for offset, _ in places), default=0)
-                end = max((offset + entry[2] for offset, entry in places), default=0)
-                bodies = memoryview(os.pread(file, end - begin, begin))
-                for offset, entry in places:
-                    body = bodies[offset - begin : offset - begin + entry[2]]
-                    if zlib.crc32(body) == entry[3]:
-                        yield entry, body
+                yield file, sorted(places, key=itemgetter(0))
         finally:
             os.close(file)
 
@@ -164,6 +203,20 @@ class Spool:
         while len(self._cache) > 1 and self._cached_rows > _CACHED_ROWS:
             self._cached_rows -= len(self._cache.popitem(last=False)[1])
         return entries
+
+
+def _is_here(batch: Batch, row: int) -> bool:
+    return row in batch.spooled or batch.is_kept(row)
+
+
+def _spans(places: Sequence[_Place]) -> list[int]:
+    """Return how far each body reaches from the end of the one before."""
+    ends = [offset + entry[2] for offset, entry in places]
+    return (
+        [end - before for end, before in zip(ends, [places[0][0], *ends], strict=False)]
+        if places
+        else []
+    )
 
 
 def unless_lost(outcome: Outcome | None, path: Path) -> Outcome:

@@ -67,6 +67,7 @@ class OpenRows:
             self._build_some(batch)
         if not ready or not self._room.may_call(ready[0][0]):
             return None
+        self._room.note_call()
         return ready.popleft()
 
     async def take(self) -> OpenRow | None:

@@ -16,9 +16,7 @@ from worker.job import Job
 from worker.model import Batch, Chunk, Failure, Outcome, without_body
 from worker.output.books import Books
 from worker.output.part_writer import PartWriter
-from worker.output.pieces import held_sizes, pieces
-from worker.output.repeat import Repeater
-from worker.output.spool import Spool
+from worker.output.recalled import Recall
 from worker.output.spool_format import Mark
 from worker.pipeline._keeper import Keeper
 from worker.pipeline._memory import Room
@@ -76,9 +74,8 @@ class Drain:
         self._on_commit = on_commit
         self._chunks = chunks
         self._writer: PartWriter | None = None
-        self._repeater: Repeater | None = None
+        self._recall: Recall | None = None
         self._again = job.reader_of_all()  # for rows that failed
-        self._spool: Spool | None = None  # of what is kept, once a batch has some of it
         self._tidied_s = anyio.current_time()
         self._has_garbage = False
 
@@ -120,10 +117,10 @@ class Drain:
     async def _write(self, batch: Batch) -> None:
         # Not abandoned on cancellation: a thread writing a file that is being discarded would
         # outlive the run. A commit that has begun is finished.
-        if self._writer is None or self._repeater is None:
+        if self._writer is None or self._recall is None:
             self._writer = self._open(batch.chunk)
-            self._repeater = Repeater(*self._spool_of(batch.chunk))
-        writer, repeater = self._writer, self._repeater
+            self._recall = Recall(self._store, *self._spool_of(batch.chunk))
+        writer, recall = self._writer, self._recall
         if batch.duplicates:  # of rows that the spool must have by now
             await self._keeper.flush()
         async with anyio.create_task_group() as group:
@@ -132,9 +129,9 @@ class Drain:
             if writer.has_row_groups:
                 group.start_soon(_write_row_groups, writer)
             if writer.is_quick and self._is_for_the_loop(batch):
-                read = self._add(writer, repeater, batch)
+                read = self._add(writer, recall, batch)
             else:
-                read = await to_thread.run_sync(self._add, writer, repeater, batch)
+                read = await to_thread.run_sync(self._add, writer, recall, batch)
         for outcome in read.duplicates:
             self._tally.note_duplicate(outcome)
         self._tally.has_read_results |= writer.books.results > 0
@@ -153,7 +150,7 @@ class Drain:
                 part=batch.chunk.errors_name,
                 columns=", ".join(self._again.lost),
             )
-        self._writer = self._repeater = self._spool = None
+        self._writer = self._recall = None
         stopwatch.next_part(writer.books.seconds)
         await self._keeper.forget(batch.chunk)
         self._on_commit(batch.chunk, writer.books)
@@ -161,25 +158,18 @@ class Drain:
 
     def _is_for_the_loop(self, batch: Batch) -> bool:
         is_busy = self._load.share() > _BUSY_SHARE and not self._lane.is_held_back
-        needs_disk = batch.duplicates or 1 in batch.kept
+        needs_disk = batch.duplicates or batch.spooled or 1 in batch.kept
         return is_busy and not needs_disk and batch.held_bytes <= _SMALL_BYTES
 
-    def _add(self, writer: PartWriter, repeater: Repeater, batch: Batch) -> _Read:
+    def _add(self, writer: PartWriter, recall: Recall, batch: Batch) -> _Read:
         """Have `writer` take the batch, as much at a time as there is room for once it is decoded.
 
         Blocking.
         """
         read = _Read()
-        if 1 in batch.kept:
-            with self._store.errors_as_advice():
-                self._spool = self._spool or Spool(*self._spool_of(batch.chunk))
-        for piece in pieces(batch, held_sizes(batch)):
+        for piece in recall.pieces(batch):
             if piece.first_row > batch.first_row and writer.has_row_groups:
                 writer.write()
-            with self._store.errors_as_advice():
-                if self._spool is not None:
-                    self._spool.recall(piece)
-                repeater.repeat(piece)
             malformed = writer.add(piece)
             own = [failure for row, failure in malformed.items() if row not in piece.duplicates]
             read.malformed += own

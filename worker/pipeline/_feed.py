@@ -11,6 +11,7 @@ from anyio import to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
 from worker.input.reader import RowReader
+from worker.input.sizes import cut, rows_bytes
 from worker.job import Job
 from worker.model import DIGEST_BYTES, Batch, Chunk
 from worker.output.spool import Spool
@@ -19,6 +20,8 @@ from worker.pipeline._memory import Room
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
 
+BATCH_BYTES_MAX = 8 << 20
+"""Of rows; what one row comes to is a batch of its own."""
 _ROW_BYTES = 8 + DIGEST_BYTES  # its place in a list; what its request is known by
 
 
@@ -64,17 +67,16 @@ def _chunk_reads(
             rows = job.no_rows()
         with store.errors_as_advice():
             kept, digests = spool.kept(first_row, rows.num_rows)
-        size = job.batch_rows
         batches = [
             _batch(
                 chunk,
                 next(numbers),
-                first_row + offset,
-                rows.slice(offset, size),
-                kept[offset : offset + size],
-                digests[DIGEST_BYTES * offset : DIGEST_BYTES * (offset + size)],
+                first_row + begin,
+                rows.slice(begin, end - begin),
+                kept[begin:end],
+                digests[DIGEST_BYTES * begin : DIGEST_BYTES * end],
             )
-            for offset in range(0, max(1, rows.num_rows), size)
+            for begin, end in _cuts(rows, job.batch_rows)
         ]
         batches[-1].last = following is None
         yield batches
@@ -82,6 +84,19 @@ def _chunk_reads(
             return
         first_row += rows.num_rows
         rows = following
+
+
+def _cuts(rows: pa.RecordBatch, batch_rows: int) -> Iterator[tuple[int, int]]:
+    """Yield where batches begin and end: at `batch_rows` rows, or at BATCH_BYTES_MAX of rows."""
+    if rows.num_rows == 0:
+        yield 0, 0
+    for begin in range(0, rows.num_rows, batch_rows):
+        some = rows.slice(begin, batch_rows)
+        if some.nbytes <= BATCH_BYTES_MAX:
+            yield begin, begin + some.num_rows
+        else:
+            for first, end in cut(rows_bytes(some), BATCH_BYTES_MAX):
+                yield begin + first, begin + end
 
 
 def _batch(

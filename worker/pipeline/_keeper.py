@@ -15,7 +15,7 @@ from worker.model import Answer, Batch, Chunk, Outcome
 from worker.output.spool import SpoolWriter
 from worker.output.spool_format import Mark, Settled, pack
 from worker.output.stopwatch import Stopwatch
-from worker.pipeline._memory import Room
+from worker.pipeline._memory import NOTED_BYTES_MAX, Room
 from worker.store.local import LocalStore
 
 # What a kill costs is what was answered since the block before was begun, and what is in flight:
@@ -23,7 +23,6 @@ from worker.store.local import LocalStore
 FLUSH_S = 2.0
 LATE_S = 2.0
 STOPWATCH = "seconds"
-_NOTED_BYTES = 2 << 20  # more is written before the two seconds are over
 _FILES_MAX = 16  # of small parts thousands may be begun at the same time
 _BLOCK_ROWS = 32  # packed at once: what takes longer makes calls late
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
@@ -57,7 +56,7 @@ class Keeper:
     @property
     def is_full(self) -> bool:
         """Whether so much is noted that it is to be written before the two seconds are over."""
-        return self._noted_bytes >= _NOTED_BYTES
+        return self._noted_bytes >= NOTED_BYTES_MAX
 
     async def run(self) -> None:
         """Every two seconds, write what was noted, and bring it to the disk itself.

@@ -1,30 +1,73 @@
-"""How much may be in memory between reading and writing: in rows, and in bytes."""
+"""How much may be in memory between reading and writing: in rows, and in bytes.
+
+BUDGET is the whole of it, as one table: what it is, how many bytes it may have, and who holds it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import anyio
 
+from worker.input.gather import READ_BYTES_MAX
 from worker.model import Batch
+from worker.output.pieces import PIECE_BYTES
+from worker.output.row_groups import ROW_GROUP_BYTES
+from worker.output.spool import READ_BYTES as SPOOL_READ_BYTES
+from worker.transport.intake import INTAKE_BYTES_MAX, Intake
 
 HELD_BYTES_MAX = 32 << 20
+SPOOLED_FROM_BYTES = 64 << 20
+NOTED_BYTES_MAX = 2 << 20
+_FORGOTTEN = 32  # answers after which most of a larger one before them is forgotten
+
+
+class Share(NamedTuple):
+    """A row of the budget."""
+
+    what: str
+    bytes_max: int
+    held_by: str
+
+
+# All that grows with the bytes of rows or answers. What a single row or answer comes to may be on
+# top of each; Python's own objects and the allocator's holes are not counted.
+BUDGET = (
+    Share("rows read ahead", HELD_BYTES_MAX // 2, "pipeline._memory.Room"),
+    Share("whole answers that wait for their batch", SPOOLED_FROM_BYTES, "pipeline._memory.Room"),
+    Share("answers on their way", INTAKE_BYTES_MAX, "transport.intake.Intake"),
+    Share("answers that are not in the spool yet", NOTED_BYTES_MAX, "pipeline._keeper.Keeper"),
+    Share("one reading of the input", READ_BYTES_MAX, "input.gather"),
+    Share("bodies read back from the spool", SPOOL_READ_BYTES, "output.spool.Spool"),
+    Share("bodies that are decoded at once", PIECE_BYTES, "output.pieces"),
+    Share("rows of two row groups", 2 * ROW_GROUP_BYTES, "output.row_groups.RowGroups"),
+)
 
 
 class Room:
     """Bounds what is read but not written yet, in rows and in bytes.
 
     Reading ends at half of the bytes, so that there is room for the answers to what was read.
-    The oldest batch is let through in any case: all others wait for it. Kept rows count in bytes
-    only: what is behind them is called while they are still being written.
+    The oldest batch is let through in any case: all others wait for it. What its answers, and those
+    on their way, come to beyond SPOOLED_FROM_BYTES stays in the spool alone. Kept rows count in
+    bytes only: what is behind them is called while they are still being written.
+
+    What is on its way is bounded by what answers were found to come to: `answer_bytes` at first.
     """
 
-    def __init__(self, rows_max: int) -> None:
+    def __init__(
+        self, rows_max: int, *, answer_bytes: int = 0, intake: Intake | None = None
+    ) -> None:
         self._rows_max = rows_max
         self._rows = 0
         self._bytes = 0
+        self._whole_bytes = 0  # of these, answers
         self._batches_left = 0
+        self._calls = 0
+        self._answer_bytes = float(answer_bytes)
+        self._intake = intake or Intake()
         self._is_open = True
         self._is_passing = False  # the reader has met hardly any but kept rows of late
         self._changed = anyio.Event()
@@ -37,9 +80,16 @@ class Room:
 
     def may_call(self, batch: Batch) -> bool:
         """Return whether there is room for another answer."""
-        return self._is_open and (
+        if not self._is_open:
+            return False
+        on_their_way = (self._calls + 1) * self._answer_bytes
+        return (self._calls == 0 or on_their_way <= INTAKE_BYTES_MAX) and (
             self._bytes < HELD_BYTES_MAX or batch.sequence <= self._batches_left
         )
+
+    def note_call(self) -> None:
+        """Count a row that is called for, until `hold`."""
+        self._calls += 1
 
     async def wait_to_call(self, batch: Batch) -> None:
         """Return when there is room for another answer."""
@@ -81,14 +131,38 @@ class Room:
             self._is_passing = False
             self._changed.set()
 
-    def hold(self, batch: Batch, answer_bytes: int) -> None:
-        """Count an answer."""
-        batch.held_bytes += answer_bytes
-        self._bytes += answer_bytes
+    def hold(self, batch: Batch, answer_bytes: int) -> bool:
+        """Count what a call ended with; return False when that is to stay in the spool alone."""
+        self._hold(batch, answer_bytes)
+        self._calls -= 1
+        if answer_bytes > self._answer_bytes:
+            self._answer_bytes = answer_bytes
+        else:
+            self._answer_bytes += (answer_bytes - self._answer_bytes) / _FORGOTTEN
+        if not self._changed.is_set():
+            self._changed.set()
+        if self._whole_bytes < SPOOLED_FROM_BYTES or not answer_bytes:
+            return True
+        self._intake.shut(is_shut=True)  # until `release`, which is to follow
+        return False
+
+    def release(self, batch: Batch, answer_bytes: int) -> None:
+        """Count an answer no more that is in the spool alone."""
+        self._hold(batch, -answer_bytes)
+        self._changed.set()
+
+    def _hold(self, batch: Batch, size: int) -> None:
+        batch.held_bytes += size
+        batch.answers_bytes += size
+        self._bytes += size
+        self._whole_bytes += size
+        if size < 0 and self._whole_bytes < SPOOLED_FROM_BYTES:
+            self._intake.shut(is_shut=False)
 
     def leave(self, batch: Batch) -> None:
         """Count a batch that was written; batches leave in their order."""
         self._rows -= _rows(batch)
+        self._hold(batch, -batch.answers_bytes)
         self._bytes -= batch.held_bytes
         self._batches_left += 1
         self._changed.set()

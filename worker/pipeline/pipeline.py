@@ -10,7 +10,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from worker.call.lane import Lane
 from worker.job import Job
-from worker.model import Batch, Chunk, Failure, answer_bytes
+from worker.model import Batch, Chunk, Failure, answer_bytes, without_body
 from worker.pipeline._dispatch import OpenRows
 from worker.pipeline._drain import Drain, OnCommit
 from worker.pipeline._feed import feed, reads
@@ -19,6 +19,7 @@ from worker.pipeline._memory import Room
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
 from worker.telemetry.tally import Tally
+from worker.transport.intake import Intake
 
 # So many rows wait for a slow one before the reader is held back.
 _OPEN_ROWS = 8192
@@ -33,14 +34,18 @@ async def run_chunks(
     switch: StopSwitch,
     store: LocalStore,
     on_commit: OnCommit,
+    intake: Intake | None = None,
 ) -> None:
     """Process `chunks` in order, each to its committed part.
 
+    `intake` is the transport's: answers on their way wait while there is no room for whole ones.
     Returns early, with whole parts only, when `switch` is thrown. Errors leave in an
     ExceptionGroup, half-written parts discarded.
     """
     in_flight_max = job.config.rate.in_flight_max
-    room = Room(max(_OPEN_ROWS, 2 * in_flight_max))
+    room = Room(
+        max(_OPEN_ROWS, 2 * in_flight_max), answer_bytes=job.answer_bytes, intake=intake or Intake()
+    )
     # Never full: `room` bounds the rows on their way, and so the batches.
     todo_in, todo_out = anyio.create_memory_object_stream[Batch](math.inf)
     done_in, done_out = anyio.create_memory_object_stream[Batch](math.inf)
@@ -91,11 +96,14 @@ async def _work(
         if outcome is None:
             return
         batch.outcomes[row] = outcome
-        batch.open_rows -= 1
-        room.hold(batch, answer_bytes(outcome))
         keeper.note(batch, row, outcome)
         tally.note(outcome)
         if isinstance(outcome.result, Failure):
             lane.judge_run()
+        if not room.hold(batch, size := answer_bytes(outcome)):
+            await keeper.flush()
+            batch.outcomes[row], batch.spooled[row] = without_body(outcome), size
+            room.release(batch, size)
+        batch.open_rows -= 1
         if batch.open_rows == 0:
             done.send_nowait(batch)

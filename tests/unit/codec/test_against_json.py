@@ -15,7 +15,7 @@ from unit.codec.test_decoder import BODY, DECEPTIVE, SOUND
 from worker.codec._decode_each import decode_each
 from worker.codec.decoded import Decoded
 from worker.codec.decoder import Decoder
-from worker.codec.sizes import cut
+from worker.input.sizes import cut
 
 BRACKETS_MAX = 900
 HEAD = b'{"itemList":[{"itemId":"a","score":1}],"recommendationId":"r"'

@@ -261,7 +261,7 @@ def test_a_row_group_is_no_more_than_what_a_reader_has_room_for(tmp_path: Path) 
     store, outcomes = LocalStore(tmp_path), [success(*"abcdefghij") for _ in range(40)]
     with store.writing(), pytest.MonkeyPatch.context() as patch:
         patch.setattr("worker.codec.columns.EXPLODED_BYTES_MAX", 1 << 20)
-        patch.setattr("worker.output._row_groups.EXPLODED_BYTES_MAX", 1 << 20)
+        patch.setattr("worker.output.row_groups.EXPLODED_BYTES_MAX", 1 << 20)
         part = writer(store, exploded=True)
         part.add(replace(batch([""] * 40, list(outcomes)), rows=wide))
         part.commit(Again([]))

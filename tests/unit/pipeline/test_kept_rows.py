@@ -19,10 +19,11 @@ from worker.config.model import Config
 from worker.errors import OutputError, leaves
 from worker.job import Job, open_job
 from worker.model import Answer, Batch, Failure, Outcome
+from worker.output import recalled
 from worker.output.part_writer import PartWriter
 from worker.output.spool import Spool, write_spool
 from worker.output.spool_format import Mark, Settled
-from worker.pipeline import _drain, _memory, pipeline
+from worker.pipeline import _memory, pipeline
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
 from worker.telemetry.tally import Tally
@@ -178,7 +179,7 @@ async def test_one_that_is_lost_before_it_is_written_stops_the_run_with_advice(
         path.write_bytes(path.read_bytes().replace(b"kept", b"lost"))
         return Spool(path, mark)
 
-    monkeypatch.setattr(_drain, "Spool", damage)
+    monkeypatch.setattr(recalled, "Spool", damage)
     with pytest.raises(BaseExceptionGroup) as raised:
         await bench.run()
     [error] = leaves(raised.value)

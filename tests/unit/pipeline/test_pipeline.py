@@ -94,7 +94,7 @@ async def test_lanes_that_are_done_while_the_drain_fails_are_no_failure_of_their
 async def test_row_groups_are_written_in_order_beside_the_batches_after_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_busy: bool
 ) -> None:
-    monkeypatch.setattr("worker.output._row_groups.ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr("worker.output.row_groups.ROW_GROUP_BYTES", 1)
     monkeypatch.setattr(Load, "share", lambda _: 0.7 if is_busy else 0.5)
     await _run(tmp_path, 5000, rows_per_part=5000)
     part = pq.ParquetFile(tmp_path / "out" / "part-00000.parquet")
@@ -108,7 +108,7 @@ async def test_a_row_group_that_the_disk_refuses_ends_the_run_without_its_part(
     def refuse(*_: Any) -> None:
         raise OutputError("the disk is full", hint="make room")
 
-    monkeypatch.setattr("worker.output._row_groups.ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr("worker.output.row_groups.ROW_GROUP_BYTES", 1)
     monkeypatch.setattr(PartWriter, "write", refuse)
     with pytest.raises(ExceptionGroup) as caught:
         await _run(tmp_path, 5000, rows_per_part=5000)

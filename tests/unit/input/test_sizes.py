@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.codec.sizes import cut, rows_bytes, value_bytes
+from worker.input.sizes import cut, rows_bytes, value_bytes
 
 TEXT = st.text("aé", max_size=6) | st.none()
 
