@@ -134,8 +134,8 @@ def rows_of(folder: Path) -> dict[int, Row]:
 
 
 users_in_any_pattern = st.lists(
-    st.sampled_from(["a", "b", "c", "d", "e", "rejected", "garbled", None]), min_size=1, max_size=30
-)
+    st.sampled_from(["a", "b", "c", "d", "e", "rejected", "garbled", None]), min_size=1, max_size=29
+).map(lambda users: ["a", *users])  # without any result the run is refused
 
 
 @settings(max_examples=60)
