@@ -27,7 +27,7 @@ from worker.emulator.resources import Resources
 from worker.emulator.settings import EmulatorSettings
 
 PREFIX = "arn:aws:personalize:us-east-1:000000000000:campaign/"
-LISTS, RANKINGS = ["a", "b", "c", "d", "e", "f"], ["r", "s", "t"]
+LISTS, RANKINGS, ACTIONS = ["a", "b", "c", "d", "e", "f"], ["r", "s", "t"], ["n", "o"]
 BURST_S = 0.01  # seconds of a quota that may come at once: hardly any
 
 QUOTAS = "developer guide, Amazon Personalize endpoints and quotas"
@@ -39,6 +39,7 @@ CHEAT_SHEET = "AWS samples, Personalize cheat sheet, campaign scaling"
 def settings() -> EmulatorSettings:
     recipes = dict.fromkeys(LISTS, "aws-popularity-count")
     recipes |= dict.fromkeys(RANKINGS, "aws-personalized-ranking")
+    recipes |= dict.fromkeys(ACTIONS, "aws-next-best-action")
     return EmulatorSettings.model_validate(
         {"campaigns": [{"name": name, "recipe": each} for name, each in recipes.items()]}
     )
@@ -76,6 +77,7 @@ class World:
         if name in RANKINGS:
             path, members["inputList"] = "/personalize-ranking", ["i0001"]
         else:
+            path = "/action-recommendations" if name in ACTIONS else path
             members["numResults"] = 1
         request = Request(method="POST", target=path, body=orjson.dumps(members))
         answer = self.application.handle(request)[0]
@@ -106,10 +108,13 @@ class World:
         pytest.param(["a"], 800, 500, QUOTAS, id="GetRecommendations has 500 a second"),
         pytest.param(["r"], 499, 499, QUOTAS, id="GetPersonalizedRanking below 500 a second"),
         pytest.param(["r"], 800, 500, QUOTAS, id="GetPersonalizedRanking has 500 a second"),
+        pytest.param(["n"], 499, 499, QUOTAS, id="GetActionRecommendations below 500 a second"),
+        pytest.param(["n"], 800, 500, QUOTAS, id="GetActionRecommendations has 500 a second"),
         pytest.param(["a", "b"], 800, 1000, QUOTAS, id="each campaign has its own"),
         pytest.param(LISTS[:5], 499, 2495, QUOTAS, id="an account below 2500 a second"),
         pytest.param(LISTS, 480, 2500, QUOTAS, id="an account has 2500 a second"),
         pytest.param([*LISTS[:3], *RANKINGS], 480, 2500, QUOTAS, id="of both operations together"),
+        pytest.param(["a", "b", "r", "s", "n", "o"], 480, 2500, QUOTAS, id="of all three together"),
     ],
 )
 def test_a_quota_bounds_what_is_served(

@@ -7,8 +7,9 @@ a whole `scale_in_s` was below it, the rate becomes the highest of these slices.
 asked for, served or not. A raised minimum holds at once, a lowered one after scaling in.
 
 Quotas bound each resource and the account, whatever is provisioned. A call is served if all of its
-buckets have a token, and takes none otherwise. Recommenders and GetActionRecommendations, whose
-quotas are not documented, have a campaign's and count towards the account's.
+buckets have a token, and takes none otherwise. GetActionRecommendations has the quota of the other
+operations and shares the account's with them. Recommenders, whose quota is not documented, have a
+campaign's and count towards the account's.
 
 Time is given, in seconds from any beginning; earlier than before counts as the same moment.
 Sources: `CapacitySettings`.
