@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,7 +13,7 @@ from worker.emulator.errors import EmulatorError
 ID_LENGTH_MAX: Final = 256
 """Characters: shapes UserID, ItemID and ActionID of botocore's personalize-runtime model."""
 
-_ROW: Final = "\0row"  # a column that no file has
+_KEYS_MAX: Final = 2**62  # of rows that are told apart by one number
 
 
 def find_column(table: pa.Table, name: str) -> str | None:
@@ -104,13 +105,17 @@ def unique_rows(table: pa.Table) -> pa.Table:
 
     Columns of lists and structures, which the service's schemas do not have, are not compared.
     """
-    plain = pa.table({name: decoded(table.column(name)) for name in _comparable(table)})
-    rows = pa.array(range(table.num_rows), type=pa.int64())
-    numbered: Any = plain.append_column(_ROW, rows)
-    first = numbered.group_by(plain.column_names, use_threads=False).aggregate([(_ROW, "min")])
-    if first.num_rows == table.num_rows:
-        return table
-    return table.take(first.column(f"{_ROW}_min").combine_chunks())
+    keys, size = np.zeros(table.num_rows, dtype=np.int64), 1
+    for name in _comparable(table):
+        values: Any = decoded(table.column(name))
+        distinct: Any = pc.unique(values)
+        if size * len(distinct) > _KEYS_MAX:
+            several, keys = np.unique(keys, return_inverse=True)
+            size = len(several)
+        size *= max(1, len(distinct))
+        keys = keys * len(distinct) + pc.index_in(values, value_set=distinct).to_numpy()
+    first = np.unique(keys, return_index=True)[1]
+    return table if len(first) == table.num_rows else table.take(np.sort(first))
 
 
 def _comparable(table: pa.Table) -> list[str]:

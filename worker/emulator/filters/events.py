@@ -5,7 +5,7 @@ Sources: developer guide, "Filter expressions", "Amazon Personalize endpoints an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -24,13 +24,22 @@ RECENT_ACTIONS_MAX: Final = 300
 class Events:
     """Each user's most recent events of each type; types match in any case.
 
-    Codes are those of `size` items or actions; there are `users` users. Spaces in types count as
-    underscores: the guide spells one type NOT_TAKEN, Not taken and Not Taken.
+    Codes are those of `size` items or actions; there are `users` users. `folded` makes one type of
+    the spellings of it.
     """
 
-    def __init__(self, log: EventLog, *, size: int, users: int, recent_max: int) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        *,
+        size: int,
+        users: int,
+        recent_max: int,
+        folded: Callable[[str], str] = str.casefold,
+    ) -> None:
         self._size = size
-        dictionary = [_folded(str(each)) for each in log.types.dictionary.to_pylist()]
+        self._folded = folded
+        dictionary = [folded(str(each)) for each in log.types.dictionary.to_pylist()]
         self._codes = {value: n for n, value in enumerate(dict.fromkeys(dictionary))}
         no_type = len(self._codes)  # one group for events whose type is null
         recode = np.array([*(self._codes[value] for value in dictionary), no_type], dtype=np.int64)
@@ -57,7 +66,7 @@ class Events:
         for each in types:
             if each == "*":
                 return None
-            code = self._codes.get(_folded(each))
+            code = self._codes.get(self._folded(each))
             if code is not None:
                 table[code] = True
         return table
@@ -79,5 +88,6 @@ def _same_later(values: npt.NDArray[np.int64], *, by: int) -> Bools:
     return same
 
 
-def _folded(event_type: str) -> str:
-    return event_type.replace(" ", "_").casefold()
+def action_type(spelling: str) -> str:
+    """Return one type for NOT_TAKEN, Not taken and Not Taken, all of which the guide has."""
+    return spelling.replace(" ", "_").casefold()

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from worker.emulator.data.datasets import Data
 from worker.emulator.filters.columns import Columns, Numbers, Texts, is_filterable
-from worker.emulator.filters.events import RECENT_ACTIONS_MAX, RECENT_MAX, Events
+from worker.emulator.filters.events import RECENT_ACTIONS_MAX, RECENT_MAX, Events, action_type
 from worker.emulator.filters.grammar import BadExpression, Field
 from worker.emulator.filters.rules import dataset_of
 
@@ -54,6 +54,7 @@ class Index:
             size=len(data.action_ids),
             users=len(data.user_ids),
             recent_max=RECENT_ACTIONS_MAX,
+            folded=action_type,
         )
 
     def columns(self, field: Field) -> tuple[Columns, str]:
