@@ -15,21 +15,22 @@ from worker.errors import InputError
 
 # From here on a float cannot be told from its neighbour: bits of its fraction, and one.
 _WHOLE_MAX = {pa.float16(): 1 << 11, pa.float32(): 1 << 24, pa.float64(): 1 << 53}
+_IDS = "strings or integers (whole floats, decimals, UUIDs and UTF-8 in binary, too)"
 _MOST_DIGITS = pa.decimal256(76, 0)
 
 
 def check_column_types(schema: pa.Schema, columns: InputColumns) -> None:
     """Raise InputError when a column's type cannot carry what the config takes from it."""
     checks: list[tuple[str, str | None, Callable[[pa.DataType], bool], str]] = [
-        ("user_id", columns.user_id, _is_id, "text, UUIDs or whole numbers"),
-        ("item_id", columns.item_id, _is_id, "text, UUIDs or whole numbers"),
-        ("item_list", columns.item_list, _is_id_list, "lists of text, UUIDs or whole numbers"),
-        ("num_results", columns.num_results, _is_count, "whole numbers"),
+        ("user_id", columns.user_id, _is_id, _IDS),
+        ("item_id", columns.item_id, _is_id, _IDS),
+        ("item_list", columns.item_list, _is_id_list, f"lists of {_IDS}"),
+        ("num_results", columns.num_results, _is_count, "integers"),
     ]
     for key, column in columns.context.items():
-        checks.append((f"context.{key}", column, _is_scalar, "text, numbers or booleans"))
+        checks.append((f"context.{key}", column, _is_scalar, "strings, numbers or booleans"))
     for key, column in columns.filter_values.items():
-        wanted = "text or numbers, or lists of them"
+        wanted = "strings or numbers, or lists of them"
         checks.append((f"filter_values.{key}", column, _is_filter_value, wanted))
     for key, used, fits, wanted in checks:
         if used is not None and not fits(schema.field(used).type):
@@ -51,10 +52,10 @@ def check_ids_are_whole(rows: pa.RecordBatch) -> None:
         if problem := _not_whole(_flat(rows.column(name))):
             kind = rows.schema.field(name).type
             raise InputError(
-                f"the ID column {name!r} has type {kind}, and {problem}",
-                hint="write IDs as text or as integers, from where they still are what they were: "
+                f"column {name!r} has type {kind}, and {problem}; IDs are {_IDS}",
+                hint="write IDs as strings or integers, from where they still are what they were: "
                 f"CAST({name} AS BIGINT) or CAST({name} AS VARCHAR) in SQL, "
-                f"astype({name!r}: 'Int64') in pandas",
+                f"astype({{{name!r}: 'Int64'}}) in pandas",
             )
 
 
