@@ -82,18 +82,18 @@ BAD = {
         _input({"uid": ["u1"], "AGE": [30]}),
     ),
     "user IDs of a wrong type": Bad(
-        ("'USER_ID' has type bool", "text, UUIDs or whole numbers"), _input({"USER_ID": [True]})
+        ("'USER_ID' has type bool", "strings or integers"), _input({"USER_ID": [True]})
     ),
     "user IDs that are not whole": Bad(
         ("'USER_ID' has type double", "not whole", "CAST(USER_ID AS"), _input({"USER_ID": [1.5]})
     ),
     "item lists of a wrong type": Bad(
-        ("'ITEMS' has type string", "input.columns.item_list", "lists of text"),
+        ("'ITEMS' has type string", "input.columns.item_list", "lists of strings"),
         _input({"USER_ID": ["u1"], "ITEMS": ["i1,i2"]}),
         {"target": RANKING, "input": {"columns": RANKING_COLUMNS}},
     ),
     "numResults of a wrong type": Bad(
-        ("'N' has type string", "input.columns.num_results", "whole numbers"),
+        ("'N' has type string", "input.columns.num_results", "integers"),
         _input({"USER_ID": ["u1"], "N": ["5"]}),
         {"input": {"columns": {"user_id": "USER_ID", "num_results": "N"}}},
     ),
