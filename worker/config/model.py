@@ -207,7 +207,9 @@ class Retry(Section):
     """What is tried again."""
 
     attempts_max: int = Field(6, ge=1, le=100, description="attempts per row, the first included")
-    timeout_s: float = Field(5.0, gt=0, le=300, description="seconds per attempt")
+    timeout_s: float = Field(
+        5.0, gt=0, le=300, description="seconds to connect, and from the request to its answer"
+    )
     budget_share: float = Field(
         0.2, ge=0, le=10, description="retries as a share of first attempts, over the run"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 
@@ -13,8 +14,12 @@ from worker.personalize.answer_shape import AnswerShape, flaw
 from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER
 from worker.personalize.limits import BODY_BYTES_MAX
 
+ERROR_TYPE = b"x-amzn-errortype"  # the header that has an error's code
 _PARSED_BYTES_MAX = 64 << 10
 _PIECE_BYTES = 256 << 10
+# A string of JSON: what is left of a body without them has no quotes, unless it ends in one.
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+CUT = Failure(CONNECTION_LOST, "the connection ended in the middle of an answer")
 _GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's window bits, which tell the format
 
 
@@ -27,9 +32,19 @@ class EncodedError(ValueError):
 
 
 def answer_of(
-    body: bytes, *, shape: AnswerShape, status: int, request_id: str | None
+    body: bytes,
+    *,
+    shape: AnswerShape,
+    status: int,
+    request_id: str | None,
+    ends_with_connection: bool = False,
 ) -> Answer | Failure:
-    """Return the answer in the body of an HTTP 2xx, or why it is none."""
+    """Return the answer in the body of an HTTP 2xx, or why it is none.
+
+    One that `ends_with_connection` has no length: only its JSON tells whether it is whole.
+    """
+    if ends_with_connection and is_cut(body):
+        return CUT
     if request_id is not None:
         request_id = said_id(request_id)
     if reason := _flaw(body, shape):
@@ -51,6 +66,23 @@ def _flaw(body: bytes, shape: AnswerShape) -> str | None:
         return flaw(orjson.loads(body), shape)
     except ValueError:  # orjson.JSONDecodeError is one
         return "the answer is not JSON"
+
+
+def is_cut(body: bytes) -> bool:
+    """Return whether a body is the beginning of a JSON object, or nothing at all."""
+    if not body.lstrip().startswith(b"{"):
+        return not body.strip()
+    try:
+        orjson.loads(body)
+    except ValueError:  # orjson.JSONDecodeError is one
+        rest = _STRING.sub(b"", body)
+        return b'"' in rest or rest.count(b"{") > rest.count(b"}")
+    return False
+
+
+def is_cut_error(body: bytes, error_type: str | None) -> bool:
+    """Return whether the body of an HTTP error is cut, in which its code would be."""
+    return not error_type and body.lstrip().startswith(b"{") and is_cut(body)
 
 
 def undecodable(error: EncodedError, *, status: int, request_id: str | None) -> Failure:

@@ -15,6 +15,7 @@ async def grown(
     status: int,
     encoding: str | None,
     request_id: str | None,
+    ends_with_connection: bool,
     intake: Intake,
 ) -> Answer | Failure:
     """Return the answer in the body of an HTTP 2xx, its Content-Encoding undone, or why none."""
@@ -29,4 +30,10 @@ async def grown(
                 body = b"".join(pieces)
         except EncodedError as error:
             return undecodable(error, status=status, request_id=request_id)
-    return answer_of(body, shape=shape, status=status, request_id=request_id)
+    return answer_of(
+        body,
+        shape=shape,
+        status=status,
+        request_id=request_id,
+        ends_with_connection=ends_with_connection,
+    )

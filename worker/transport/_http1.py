@@ -34,6 +34,7 @@ class Reply:
     status: int = 0
     headers: dict[bytes, bytes] = field(default_factory=dict)
     body: bytes = b""
+    ends_with_connection: bool = False  # and nothing else tells whether it is whole
 
     def header(self, name: bytes) -> str | None:
         """Return a header's value."""
@@ -209,6 +210,7 @@ class Connection(asyncio.Protocol):
             if self._unsent is not None:
                 self._finish(UNSENT)
             elif self._ends_with_connection and exc is None:
+                self._reply.ends_with_connection = True
                 self._deliver()
             else:
                 self._finish(Failure(code=CONNECTION_LOST, message=self._how_lost(exc)))

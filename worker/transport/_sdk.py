@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER, TIME
 from worker.personalize.operations import METHODS, Operation
 from worker.runtime.clock import Clock
 from worker.runtime.patience import Patience
-from worker.transport._answers import sound_error
+from worker.transport._answers import CUT, ERROR_TYPE, is_cut_error, sound_error
 from worker.transport._grown import grown
 from worker.transport._outbox import Outbox
 from worker.transport._sdk_http import DEPARTURE, Departure, Handler, Request
@@ -27,7 +27,7 @@ from worker.transport._sdk_reading import Reading
 from worker.transport.base import SENT_BACK, Turn
 from worker.transport.intake import Intake
 
-_BODY = "_body"  # no member of any answer
+_BODY, _IS_CUT = "_body", "_is_cut"  # no members of any answer
 
 
 @asynccontextmanager
@@ -121,14 +121,18 @@ class SdkTransport:
                 cause, aiohttp.ClientConnectorError
             ):  # the SDK says that it could not connect, but it was
                 return Failure(CONNECTION_LOST, said(f"the connection ended: {cause}"))
+            if (getattr(error, "response", None) or {}).get(_IS_CUT):
+                return CUT
             return failure_of(error)
         metadata = answer["ResponseMetadata"]
+        status = metadata["HTTPStatusCode"]
         return await grown(
             answer[_BODY],
             shape=self._shape,
-            status=metadata["HTTPStatusCode"],
+            status=status,
             encoding=metadata["HTTPHeaders"].get("content-encoding"),
             request_id=metadata.get("RequestId"),
+            ends_with_connection=_ends_with_connection(metadata["HTTPHeaders"], status),
             intake=self._reading.intake,
         )
 
@@ -136,6 +140,13 @@ class SdkTransport:
 def _send_compact(params: dict[str, Any], **_: Any) -> None:
     """Send the bytes that the request was built with: the SDK would put spaces and escapes in."""
     params["body"] = orjson.dumps(orjson.loads(params["body"]))
+
+
+def _ends_with_connection(headers: Mapping[str, str], status: int) -> bool:
+    """Return whether nothing else tells that an answer with these headers is whole."""
+    return not (
+        status in (204, 304) or "content-length" in headers or "transfer-encoding" in headers
+    )
 
 
 def _keep_body(
@@ -149,5 +160,9 @@ def _keep_body(
         customized_response_dict[_BODY] = response_dict["body"]
         response_dict["body"] = b"{}"
     else:
-        encoding = response_dict["headers"].get("content-encoding")
+        headers, status = response_dict["headers"], response_dict["status_code"]
+        encoding = headers.get("content-encoding")
+        if _ends_with_connection(headers, status):
+            error_type = headers.get(ERROR_TYPE.decode())
+            customized_response_dict[_IS_CUT] = is_cut_error(response_dict["body"], error_type)
         response_dict["body"] = sound_error(response_dict["body"], encoding=encoding)

@@ -22,7 +22,7 @@ from worker.aws.login import Login
 from worker.aws.session import PreparedRequest
 from worker.model import Answer, Failure
 from worker.personalize.answer_shape import AnswerShape
-from worker.transport._answers import sound_error
+from worker.transport._answers import CUT, ERROR_TYPE, is_cut_error, sound_error
 from worker.transport._grown import grown
 from worker.transport._http1 import Reply
 from worker.transport._pool import Pool
@@ -88,13 +88,17 @@ class WireTransport:
         if isinstance(reply, Failure):
             return reply
         if reply.status >= 300:
-            return self._failure(reply)
+            is_cut = reply.ends_with_connection and is_cut_error(
+                reply.body, reply.header(ERROR_TYPE)
+            )
+            return CUT if is_cut else self._failure(reply)
         return await grown(
             reply.body,
             shape=self._shape,
             status=reply.status,
             encoding=reply.header(b"content-encoding"),
             request_id=reply.header(b"x-amzn-requestid"),
+            ends_with_connection=reply.ends_with_connection,
             intake=self._pool.intake,
         )
 
