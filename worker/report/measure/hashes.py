@@ -7,6 +7,7 @@ running sum: the difference between a sequence's ends, divided by M^start.
 from __future__ import annotations
 
 import functools
+from hashlib import blake2b
 
 import pyarrow as pa
 
@@ -19,6 +20,7 @@ _NOTHING = pa.array([0], U64)
 # Elements. Lists with more are done by halves, whose tables and sums take less memory; one alone,
 # however long, is not.
 _AT_ONCE_MAX = 1 << 16
+_LONG_BYTES = 4096  # of a text: no ID is as long
 
 
 def mix(values: Column) -> Column:
@@ -32,7 +34,7 @@ def mix(values: Column) -> Column:
 
 def hash_strings(strings: Column) -> Column:
     """Return the hash of each value as text, as uint64; a null's is that of the empty string."""
-    texts = pc.fill_null(strings.cast(pa.string()), "")
+    texts = _shortened(pc.fill_null(strings.cast(pa.string()), ""))
     _, offset_buffer, bytes_buffer = texts.buffers()
     offsets: Column = pa.Array.from_buffers(
         pa.int32(), len(texts) + 1, [None, offset_buffer], offset=texts.offset
@@ -42,6 +44,16 @@ def hash_strings(strings: Column) -> Column:
         pa.uint8(), last - first, [None, bytes_buffer], offset=first
     )
     return hash_lists(_byte_hashes().take(letters), pc.subtract(offsets, offsets[0]))
+
+
+def _shortened(texts: Column) -> Column:
+    """Put digests in the place of long texts: letter by letter, each takes 64 bytes of memory."""
+    is_long = pc.greater(pc.binary_length(texts), pa.scalar(_LONG_BYTES, pa.int32()))
+    if not pc.any(is_long).as_py():
+        return texts
+    long = texts.filter(is_long).to_pylist()
+    digests = [blake2b(text.encode(), digest_size=32).hexdigest() for text in long]
+    return pc.replace_with_mask(texts, is_long, pa.array(digests, pa.string()))
 
 
 def hash_lists(elements: Column, offsets: Column) -> Column:

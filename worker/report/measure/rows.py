@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,13 +59,15 @@ def read_rows(
     entry_id = shape.type.names[0]
     prefix = f"{shape.column}.list.element." if is_nested else ""
     path = files.store.path(name)
-    with _errors_as_advice(path), pq.ParquetFile(path, read_dictionary=[prefix + entry_id]) as file:
+    with _errors_as_advice(path), _opened(path, entry=prefix + entry_id) as file:
         for group in range(file.num_row_groups):
             members = [entry_id, *(["score"] if beside else [])]
             if beside:
                 given = _columns_with_values(file.metadata.row_group(group))
                 members += [each for each in _SELDOM if f"{prefix}{each}" in given]
-            columns = [*wanted, *(prefix + member for member in members)]
+            wide = [] if is_nested else _lists_among(wanted, file.schema_arrow)
+            columns = [name for name in wanted if name not in wide]
+            columns += [prefix + member for member in members]
             columns += [] if is_nested else ["rank"]
             table = file.read_row_group(group, columns=columns, use_threads=False)
             if is_nested:
@@ -73,7 +76,9 @@ def read_rows(
             else:
                 # A row's lines are all in one row group, though not in one batch.
                 for batch in table.unify_dictionaries().combine_chunks().to_batches():
-                    yield _exploded(batch, members, wanted)
+                    begins = _begins(batch.column("rank"))
+                    lists = _lines(file, group, wide, begins.to_pylist()) if wide else None
+                    yield _exploded(batch, members, wanted, begins, lists)
 
 
 def read_failed(
@@ -92,6 +97,7 @@ def read_failed(
             yield batch.select(ids), batch.select(named).rename_columns(list(wanted))
 
 
+_LINES = 256  # of lists, at once: a few MiB
 # What most campaigns say of no entry: not read then.
 _SELDOM = ("promotion_name", "reason")
 
@@ -118,17 +124,53 @@ def _nested(batch: pa.RecordBatch, column: str, wanted: tuple[str, ...]) -> Rows
     )
 
 
-def _exploded(batch: pa.RecordBatch, members: list[str], wanted: tuple[str, ...]) -> Rows:
-    """Undo the layout: a row begins at rank 1, or is one line without a rank."""
-    ranks = batch.column("rank")
-    has_entry = ranks.is_valid()
-    begins = pc.indices_nonzero(pc.fill_null(pc.equal(ranks, 1), fill_value=True))
+def _opened(path: Path, *, entry: str) -> pq.ParquetFile:
+    return pq.ParquetFile(path, read_dictionary=[entry], pre_buffer=False, buffer_size=1 << 20)
+
+
+def _lists_among(wanted: tuple[str, ...], schema: pa.Schema) -> list[str]:
+    return [name for name in wanted if pa.types.is_nested(schema.field(name).type)]
+
+
+def _lines(
+    file: pq.ParquetFile, group: int, columns: list[str], lines: list[int]
+) -> pa.RecordBatch:
+    """Return `columns` of some lines, in order: lists as long as a ranking's, one for each item."""
+    taken, first = [], 0
+    for batch in file.iter_batches(_LINES, row_groups=[group], columns=columns, use_threads=False):
+        begin, end = bisect_left(lines, first), bisect_left(lines, first + batch.num_rows)
+        chosen = pa.array([line - first for line in lines[begin:end]], pa.int64())
+        taken.append(batch.take(chosen))
+        first += batch.num_rows
+    (whole,) = pa.Table.from_batches(taken).combine_chunks().to_batches()
+    return whole
+
+
+def _begins(ranks: Column) -> Column:
+    """Return where rows begin: at rank 1, or at a line without a rank, which is all of a row."""
+    return pc.indices_nonzero(pc.fill_null(pc.equal(ranks, 1), fill_value=True))
+
+
+def _exploded(
+    batch: pa.RecordBatch,
+    members: list[str],
+    wanted: tuple[str, ...],
+    begins: Column,
+    lists: pa.RecordBatch | None,
+) -> Rows:
+    """Undo the layout; of `lists`, columns of which the batch has none, there is one line a row."""
+    has_entry = batch.column("rank").is_valid()
     before = pc.cumulative_sum(pc.cast(has_entry, pa.int32()))
     ends = pa.concat_arrays([pa.array([0], pa.int32()), before])
-    rows = batch.select(list(wanted)).take(begins)
+    columns = {
+        name: lists.column(name)
+        if lists is not None and name in lists.schema.names
+        else batch.column(name).take(begins)
+        for name in wanted
+    }
     lines = batch.select(members).filter(has_entry)
     return Rows(
-        columns=rows,
+        columns=pa.RecordBatch.from_pydict(columns),
         offsets=pa.concat_arrays([ends.take(begins), ends[-1:]]),
         entries=lines.column(0),
         beside={member: lines.column(member) for member in members[1:]},
