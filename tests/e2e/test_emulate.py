@@ -108,3 +108,28 @@ def test_nothing_of_it_is_said_where_it_would_be_in_the_way(
     assert "export" not in told.read_text()
     for line in told.read_text().splitlines():
         json.loads(line)
+
+
+def test_what_aws_would_refuse_is_warned_of_and_with_strict_refused(tmp_path: Path) -> None:
+    data = tmp_path / "interactions.csv"
+    data.write_text("USER_ID,ITEM_ID,TIMESTAMP\na,1,1700000000000\nb,2,1700000000001\n")
+    with emulate(tmp_path, interactions=str(data), filters=[]) as (_, told):
+        text = told.read_text()
+    for says in ("2 different interactions", "looks like milliseconds"):
+        assert "warning" in text
+        assert says in text
+    command = [sys.executable, "-m", "worker", "emulate", "--set", "emulator.strict=true"]
+    command += ["--set", f"emulator.interactions={toml(str(data))}"]
+    ended = subprocess.run(
+        command, env=clean_environment(), capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "2 different interactions" in ended.stderr
+    assert "looks like milliseconds" in ended.stderr
+    assert "emulator.strict = false" in ended.stderr
+
+
+def test_readme_names_the_sdks_that_ignore_the_endpoint_variables() -> None:
+    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text().split())
+    clients = ("boto3 before 1.28", "JavaScript v2", "SDK for Go v2", "Debian's AWS CLI 2.9")
+    assert all(client in readme for client in clients)

@@ -101,6 +101,39 @@ def test_boto3_learns_a_campaign_s_rate() -> None:
             control.list_solutions()
 
 
+def test_boto3_is_told_a_recipe_s_type_and_how_long_a_version_took(address: str) -> None:
+    control = client("personalize", address)
+    campaign = control.describe_campaign(campaignArn=ARN + "campaign/next-best-action")["campaign"]
+    version = control.describe_solution_version(solutionVersionArn=campaign["solutionVersionArn"])
+    told = version["solutionVersion"]
+    assert (told["name"], told["trainingHours"]) == ("next-best-action", 1.0)
+    recipe = control.describe_recipe(recipeArn=told["recipeArn"])["recipe"]
+    assert recipe["recipeType"] == "PERSONALIZED_ACTIONS"
+
+
+def test_boto3_is_refused_promotions_with_a_recipe_that_supports_none() -> None:
+    every = {"name": "every", "expression": "EXCLUDE ItemID WHERE Items.YEAR < 0"}
+    arn = ARN + "filter/every"
+    promoted = [{"name": "spring", "percentPromotedItems": 20, "filterArn": arn}]
+    with emulator(filters=[every]) as address:
+        runtime = client("personalize-runtime", address)
+        items = runtime.get_recommendations(campaignArn=USER, userId="u", promotions=promoted)
+        assert sum("promotionName" in item for item in items["itemList"]) == 5
+        with pytest.raises(runtime.exceptions.InvalidInputException, match="promotions"):
+            runtime.get_recommendations(
+                campaignArn=ARN + "campaign/hrnn", userId="u", promotions=promoted
+            )
+
+
+def test_boto3_gets_items_with_texts_alike(address: str) -> None:
+    titled = {"ITEMS": ["TITLE"]}
+    found = client("personalize-runtime", address).get_recommendations(
+        campaignArn=ARN + "campaign/semantic-similarity", itemId="i0001", metadataColumns=titled
+    )["itemList"]
+    assert len(found) == 25
+    assert all(set(item) == {"itemId", "metadata"} for item in found)
+
+
 def test_two_servers_on_the_same_data_give_the_same_answers(address: str) -> None:
     def answers(runtime: Any, users: range) -> dict[int, Any]:
         return {
