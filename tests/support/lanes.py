@@ -50,7 +50,7 @@ def make_lane(
         transport=transport,
         admission=Admission(
             pacer=pacer or Pacer(constant(tps), clock),
-            gate=Gate(Breaker(outage_s), clock, switch),
+            gate=Gate(Breaker(outage_s, attempts_max=attempts_max), clock, switch),
             switch=switch,
             tally=tally,
             calls_max=calls_max,
@@ -162,6 +162,7 @@ class Run:
                     return
                 self.outcomes[row] = outcome
                 tally.note(outcome)
+            lane.note_last_row()
 
         async with anyio.create_task_group() as watching:
             if self.is_watched:

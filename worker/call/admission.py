@@ -36,6 +36,7 @@ class Attempt:
         "is_probe",
         "is_retry",
         "left_s",
+        "number",
         "sent_s",
         "sent_us",
         "took_s",
@@ -47,11 +48,22 @@ class Attempt:
         self._ready: Ready | None = None
         self._is_waiting = False  # at the pacer, with `_ready`
         self.is_retry = self.is_probe = self.has_left = False
+        self.number = 0  # that grows with the rows, once one has to wait
         self.sent_s = 0.0  # when it left, by admission's clock; until then, when it began
         self.sent_us = 0  # when it left, microseconds UTC
         self.left_s = 0.0  # the same, by time.monotonic
         self.took_s = 0.0  # from `sent_s` to its end
         self.trouble: RowTrouble | None = None  # of the row, once an attempt has failed
+
+    @property
+    def counted(self) -> int:
+        """How many of the row's failed attempts count: not those of an outage."""
+        return self.trouble.attempts if self.trouble else 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the row had all its attempts, while nothing but such rows was left."""
+        return self.trouble is not None and self.trouble.is_finished
 
     @property
     def is_urgent(self) -> bool:
@@ -104,6 +116,7 @@ class Admission:
         self._calls_max = calls_max
         self._governor = governor
         self._was_down = False
+        self._numbered = 0
         switch.on_throw(pacer.end)
 
     @property
@@ -129,18 +142,27 @@ class Admission:
         """
         gate, pacer, login = self._gate, self._pacer, self._login
         attempt.is_probe = False
+        if not attempt.number:
+            self._numbered += 1
+            attempt.number = self._numbered
         while self._switch.reason is None:
             if login is not None and not self._can_sign:
                 # Before its turn is near: it would have a connection, and not be ready.
                 with self._switch.interruptible():
                     await login.wait()
                 continue
-            attempt.is_probe = gate.is_down and await gate.admit()
+            attempt.is_probe = gate.is_down and await gate.admit(
+                attempt.trouble, number=attempt.number
+            )
             is_near = await pacer.come_near(attempt)
             if is_near and (attempt.is_probe or not gate.is_down):
                 return self._begin(attempt)
             pacer.leave(attempt)
         return False
+
+    def note_last_row(self) -> None:
+        """Note that no row will come but those that wait or are called."""
+        self._gate.has_all_rows = True
 
     def ask(self, attempt: Attempt) -> None:
         """Have the attempt leave when it is its turn, or sent back when that does not come."""
@@ -209,8 +231,6 @@ class Admission:
         )
         self._look()
         self._tally.outage = self._gate.outage
-        if is_taken:
-            trouble.is_counted = False
         return is_taken
 
     async def is_outage(self, attempt: Attempt) -> bool:
@@ -218,10 +238,8 @@ class Admission:
 
         If so, the row is as good as new.
         """
-        is_outage = await self._gate.is_outage(attempt.sent_s)
+        is_outage = await self._gate.is_outage(attempt.sent_s, attempt.trouble)
         self._look()
-        if is_outage and attempt.trouble is not None:
-            attempt.trouble.is_counted = False
         return is_outage
 
     @property
@@ -255,7 +273,7 @@ class Admission:
         self._tally.retries += attempt.is_retry
 
     def _note_served(self, attempt: Attempt) -> None:
-        self._gate.note_answer(attempt.sent_s)
+        self._gate.note_answer(attempt.sent_s, attempt.trouble)
         self._look()
 
     def _look(self) -> None:

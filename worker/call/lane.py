@@ -79,6 +79,10 @@ class Lane:
             attempts = min(attempts, _ATTEMPTS_TOLD_MAX - 1)
         return None
 
+    def note_last_row(self) -> None:
+        """Note that no other row will come than those that are being settled."""
+        self._admission.note_last_row()
+
     def judge_run(self) -> None:
         """See, after a row that failed, whether the run is to go on.
 
@@ -127,15 +131,16 @@ class Lane:
             with self._switch.interruptible():
                 await anyio.sleep(wait_s(row.skews, row.failure, self._rng))
             return True
+        if attempt.is_finished or (is_taken and attempt.counted >= self._attempts_max):
+            self._tally.note_exhausted(row.failure)
+            return False
         if is_taken:
             return True
-        row.attempts += 1
-        if row.attempts < self._attempts_max and self._budget.take():
+        if attempt.counted < self._attempts_max and self._budget.take():
             with self._switch.interruptible():
-                await anyio.sleep(wait_s(row.attempts, row.failure, self._rng))
+                await anyio.sleep(wait_s(attempt.counted, row.failure, self._rng))
             return True
         if await self._admission.is_outage(attempt):
-            row.attempts = 0
             return True
         if self._switch.reason is None:
             self._tally.note_exhausted(row.failure)
@@ -145,11 +150,10 @@ class Lane:
 class _Failed:
     """What is known of a row since its first failed attempt."""
 
-    __slots__ = ("attempts", "failure", "is_renewed", "skews")
+    __slots__ = ("failure", "is_renewed", "skews")
 
     def __init__(self) -> None:
         self.failure = Failure(code="", message="")  # the last one
-        self.attempts = 0  # that count: not those of an outage
         self.is_renewed = False  # the credentials were renewed for it
         self.skews = 0  # attempts whose time was called wrong
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from typing import NamedTuple
 
-from worker.call.breaker import THROTTLED_S_TO_OPEN, Breaker, RowTrouble
+from worker.call.breaker import SPACED_S_MIN, THROTTLED_S_TO_OPEN, Breaker, RowTrouble
 from worker.model import Failure
 from worker.personalize.error_codes import Verdict
 from worker.runtime import log
@@ -17,6 +18,21 @@ from worker.telemetry.tally import Outage
 # By then the breaker has decided; timers may be a millisecond early.
 _DECIDED_S = THROTTLED_S_TO_OPEN + 0.1
 _LOGGED_S_MIN = 1.0  # shorter outages are not worth a line
+# When a row has ended, since only such were left that failed: so long another may take its place.
+_HELD_S = 0.25
+
+
+class _Waiting(NamedTuple):
+    """A row that waits for the service."""
+
+    turn: asyncio.Future[bool]  # True: as a probe
+    row: RowTrouble | None  # what is known of it, if it has failed
+    number: int  # that grows with the rows
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the row may be at fault."""
+        return self.row is not None and self.row.is_suspect
 
 
 class Gate:
@@ -26,7 +42,8 @@ class Gate:
         self._breaker = breaker
         self.clock = clock
         self._switch = switch
-        self._waiting = deque[asyncio.Future[bool]]()
+        self._waiting = deque[_Waiting]()
+        self._probed_s = self._held_s = -math.inf
         self._timer: Timer | None = None
         self._decided = asyncio.Event()
         self._undecided = 0  # rows that wait for it
@@ -34,6 +51,7 @@ class Gate:
         self._is_logged = False
         self.is_troubled = False  # an attempt has failed since the last answer
         self.is_down = False
+        self.has_all_rows = False  # no others will come
         switch.on_throw(self._release)
 
     @property
@@ -44,8 +62,8 @@ class Gate:
             return None
         return Outage(since_s=breaker.since_s, stops_s=breaker.over_s, last_code=breaker.last_code)
 
-    def note_answer(self, sent_s: float) -> None:
-        """Tell of an answer to an attempt that left at `sent_s`; needed only while troubled.
+    def note_answer(self, sent_s: float, row: RowTrouble | None = None) -> None:
+        """Tell of an answer to an attempt of `row` that left at `sent_s`; needed while troubled.
 
         Lets everyone go.
         """
@@ -53,7 +71,7 @@ class Gate:
         self._answered_s = max(self._answered_s, sent_s)
         if self._is_logged:
             log.warning("service answers again", seconds=now_s - (self._breaker.since_s or now_s))
-        self._breaker.note_answer(now_s)
+        self._breaker.note_answer(now_s, row)
         self.is_troubled = self._undecided > 0
         self.is_down = self._is_logged = False
         self._release()
@@ -75,23 +93,31 @@ class Gate:
         self._breaker.has_spoken |= has_results
         is_taken = self._breaker.note_failure(failure, verdict, row, sent_s=sent_s, now_s=now_s)
         self.is_troubled = self._breaker.since_s is not None
+        if row.is_finished:
+            self._held_s = now_s + _HELD_S
         self._update()
         return is_taken
 
-    async def admit(self) -> bool:
-        """Return when an attempt may be made: True as a probe, False as all are free to go."""
+    async def admit(self, row: RowTrouble | None = None, *, number: int = 0) -> bool:
+        """Return when an attempt may be made: True as a probe, False as all are free to go.
+
+        `row` is what is known of the attempt's row, if it has failed before; `number` grows with
+        the rows.
+        """
         if self._switch.reason is not None or not self.is_down:
             return False
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
-        if self._timer is None:
-            self._wake()
+        self._waiting.append(_Waiting(waiter, row, number))
+        if self._timer is not None:
+            self._timer.cancel()  # this row may be due before those that wait
+        self._wake()
         return await waiter
 
-    async def is_outage(self, sent_s: float) -> bool:
+    async def is_outage(self, sent_s: float, row: RowTrouble | None = None) -> bool:
         """Return whether it is the service that failed and not a row, as soon as that is known.
 
-        It is not when an attempt is answered that left after the row's, at `sent_s`.
+        It is not when an attempt is answered that left after the row's, at `sent_s`. If it is, the
+        attempt does not count.
         """
         is_over = False
 
@@ -112,6 +138,8 @@ class Gate:
         finally:
             self._undecided -= 1
             timer.cancel()
+        if self.is_down and row is not None:
+            self._breaker.excuse(row)
         return self.is_down
 
     def _update(self) -> None:
@@ -124,20 +152,58 @@ class Gate:
         """Send a probe if it is due, give up if it is time, and come back."""
         self._timer = None
         breaker, now_s = self._breaker, self.clock.now_s()
-        if reason := breaker.reason(now_s):
+        self._waiting = deque(each for each in self._waiting if not each.turn.done())  # cancelled
+        suspects = self._suspects
+        if reason := breaker.reason(now_s, suspects=suspects):
             self._switch.throw(reason)
             return
         self._log_once(now_s)
-        while self._waiting and self._waiting[0].done():
-            self._waiting.popleft()  # cancelled
         if not self._waiting:
             return
-        if breaker.probe_s <= now_s:
-            breaker.take_probe(now_s)
-            self._waiting.popleft().set_result(True)
-        if self._waiting:
-            due_s = min(breaker.probe_s, breaker.over_s)
-            self._timer = self.clock.call_at(due_s, self._wake)
+        is_final = now_s >= breaker.over_s
+        due_s, chosen = self._next(is_final=is_final)
+        if due_s <= now_s:
+            if breaker.probe_s <= now_s:
+                breaker.take_probe(now_s)
+            self._probed_s = now_s
+            self._waiting.remove(chosen)
+            chosen.turn.set_result(True)
+            if not self._waiting:
+                return
+            due_s, _ = self._next(is_final=is_final)
+        self._timer = self.clock.call_at(
+            due_s if is_final else min(due_s, breaker.over_s), self._wake
+        )
+
+    @property
+    def _suspects(self) -> list[RowTrouble]:
+        """The rows that wait, if all of them have failed."""
+        rows = [each.row for each in self._waiting if each.row is not None]
+        return rows if all(each.is_suspect for each in self._waiting) else []
+
+    def _next(self, *, is_final: bool) -> tuple[float, _Waiting]:
+        """Return who is to be tried next, and when.
+
+        The last that came of those that have not failed: rows that fail may follow each other. When
+        an outage's time is up and but rows that failed were left, it shows whether it is theirs.
+        """
+        breaker = self._breaker
+        spaced_s = self._probed_s + (
+            SPACED_S_MIN if is_final else breaker.spaced_s(len(self._waiting))
+        )
+        if others := [each for each in self._waiting if not each.is_suspect]:
+            chosen = max(others, key=lambda each: each.number)
+            if is_final or (self.has_all_rows and breaker.is_spoken):
+                return (-math.inf if is_final else min(spaced_s, breaker.probe_s)), chosen
+            return breaker.probe_s, chosen
+        due_s, number = min(
+            (breaker.due_s(each.row), at) for at, each in enumerate(self._waiting) if each.row
+        )
+        chosen = self._waiting[number]
+        due_s = max(due_s, spaced_s, self._held_s)
+        if not is_final and breaker.probe_s < due_s:
+            return breaker.probe_s, self._waiting[0]
+        return due_s, chosen
 
     def _log_once(self, now_s: float) -> None:
         since_s = self._breaker.since_s
@@ -150,9 +216,9 @@ class Gate:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_result(False)
+        for each in self._waiting:
+            if not each.turn.done():
+                each.turn.set_result(False)
         self._waiting.clear()
         self._decide()
 

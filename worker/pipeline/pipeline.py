@@ -90,6 +90,8 @@ async def _work(
             with switch.interruptible():
                 taken = await rows.take()
         if taken is None:
+            if switch.reason is None:
+                lane.note_last_row()
             return
         batch, row, request = taken
         outcome = await lane.settle(request)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from worker.errors import RefusedError
 from worker.model import Answer, Chunk, Failure, Outcome
-from worker.personalize.error_codes import INVALID_ANSWER
+from worker.personalize.error_codes import INVALID_ANSWER, Source, meaning_of
 from worker.personalize.rejections import Rejections
 
 # A share of fewer rows says little.
@@ -127,7 +127,9 @@ class Tally:
     def unreached(self) -> str | None:
         """Return why a run that ends without any result says nothing of its rows, or None."""
         last = self.exhausted_by
-        if last is None or last.http_status is not None or self.rejections.calls:
+        if last is None or self.rejections.calls:
+            return None
+        if meaning_of(last.code, last.http_status).source is Source.SERVICE:
             return None
         return f"the service does not answer; the last row ended with {last.code}: {last.message}"
 

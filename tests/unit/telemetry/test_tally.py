@@ -69,14 +69,20 @@ def test_a_run_is_not_refused_when_one_row_succeeds_or_reasons_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "down"), [(None, True), (503, False)], ids=["not reached", "answered"]
+    ("failure", "down"),
+    [
+        (Failure("TimedOut", "no answer"), True),
+        (Failure("503", "HTTP 503 without a message", 503), True),
+        (Failure("InternalFailure", "oops", 500), False),
+    ],
+    ids=["not reached", "a gateway's answer", "the service's"],
 )
 def test_a_few_rows_tell_of_an_outage_if_none_reached_the_service(
-    status: int | None, *, down: bool
+    failure: Failure, *, down: bool
 ) -> None:
     tally = Tally(rows_expected=2)
     assert tally.unreached() is None
-    tally.note_exhausted(Failure("TimedOut", "no answer", http_status=status))
+    tally.note_exhausted(failure)
     assert bool(tally.unreached()) is down
 
 

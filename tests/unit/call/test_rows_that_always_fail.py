@@ -1,0 +1,160 @@
+"""Rows that the service always fails at end as failed rows, and an outage is none of them.
+
+Time is simulated: lanes, pacer, gate and breaker together, against a service that is a function.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.lanes import ANSWER, Behaviour, Run
+
+from worker.call.breaker import FAILURES_TO_OPEN, Breaker, RowTrouble
+from worker.model import Answer, Failure
+from worker.personalize.error_codes import Verdict
+
+BROKEN = Failure("InternalFailure", "cannot", http_status=500)
+BARE = Failure("503", "HTTP 503 without a message", http_status=503)
+SILENT = Failure("TimedOut", "no whole answer within 5 s")
+ROWS = 1_000
+ATTEMPTS_MAX = 6
+
+
+def always_failing(rows: range | set[int], failure: Failure = BROKEN) -> Behaviour:
+    return lambda row, _: failure if row in rows else ANSWER
+
+
+def go(behaviour: Behaviour, **options: float | bool) -> Run:
+    usual = {"rows": ROWS, "tps": 500.0, "latency_s": 0.02, "lanes": 256, "budget_share": 1.0}
+    return Run(behaviour, **{**usual, **options}).go()  # type: ignore[arg-type] # all of them fit
+
+
+@pytest.mark.parametrize("count", [FAILURES_TO_OPEN, 12, 60, 200])
+@pytest.mark.parametrize("where", ["start", "middle", "end"])
+def test_rows_in_turn_that_always_fail_do_so_wherever_they_are(count: int, where: str) -> None:
+    first = {"start": 0, "middle": ROWS // 3, "end": ROWS - count}[where]
+    bad = range(first, first + count)
+    run = go(always_failing(bad), outage_s=15.0)
+    assert run.reason is None
+    assert set(run.failed) == set(bad)
+    attempts = [run.outcomes[row].attempts for row in bad]
+    assert min(attempts) >= ATTEMPTS_MAX
+    assert sum(attempts) <= (ATTEMPTS_MAX + 2) * count
+
+
+@pytest.mark.parametrize("count", [FAILURES_TO_OPEN, 30, 100])
+def test_an_input_of_such_rows_alone_is_done(count: int) -> None:
+    run = go(always_failing(range(count)), rows=count, outage_s=15.0)
+    assert run.reason is None
+    assert sorted(run.failed) == [*range(count)]
+    times: dict[int, list[float]] = {row: [] for row in range(count)}
+    for at_s, row in run.sent:
+        times[row].append(at_s)
+    for at_s in times.values():
+        assert len(at_s) >= ATTEMPTS_MAX
+        assert at_s[-1] - at_s[0] >= 15.0 - 0.1
+
+
+@pytest.mark.parametrize("failure", [BARE, SILENT], ids=lambda each: each.code)
+def test_what_the_service_has_not_said_itself_stops_the_run(failure: Failure) -> None:
+    run = go(always_failing(range(ROWS - 30, ROWS), failure), outage_s=15.0)
+    assert "does not answer" in str(run.reason)
+    assert not run.failed
+
+
+@pytest.mark.parametrize("share", [5, 20, 100])
+def test_rows_that_always_fail_among_others_hold_nobody_up(share: int) -> None:
+    bad = set(range(0, ROWS, share))
+    run = go(always_failing(bad), rows=ROWS)
+    assert run.reason is None
+    assert set(run.failed) == bad
+    assert len(run.sent) <= ROWS + (ATTEMPTS_MAX + 1) * len(bad)
+
+
+def outage(start_s: float, lasts_s: float, failure: Failure = BROKEN) -> Behaviour:
+    def behaviour(_: int, now_s: float) -> Answer | Failure:
+        return failure if start_s <= now_s < start_s + lasts_s else ANSWER
+
+    return behaviour
+
+
+@pytest.mark.parametrize("start_s", [0.0, 5.0, 9.9, 9.99])  # the last ones: the input's last rows
+@pytest.mark.parametrize("lanes", [16, 64, 256])
+def test_an_outage_of_ten_minutes_is_waited_out_and_fails_no_row(
+    start_s: float, lanes: int
+) -> None:
+    run = go(outage(start_s, 600.0), tps=100.0, lanes=lanes, latency_s=0.2, outage_s=900.0)
+    assert run.reason is None
+    if not run.failed:
+        return
+    # Fewer than ten rows were left, and no others: nothing tells them from rows that always fail.
+    assert start_s >= 9.9
+    assert len(run.failed) < FAILURES_TO_OPEN
+
+
+def test_an_outage_beyond_the_limit_stops_the_run_before_its_rows_fail() -> None:
+    run = go(outage(3.0, 600.0), tps=100.0, lanes=64, outage_s=120.0)
+    assert "does not answer" in str(run.reason)
+    assert not run.failed
+    assert run.ended_s == pytest.approx(123.0, abs=2.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sets(st.integers(0, 299), max_size=60),
+    st.floats(0.1, 60.0),
+    st.sampled_from([1, 6]),
+    st.sampled_from([30, 100]),
+)
+def test_rows_that_fail_by_themselves_are_told_from_an_outage(
+    bad: set[int], lasts_s: float, attempts_max: int, lanes: int
+) -> None:
+    """The outage is long over when the input ends; a row of no fault may fail in none of it."""
+
+    def behaviour(row: int, now_s: float) -> Answer | Failure:
+        return BROKEN if row in bad or 1.0 <= now_s < 1.0 + lasts_s else ANSWER
+
+    run = go(behaviour, rows=300, tps=100.0, lanes=lanes, attempts_max=attempts_max)
+    assert run.reason is None
+    assert bad <= set(run.failed)
+    assert len(set(run.failed) - bad) < FAILURES_TO_OPEN
+
+
+def fail(breaker: Breaker, row: RowTrouble, now_s: float, failure: Failure = BROKEN) -> bool:
+    return breaker.note_failure(failure, Verdict.TRANSIENT, row, sent_s=now_s, now_s=now_s)
+
+
+def opened(breaker: Breaker, at_s: float = 1.0) -> list[RowTrouble]:
+    rows = [RowTrouble() for _ in range(FAILURES_TO_OPEN)]
+    for row in rows:
+        fail(breaker, row, at_s)
+    assert breaker.is_open
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("is_tried", "served_s", "counts"),
+    [(False, 1.1, True), (False, 60.0, True), (True, 1.5, True), (True, 60.0, False)],
+)
+def test_an_attempt_counts_after_all_when_another_row_is_served_soon(
+    is_tried: bool, served_s: float, counts: bool
+) -> None:
+    breaker = Breaker(120.0)
+    row = opened(breaker)[-1]
+    assert row.attempts == 0
+    if is_tried:
+        fail(breaker, RowTrouble(), 1.2)
+    breaker.note_answer(served_s)
+    fail(breaker, row, served_s + 1.0)
+    assert row.attempts == 1 + counts
+
+
+def test_a_row_of_the_outage_that_is_served_says_that_it_was_one() -> None:
+    breaker = Breaker(120.0)
+    *_, first, last = opened(breaker)
+    breaker.note_answer(1.5, last)
+    fail(breaker, first, 2.0)
+    assert first.attempts == 2  # its own, before it opened, and this one
+    fail(breaker, last, 2.0)
+    assert last.attempts == 1
