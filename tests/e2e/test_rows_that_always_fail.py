@@ -32,7 +32,7 @@ def failing(users: set[str], reply: Reply = BROKEN) -> Script:
 
 
 KEYS: dict[str, Any] = {
-    "rate": {"tps": 500, "adaptive": False},
+    "rate": {"tps": 500, "adaptive": False, "in_flight_max": 64},
     "retry": {"attempts_max": 3},
     "stop": {"outage_s": 2.0, "error_share_max": 0.2},
 }
