@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from support.runs import (
     FILTER_ARN,
@@ -54,6 +53,11 @@ def _truncated(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
+def _a_delta_table(folder: Path) -> None:
+    write_users(folder, 3)
+    (folder / "_delta_log").mkdir()
+
+
 def _a_file_where_the_output_belongs(folder: Path) -> None:
     write_users(folder, 3)
     (folder / "taken").write_text("a regular file")
@@ -87,6 +91,7 @@ BAD = {
     "user IDs that are not whole": Bad(
         ("'USER_ID' has type double", "not whole", "CAST(USER_ID AS"), _input({"USER_ID": [1.5]})
     ),
+    "a Delta table": Bad(("Delta Lake", "delta_scan", "plain Parquet"), _a_delta_table),
     "item lists of a wrong type": Bad(
         ("'ITEMS' has type string", "input.columns.item_list", "lists of strings"),
         _input({"USER_ID": ["u1"], "ITEMS": ["i1,i2"]}),
@@ -279,25 +284,3 @@ def test_ranking_rows_with_a_bad_list_are_set_aside_without_a_call(
         columns = {"USER_ID": user_ids(len(lists)), "ITEMS": lists}
         _expect_invalid_rows(command, config, columns, says)
     assert [len(request.members["inputList"]) for request in service.received] == [most]
-
-
-@pytest.mark.parametrize("damaged", ["header", "data"])
-def test_damaged_pages_end_the_run_with_advice_and_a_sound_file_resumes_it(
-    damaged: str, tmp_path: Path, command: RunCommand, write_config: WriteConfig
-) -> None:
-    plain = {"row_group_size": 30, "use_dictionary": False, "compression": "zstd"}
-    path = write_parquet(tmp_path / "users.parquet", {"USER_ID": user_ids(90)}, **plain)
-    sound = path.read_bytes()
-    column = pq.read_metadata(path).row_group(1).column(0)
-    start, end = column.data_page_offset, column.data_page_offset + column.total_compressed_size
-    first, last = (start, start + 8) if damaged == "header" else (end - 20, end)
-    path.write_bytes(sound[:first] + b"\xff" * (last - first) + sound[last:])
-    with serving(echo) as service:
-        config = write_config(target={"endpoint_url": service.url}, output={"rows_per_part": 30})
-        result = command("run", config)
-        assert result.returncode in ({75} if service.received else {2, 75})  # it is read ahead
-        assert_advice(result, result.returncode, "row group 1", "users.parquet", "write it again")
-        assert not (tmp_path / "out" / "_SUCCESS").exists()
-        path.write_bytes(sound)
-        assert command("run", config).returncode == 0
-    assert results(tmp_path / "out")["USER_ID"].to_pylist() == user_ids(90)

@@ -37,7 +37,7 @@ def find_files(path: str) -> tuple[str, list[str]]:
         files = [file for file in found if not _is_side_file(file, os.path.relpath(file, root))]
     real = _real_files(files)
     folders = {file.parent for name, at in real.items() for file in (Path(name).absolute(), at)}
-    check_no_table([Path(root).absolute(), Path(root).resolve(), *sorted(folders)])
+    check_no_table([Path(root).absolute(), Path(root).resolve(), *sorted(folders)], real.values())
     if not files:
         raise InputError(
             f"no input files at {path}",

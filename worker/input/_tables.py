@@ -36,12 +36,21 @@ _HIVE = _Format(
     "base_N and delta_N folders",
     "with Hive: INSERT OVERWRITE DIRECTORY 'users' STORED AS PARQUET SELECT * FROM the table",
 )
+_PAIMON = _Format("an Apache Paimon table", "manifest", _SPARK.format(".format('paimon').load"))
+_PAIMON_FOLDERS = ("manifest", "schema", "snapshot")
+_DUCKLAKE = _Format(
+    "a DuckLake table",
+    "files called ducklake-...",
+    "with DuckDB: COPY (FROM the table) TO 'users.parquet'",
+)
 _ICEBERG_NAMES = re.compile(r"(.+\.metadata\.json(\.gz)?|version-hint\.text)")
 _HIVE_NAMES = re.compile(r"(base_\d{7,}|(delete_)?delta_\d{7,}_\d{7,})(_.*)?")  # Hive, AcidUtils
 
+_DUCKLAKE_NAMES = re.compile(r"ducklake-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}.*\.parquet")
 
-def check_no_table(folders: Iterable[Path]) -> None:
-    """Raise InputError when one of `folders` is a table's, or lies in one, however deep.
+
+def check_no_table(folders: Iterable[Path], files: Iterable[Path]) -> None:
+    """Raise InputError when one of `folders` or `files` is a table's, or lies in one, however deep.
 
     Takes absolute paths, and looks at names only, at each folder once.
     """
@@ -51,17 +60,20 @@ def check_no_table(folders: Iterable[Path]) -> None:
             if place in seen:
                 break  # and so were those above it
             seen.add(place)
-            _check(place)
+            for found, at in _tables_at(place):
+                raise _is_table(found, at)
+    for file in files:
+        if _DUCKLAKE_NAMES.fullmatch(file.name):
+            raise _is_table(_DUCKLAKE, file.parent)
 
 
-def _check(place: Path) -> None:
-    for found, at in _tables_at(place):
-        raise InputError(
-            f"{at} is the folder of {found.name} (it has {found.folder}): just some of the "
-            "files in it count, others hold rows that were deleted or replaced",
-            hint="export the table's rows as they are now to plain Parquet, and name that in "
-            f"input.path; {found.export.replace('FOLDER', str(at))}",
-        )
+def _is_table(found: _Format, at: Path) -> InputError:
+    return InputError(
+        f"{at} is the folder of {found.name} (it has {found.folder}): just some of the "
+        "files in it count, others hold rows that were deleted or replaced",
+        hint="export the table's rows as they are now to plain Parquet, and name that in "
+        f"input.path; {found.export.replace('FOLDER', str(at))}",
+    )
 
 
 def _tables_at(place: Path) -> Iterator[tuple[_Format, Path]]:
@@ -73,6 +85,7 @@ def _tables_at(place: Path) -> Iterator[tuple[_Format, Path]]:
         (_HUDI_BY_NAME, (place / "_hudi").is_dir),
         (_STREAM, (place / "_spark_metadata").is_dir),
         (_ICEBERG, lambda: _has_metadata(place / "metadata")),
+        (_PAIMON, lambda: all((place / name).is_dir() for name in _PAIMON_FOLDERS)),
     )
     for each, holds in is_there:
         with suppress(OSError):  # a folder that may not be looked into

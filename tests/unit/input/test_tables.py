@@ -99,11 +99,26 @@ def test_a_transactional_table_of_hive_is_refused(name: str, tmp_path: Path) -> 
     assert_refused(tmp_path / "users", tmp_path / "users", "Hive")
 
 
+def test_a_paimon_table_is_refused(tmp_path: Path) -> None:
+    for name in ("manifest", "schema", "snapshot"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "bucket-0").mkdir()
+    pq.write_table(pa.table({"ID": ["a"]}), tmp_path / "bucket-0" / "data-1.parquet")
+    assert_refused(tmp_path / "bucket-0", tmp_path, "Paimon")
+
+
+def test_a_ducklake_tables_files_are_refused(tmp_path: Path) -> None:
+    name = "ducklake-0198a2f0-8f2c-7d6c-a2a5-6a2f1a9f5c11.parquet"
+    pq.write_table(pa.table({"ID": ["a"]}), tmp_path / name)
+    for path in (tmp_path, tmp_path / name, tmp_path / "*.parquet"):
+        assert_refused(path, tmp_path, "DuckLake")
+
+
 def test_what_only_looks_like_a_table_is_read(tmp_path: Path) -> None:
-    for folder in ("delta", "base_5", "metadata"):
+    for folder in ("delta", "base_5", "metadata", "manifest"):
         (tmp_path / folder).mkdir()
         pq.write_table(pa.table({"ID": ["a"]}), tmp_path / folder / "a.parquet")
     (tmp_path / "metadata" / "schema.json.parquet").write_bytes(
         (tmp_path / "delta" / "a.parquet").read_bytes()
     )
-    assert len(find_files(str(tmp_path))[1]) == 4
+    assert len(find_files(str(tmp_path))[1]) == 5
