@@ -42,11 +42,12 @@ def explain(store: LocalStore, identifier: str) -> dict[str, Any]:
     columns = job.config.input.columns
     names = [name for name in (columns.user_id, columns.item_id) if name]
     rows: list[dict[str, Any]] = []
-    with job.reader() as reader:
+    with job.reader() as reader, job.reader() as again:
         for chunk in job.source.chunks:
             found = _chunk_rows(job, reader, store, chunk, names, identifier)
             is_done = found and store.path(chunk.part_name).exists()
-            if is_done and made_from(chunk, changed) and not is_made_from(job, store, chunk):
+            is_in_doubt = is_done and made_from(chunk, changed)
+            if is_in_doubt and not is_made_from(job, again, store, chunk):
                 raise _changed(job)
             rows.extend(found)
     if not rows:

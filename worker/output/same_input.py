@@ -15,6 +15,7 @@ from typing import Any
 from worker import __version__
 from worker.codec.digests import NO_REQUEST, RowsDigest, request_digest
 from worker.errors import ConflictError
+from worker.input.reader import RowReader
 from worker.input.source import Source
 from worker.job import Job
 from worker.model import Chunk
@@ -54,17 +55,19 @@ def check_parts(
     a million rows. Memory: some batches. Blocking; ends early, without a word, when `is_stopped`.
     Raises InputError on damaged data.
     """
-    for chunk in done:
-        if is_stopped():
-            return
-        if (files := made_from(chunk, changed)) and not is_made_from(job, store, chunk):
-            listed = ", ".join(files[:_SHOWN_FILES]) + (" ..." if files[_SHOWN_FILES:] else "")
-            raise ConflictError(
-                f"{store.path(chunk.part_name)} was made from other rows than there are now in "
-                f"{listed}{_or_versions(run['version'])}",
-                hint="bring the old input back, or set another output.path for the new one, or "
-                "replace that run with --overwrite",
-            )
+    with job.reader() as reader:
+        for chunk in done:
+            if is_stopped():
+                return
+            files = made_from(chunk, changed)
+            if files and not is_made_from(job, reader, store, chunk):
+                listed = ", ".join(files[:_SHOWN_FILES]) + (" ..." if files[_SHOWN_FILES:] else "")
+                raise ConflictError(
+                    f"{store.path(chunk.part_name)} was made from other rows than there are now in "
+                    f"{listed}{_or_versions(run['version'])}",
+                    hint="bring the old input back, or set another output.path for the new one, or "
+                    "replace that run with --overwrite",
+                )
 
 
 def _or_versions(began: str) -> str:
@@ -73,15 +76,15 @@ def _or_versions(began: str) -> str:
     return f" (or version {__version__} of this program asks otherwise for them than {began} did)"
 
 
-def is_made_from(job: Job, store: LocalStore, chunk: Chunk) -> bool:
+def is_made_from(job: Job, reader: RowReader, store: LocalStore, chunk: Chunk) -> bool:
     """Return whether the Chunk's part has the digest of the rows that are there now. Blocking."""
-    return read_books(store.path(chunk.part_name)).digest == rows_digest(job, chunk)
+    return read_books(store.path(chunk.part_name)).digest == rows_digest(job, reader, chunk)
 
 
-def rows_digest(job: Job, chunk: Chunk) -> str:
+def rows_digest(job: Job, reader: RowReader, chunk: Chunk) -> str:
     """Return the digest of a Chunk's rows, as its part would have it. Blocking."""
     digest = RowsDigest()
-    for rows in job.read(chunk):
+    for rows in reader.read(chunk):
         requests = [
             request_digest(built) if isinstance(built, bytes) else NO_REQUEST
             for built in job.builder.build(rows)

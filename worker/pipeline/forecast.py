@@ -32,14 +32,14 @@ async def look_ahead(
     Reads the columns of `where` and of the requests: some 0.2 s for a million rows.
     Raises InputError on damaged data.
     """
-    with reader_to_count(job) as reader:
+    with reader_to_count(job) as reader, job.reader() as again:
         for chunk in todo:
             if switch.reason is not None:
                 return
             rows, calls = await to_thread.run_sync(count, job, reader, chunk)
             path, mark = store.spool_path(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk)
             with store.errors_as_advice():
-                kept = await to_thread.run_sync(_kept, job, chunk, Spool(path, mark))
+                kept = await to_thread.run_sync(_kept, job, again, chunk, Spool(path, mark))
             tally.expect(chunk, rows=rows, needless=min(rows, rows - calls + kept))
     give_memory_back()
 
@@ -73,7 +73,7 @@ def count(job: Job, reader: RowReader, chunk: Chunk) -> tuple[int, int]:
     return rows, rows - requests.num_rows + distinct
 
 
-def _kept(job: Job, chunk: Chunk, spool: Spool) -> int:
+def _kept(job: Job, reader: RowReader, chunk: Chunk, spool: Spool) -> int:
     """Return about how many answers are kept that rows still ask for.
 
     Not all of them are, after the input was written again: the first rows tell which share.
@@ -82,7 +82,7 @@ def _kept(job: Job, chunk: Chunk, spool: Spool) -> int:
     if not kept:
         return 0
     first_row = asked = same = 0
-    for rows in job.read(chunk):
+    for rows in reader.read(chunk):
         mask, digests = spool.kept(first_row, rows.num_rows)
         for row, request in enumerate(job.builder.build(rows) if digests else ()):
             if mask[row] and isinstance(request, bytes):
