@@ -12,9 +12,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from e2e.crashes import USERS, crash, service_with_failures, tolerant_config
 from support.accounts import (
     assert_each_row_once,
     assert_only_final_names,
@@ -24,26 +24,18 @@ from support.accounts import (
 )
 from support.runs import (
     COMMAND_TIMEOUT_S,
-    PARTS_OF_TEN,
-    PROJECT,
-    Result,
     RunCommand,
     WriteConfig,
     assert_advice,
     clean_environment,
     kept_at,
-    results,
-    user_ids,
-    write_parquet,
     write_users,
 )
-from support.scripts import Reply, asked_for, echo, error, serving
+from support.scripts import Reply, asked_for, serving
 from support.services import Request, Service
 
 from worker.store.local import SPOOL
 
-USERS = user_ids(45)
-TOLERANT = {"error_share_max": 0.5}
 # At the third of five parts, by how many may be committed then.
 KILLED_AT = {
     "run.json written": {0},
@@ -79,33 +71,6 @@ FULL_AT = [
 ]
 
 
-def _service(request: Request) -> Reply:
-    if asked_for(request)[-1] == "5":
-        return error("InvalidInputException", 400)
-    return echo(request)
-
-
-def _crash(how: str, point: str, *arguments: str | Path, folder: Path) -> Result:
-    """Run the command to a crash point."""
-    driver = [sys.executable, Path(__file__).with_name("crashing.py"), how, point]
-    return subprocess.run(
-        [str(word) for word in (*driver, *arguments)],
-        cwd=folder,
-        env=clean_environment({"PYTHONPATH": str(PROJECT)}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_TIMEOUT_S,
-        check=False,
-    )
-
-
-def _config(write_config: WriteConfig, service: Service, **sections: Any) -> Path:
-    return write_config(
-        target={"endpoint_url": service.url}, stop=TOLERANT, **{**PARTS_OF_TEN, **sections}
-    )
-
-
 def _assert_finishes(command: RunCommand, config: Path, output: Path, service: Service) -> None:
     """Run again after a crash; assert that nothing is lost, doubled, changed or paid for twice."""
     before, ids = committed(output), recommendation_ids(output)
@@ -138,56 +103,12 @@ def test_killed_at(
 ) -> None:
     write_users(tmp_path, len(USERS))
     output = tmp_path / "out"
-    with serving(_service) as service:
-        config = _config(write_config, service)
-        assert _crash("kill", point, "run", config, folder=tmp_path).returncode == -signal.SIGKILL
+    with serving(service_with_failures) as service:
+        config = tolerant_config(write_config, service)
+        assert crash("kill", point, "run", config, folder=tmp_path).returncode == -signal.SIGKILL
         assert len(list(output.glob("part-*.parquet"))) in KILLED_AT[point]
         assert (output / "_SUCCESS").exists() == (point == "success committed")
         _assert_finishes(command, config, output, service)
-
-
-def _deliver(folder: Path, users: list[str]) -> None:
-    """Write the users in this order; size and footer are the same for any."""
-    plain = {"compression": "none", "use_dictionary": False}
-    write_parquet(folder / "users.parquet", {"USER_ID": users}, **plain)
-
-
-@pytest.mark.parametrize(
-    "point",
-    [
-        "run claimed",
-        "answers received",
-        "spooled",
-        "errors committed",
-        "part committed",
-        "all parts committed",
-    ],
-)
-def test_killed_at_and_resumed_with_the_input_in_another_order(
-    point: str, tmp_path: Path, command: RunCommand, write_config: WriteConfig
-) -> None:
-    """Whose answer it is stays right, or the run says that it is another's: never a wrong row."""
-    _deliver(tmp_path, USERS)
-    output = tmp_path / "out"
-    with serving(_service) as service:
-        config = _config(write_config, service)
-        assert _crash("kill", point, "run", config, folder=tmp_path).returncode == -signal.SIGKILL
-        before, called = committed(output), len(service.received)
-        done = 10 * len([name for name in before if name.startswith("part-")])
-        if done:
-            _deliver(tmp_path, [USERS[1], USERS[0], *USERS[2:]])
-            result = command("run", config)
-            assert_advice(result, 6, "part-00000.parquet was made from", "users.parquet")
-            assert (committed(output), len(service.received)) == (before, called)
-        users = [*USERS[:done], *reversed(USERS[done:])]
-        _deliver(tmp_path, users)
-        result = command("run", config)
-    assert result.returncode == 0, result.stderr
-    assert_each_row_once(output, users)
-    assert_summary_adds_up(output)
-    assert_only_final_names(output)
-    for row in results(output).to_pylist():
-        assert row["items"][0]["item_id"] == f"item-of-{row['USER_ID']}"
 
 
 def test_killed_with_calls_in_flight(
@@ -200,10 +121,10 @@ def test_killed_with_calls_in_flight(
         if request.number == 24 and not killed.is_set():
             killed.set()
             os.kill(process_id[0], signal.SIGKILL)
-        return _service(request)
+        return service_with_failures(request)
 
     with serving(kill) as service:
-        config = _config(write_config, service)
+        config = tolerant_config(write_config, service)
         words = [sys.executable, "-m", "worker", "run", str(config)]
         env, nobody = clean_environment(), subprocess.DEVNULL
         with subprocess.Popen(
@@ -219,9 +140,9 @@ def test_the_spool_of_a_part_that_was_committed_goes_when_the_run_goes_on(
 ) -> None:
     """It may be large, and its answers are in the part."""
     write_users(tmp_path, len(USERS))
-    with serving(_service) as service:
-        config = _config(write_config, service)
-        _crash("kill", "part committed", "run", config, folder=tmp_path)
+    with serving(service_with_failures) as service:
+        config = tolerant_config(write_config, service)
+        crash("kill", "part committed", "run", config, folder=tmp_path)
         assert "part-00002.parquet" in {path.name for path in (tmp_path / "out" / SPOOL).rglob("*")}
         assert command("run", config, "--set", "stop.calls_max=1").returncode == 75
     assert "part-00002.parquet" not in {path.name for path in (tmp_path / "out" / SPOOL).rglob("*")}
@@ -232,11 +153,11 @@ def test_killed_while_overwriting(
     point: str, tmp_path: Path, command: RunCommand, write_config: WriteConfig
 ) -> None:
     write_users(tmp_path, len(USERS))
-    with serving(_service) as service:
-        old = _config(write_config, service, request={"num_results": 3})
+    with serving(service_with_failures) as service:
+        old = tolerant_config(write_config, service, request={"num_results": 3})
         assert command("run", old).returncode == 0
-        config = _config(write_config, service)
-        killed = _crash("kill", point, "run", config, "--overwrite", folder=tmp_path)
+        config = tolerant_config(write_config, service)
+        killed = crash("kill", point, "run", config, "--overwrite", folder=tmp_path)
         assert killed.returncode == -signal.SIGKILL
         assert not (tmp_path / "out" / "_SUCCESS").exists()
         assert command("run", config, "--overwrite").returncode == 0
@@ -251,9 +172,9 @@ def test_disk_full_at(
 ) -> None:
     write_users(tmp_path, len(USERS))
     output = tmp_path / "out"
-    with serving(_service) as service:
-        config = _config(write_config, service)
-        result = _crash("full", point, "run", config, folder=tmp_path)
+    with serving(service_with_failures) as service:
+        config = tolerant_config(write_config, service)
+        result = crash("full", point, "run", config, folder=tmp_path)
         assert_advice(result, 75 if service.received else 2, str(output), "No space left on device")
         assert not (output / "_SUCCESS").exists()
         _assert_finishes(command, config, output, service)
