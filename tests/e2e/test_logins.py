@@ -146,14 +146,27 @@ HANGS = "time.sleep(1000)"
 
 
 @pytest.mark.parametrize(
-    ("how", "transport"), [("signal", "wire"), ("signal", "sdk"), ("deadline", "wire")]
+    ("how", "transport"),
+    [
+        ("signal", "wire"),
+        ("signal", "sdk"),
+        ("signal to all who wait", "wire"),
+        ("deadline", "sdk"),
+    ],
 )
 def test_a_process_that_hangs_in_mid_run_is_waited_for_by_nobody_and_ended(
     how: str, transport: str, tmp_path: Path, write_config: WriteConfig
 ) -> None:
     write_users(tmp_path, 5_000)
     process = Process(tmp_path, lives_s=6.0, then=HANGS)  # and expires while it hangs
-    with serving(echo) as service:
+    last_s = time.monotonic()
+
+    def script(request: Request) -> Reply:
+        nonlocal last_s
+        last_s = time.monotonic()
+        return echo(request)
+
+    with serving(script) as service:
         config = write_config(
             target={"endpoint_url": service.url, "transport": transport},
             stop={"deadline": "8s"} if how == "deadline" else {},
@@ -162,13 +175,25 @@ def test_a_process_that_hangs_in_mid_run_is_waited_for_by_nobody_and_ended(
         with started("run", config, folder=tmp_path, env=process.env) as run:
             wait_until(lambda: len(process.pids) == 2)
             assert not process.is_gone(process.pids[1])
-            if how == "signal":
+            if how == "signal to all who wait":
+                wait_until(lambda: time.monotonic() - last_s > 1.5)  # since no key is good
+            if how != "deadline":
                 run.send_signal(signal.SIGTERM)
             _, told = run.communicate(timeout=20)
         assert run.returncode == 75, told
-        assert ("SIGTERM" if how == "signal" else "the deadline 8s has come") in told
+        assert ("the deadline 8s has come" if how == "deadline" else "SIGTERM") in told
     wait_until(lambda: process.is_gone(process.pids[1]))
     assert "hidden" not in told
+
+
+def test_a_process_that_hangs_at_the_start_outlives_no_deadline(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, ROWS)
+    process = Process(tmp_path, lives_s=6.0, then="pass")
+    (tmp_path / "issue.py").write_text(f"import time\n{HANGS}\n")
+    config = write_config(stop={"deadline": "1s"})
+    assert_advice(command("run", config, env=process.env), 75, "the deadline 1s has come")
 
 
 def test_answers_are_kept_while_credentials_are_asked_for(

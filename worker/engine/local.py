@@ -31,7 +31,7 @@ from worker.rate.setup import ceiling, keep_ceiling, steered
 from worker.runtime import log
 from worker.runtime.clock import Clock, RunningClock
 from worker.runtime.descriptors import fitting
-from worker.runtime.stop import StopSwitch, watch_deadline
+from worker.runtime.stop import StopSwitch, seconds_to, watch_deadline
 from worker.store.local import LocalStore
 from worker.telemetry.cost import calls_max
 from worker.telemetry.progress import View
@@ -61,22 +61,12 @@ async def work(
     async with AsyncExitStack() as stack:
         clock = RunningClock()
         stack.callback(clock.stop)
-        with switch.interruptible():
-            login = await stack.enter_async_context(Login(access, patience_s=config.stop.outage_s))
-        if switch.reason is not None:
-            raise switch.error()
+        login = await _log_in(config, access, switch, stack)
         tps = config.rate.tps or await _provisioned_tps(config.target, login, switch)
         paced_to = config.stop.deadline if config.rate.tps is None else None
         if paced_to is not None or job.where is not None:
             await look_ahead(job, todo, tally, store, switch)
-        log.info(
-            "start",
-            operation=config.target.operation.value,
-            target=config.target.arn.split(":", 5)[5],
-            rows=tally.rows_expected,
-            parts=len(todo),
-            tps=tps,
-        )
+        _log_start(config, tally, parts=len(todo), tps=tps)
         transport = await _open_transport(config, login, switch, stack, clock)
         target, ramp = config.target, ceiling(config.rate, tps=tps)
         key = ceiling_key(target.arn, target.region_name, access.endpoint_url)
@@ -117,6 +107,20 @@ def _fitting(job: Job) -> Job:
     return replace(job, config=job.config.model_copy(update={"rate": rate}))
 
 
+async def _log_in(
+    config: Config, access: Access, switch: StopSwitch, stack: AsyncExitStack
+) -> Login:
+    """Look for credentials: a source that hangs outlives neither a stop nor a deadline."""
+    login = Login(access, patience_s=config.stop.outage_s)
+    with switch.interruptible(), anyio.move_on_after(seconds_to(config.stop.deadline)) as scope:
+        await stack.enter_async_context(login)
+    if scope.cancelled_caught:
+        switch.throw(f"the deadline {config.stop.deadline} has come")
+    if switch.reason is not None:
+        raise switch.error()
+    return login
+
+
 async def _open_transport(
     config: Config, login: Login, switch: StopSwitch, stack: AsyncExitStack, clock: Clock
 ) -> Transport:
@@ -143,6 +147,17 @@ async def _provisioned_tps(target: Target, login: Login, switch: StopSwitch) -> 
     if tps is None:
         raise switch.error()
     return tps
+
+
+def _log_start(config: Config, tally: Tally, *, parts: int, tps: float) -> None:
+    log.info(
+        "start",
+        operation=config.target.operation.value,
+        target=config.target.arn.split(":", 5)[5],
+        rows=tally.rows_expected,
+        parts=parts,
+        tps=tps,
+    )
 
 
 def _log_commit(chunk: Chunk, books: Books) -> None:

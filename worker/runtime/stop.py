@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,3 +85,11 @@ async def watch_deadline(
         while (left_s := (at - now()).total_seconds()) > 0:  # noqa: ASYNC110 - waits for a clock
             await anyio.sleep(min(left_s, 60.0))  # the wall clock may be set in between
         switch.throw(f"the deadline {deadline} has come")
+
+
+def seconds_to(deadline: str | None) -> float:
+    """Return how long it is from now to the moment that `deadline` names; None: for ever."""
+    if deadline is None:
+        return math.inf
+    now = datetime.now().astimezone()
+    return (deadline_at(deadline, start=now) - now).total_seconds()

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable
 
 import anyio
 import pytest
-from support.lanes import leave, make_lane
+from support.lanes import leave
+from unit.call.benches import Bench
 
 from worker.errors import RefusedError
-from worker.model import Answer, Failure, Outcome
+from worker.model import Answer, Failure
 from worker.personalize.clock_skew import IN_A_ROW_MAX
 from worker.personalize.rejections import CALLS_TO_JUDGE
-from worker.rate.pacer import Pacer, Waiting
-from worker.rate.ramp import Ramp
-from worker.runtime.clock import MonotonicClock
-from worker.runtime.stop import StopSwitch
-from worker.telemetry.tally import ROWS_TO_SHARE, Tally
-from worker.transport.base import SENT_BACK, Turn
+from worker.telemetry.tally import ROWS_TO_SHARE
+from worker.transport.base import Turn
 
 ANSWER = Answer(body=b"{}", request_id="r")
 THROTTLE = Failure(code="ThrottlingException", message="slow down", http_status=400)
@@ -28,105 +23,6 @@ REJECTED = Failure(code="InvalidInputException", message="no", http_status=400)
 DENIED = Failure(code="AccessDeniedException", message="no", http_status=403)
 
 pytestmark = pytest.mark.simulated_time
-
-
-class NoJitter(random.Random):
-    """Full jitter that always draws the shortest wait."""
-
-    def uniform(self, a: float, b: float) -> float:
-        del b
-        return a
-
-
-class ScriptedTransport:
-    """Answers from a list; the last answer repeats."""
-
-    def __init__(self, *results: Answer | Failure) -> None:
-        self._results = list(results)
-        self.calls = self.renewals = 0
-        self.renewable = {1}  # which of the renewals find other credentials
-        self.on_call: Callable[[], None] = lambda: None
-
-    async def call(self, body: bytes, turn: Turn | None = None) -> Answer | Failure:
-        del body
-        assert turn is not None
-        if not await leave(turn):
-            return SENT_BACK
-        self.calls += 1
-        self.on_call()
-        await anyio.lowlevel.checkpoint()
-        return self._results.pop(0) if len(self._results) > 1 else self._results[0]
-
-    async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
-        del since_s
-        self.renewals += 1
-        return None if self.renewals in self.renewable else failure
-
-
-class Bench:
-    """A lane and all that it touches."""
-
-    def __init__(
-        self,
-        *results: Answer | Failure,
-        attempts_max: int = 4,
-        calls_max: int | None = None,
-        budget_share: float = 0.2,
-    ) -> None:
-        self.transport = ScriptedTransport(*results)
-        self.switch = StopSwitch()
-        self.tally = Tally(rows_expected=100)
-        self.pacer = CountingPacer()
-        self.lane = make_lane(
-            self.transport,
-            switch=self.switch,
-            tally=self.tally,
-            clock=HastyClock(),
-            pacer=self.pacer,
-            attempts_max=attempts_max,
-            calls_max=calls_max,
-            budget_share=budget_share,
-            rng=NoJitter(),
-        )
-
-    async def settle(self) -> Outcome:
-        outcome = await self.lane.settle(b"{}")
-        assert outcome is not None
-        self.tally.note(outcome)
-        return outcome
-
-
-class HastyClock(MonotonicClock):
-    """A second later whenever it is asked, so that nobody waits to see if it is an outage."""
-
-    def __init__(self) -> None:
-        self._now_s = 0.0
-
-    def now_s(self) -> float:
-        self._now_s += 1.0
-        return self._now_s
-
-
-class CountingPacer(Pacer):
-    """Lets everyone through and counts them."""
-
-    def __init__(self) -> None:
-        super().__init__(Ramp(tps=1.0, start_tps=1.0, ramp_s=0.0), MonotonicClock())
-        self.turns = 0
-        self.retry_turns = 0
-
-    def come_near_now(self, one: Waiting) -> bool:
-        del one
-        return True
-
-    async def come_near(self, one: Waiting) -> bool:
-        del one
-        return True
-
-    def ask(self, one: Waiting) -> None:
-        if one.go():
-            self.turns += 1
-            self.retry_turns += one.is_urgent
 
 
 async def test_an_answer_is_the_outcome() -> None:

@@ -233,6 +233,43 @@ async def test_expired_credentials_are_looked_up_anew_and_without_others_the_tes
     assert set(asked) == {(EXPIRED, True)}
 
 
+async def test_an_end_waits_for_no_credentials() -> None:
+    async def expired(_: bytes) -> Failure:
+        return EXPIRED
+
+    async with generator(expired) as made:
+
+        async def renew(failure: Failure, *, since_s: float) -> Failure | None:
+            del since_s
+            asyncio.get_running_loop().call_soon(made.stop)
+            await asyncio.sleep(1_000)
+            return failure
+
+        made._transport.renew = renew  # type: ignore[method-assign] # as a transport that can
+        assert await made.run(constant(100, 5), stage=0) < 1.0
+
+
+SKEWED = Failure("RequestTimeTooSkewed", "late", 403)
+
+
+@pytest.mark.parametrize("every", [0, 1, 5])
+async def test_a_time_that_is_called_wrong_ends_the_test_where_none_is_served(every: int) -> None:
+    calls = 0
+
+    async def skewed(_: bytes) -> Answer | Failure:
+        nonlocal calls
+        calls += 1
+        return OK if every and (calls - 1) % every == 0 else SKEWED
+
+    async with generator(skewed) as made:
+        if every:
+            await made.run(constant(100, 0.2), stage=0)
+        else:
+            with pytest.raises(RefusedError, match="RequestTimeTooSkewed") as caught:
+                await made.run(constant(100, 5), stage=0)
+            assert "clock" in caught.value.hint
+
+
 async def test_a_bug_in_a_call_ends_the_test() -> None:
     async def broken(_: bytes) -> Answer:
         raise ZeroDivisionError

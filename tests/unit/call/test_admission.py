@@ -1,0 +1,117 @@
+"""Attempts wait for credentials before they take their turn, and leave at the rate after that."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import anyio
+import pytest
+from support.lanes import constant
+
+from worker.aws.access import Access
+from worker.aws.login import Login
+from worker.call.admission import Admission, Attempt
+from worker.call.breaker import Breaker
+from worker.call.outage import Gate
+from worker.errors import RefusedError
+from worker.rate.pacer import Pacer
+from worker.runtime.clock import MonotonicClock
+from worker.runtime.stop import StopSwitch
+from worker.telemetry.tally import Tally
+
+pytestmark = pytest.mark.simulated_time
+TPS = 50.0
+
+
+class Expired(Login):
+    """A login whose credentials have expired, until others come."""
+
+    def __init__(self) -> None:
+        super().__init__(Access(region="us-east-1"))
+        self.others = asyncio.Event()
+        self.refusal: RefusedError | None = None
+
+    @property
+    def is_good(self) -> bool:
+        return self.others.is_set() and self.refusal is None
+
+    async def wait(self) -> None:
+        await self.others.wait()
+        if self.refusal is not None:
+            raise self.refusal
+
+
+class Leaving:
+    """A request with a connection, and when it left."""
+
+    def __init__(self) -> None:
+        self.left_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    def go(self) -> bool:
+        self.left_s.set_result(anyio.current_time())
+        return True
+
+    def send_back(self) -> None:
+        raise AssertionError("there is a turn for it")
+
+
+class Bench:
+    """An admission, and attempts that ask it."""
+
+    def __init__(self) -> None:
+        clock = MonotonicClock()
+        self.login, self.switch = Expired(), StopSwitch()
+        self.admission = Admission(
+            pacer=Pacer(constant(TPS), clock),
+            gate=Gate(Breaker(120.0), clock, self.switch),
+            switch=self.switch,
+            tally=Tally(rows_expected=1_000),
+            calls_max=None,
+            login=self.login,
+        )
+        self.left_s: list[float] = []
+        self.sent_back = 0
+
+    async def ask(self) -> None:
+        attempt = Attempt(self.admission)
+        if self.admission.may_go_now(attempt) or await self.admission.may_go(attempt):
+            leaving = Leaving()
+            attempt.ask(leaving)
+            self.left_s.append(await leaving.left_s)
+            self.admission.note_end(attempt)
+        else:
+            self.sent_back += 1
+
+
+async def test_those_who_waited_for_credentials_do_not_leave_at_once() -> None:
+    bench = Bench()
+    async with anyio.create_task_group() as group:
+        for _ in range(100):
+            group.start_soon(bench.ask)
+        await anyio.sleep(60.0)
+        assert not bench.left_s
+        came_s = anyio.current_time()
+        bench.login.others.set()
+    assert len(bench.left_s) == 100
+    assert min(bench.left_s) >= came_s
+    spans_s = [after - before for before, after in pairwise(bench.left_s[1:])]
+    assert sum(spans_s) >= 97 / TPS
+
+
+async def test_a_stop_waits_for_no_credentials() -> None:
+    bench = Bench()
+    async with anyio.create_task_group() as group:
+        for _ in range(100):
+            group.start_soon(bench.ask)
+        await anyio.sleep(1.0)
+        bench.switch.throw("test")
+    assert bench.sent_back == 100
+
+
+async def test_credentials_that_cannot_be_had_refuse_the_run() -> None:
+    bench = Bench()
+    bench.login.refusal = RefusedError("none", hint="log in")
+    bench.login.others.set()
+    with pytest.raises(RefusedError):
+        await bench.ask()
