@@ -13,6 +13,11 @@ from worker.emulator.errors import EmulatorError
 
 _PARQUET_MAGIC: Final = b"PAR1"
 _CSV_ENDINGS: Final = (".csv", ".csv.gz")
+_PLAINER: Final[dict[pa.DataType, pa.DataType]] = {
+    pa.string_view(): pa.string(),
+    pa.binary_view(): pa.binary(),
+    pa.float16(): pa.float32(),
+}
 
 
 def read_table(path: Path, *, what: str) -> pa.Table:
@@ -82,7 +87,12 @@ def _read_parquet(path: Path) -> pa.Table:
     with pq.ParquetFile(path) as file:  # not read_table, to which a folder "DAY=1" is a column
         table = file.read()
     table.validate(full=True)  # text that is not UTF-8 would fail later, wherever it is looked at
-    return table
+    return table.cast(pa.schema([_plainer(field) for field in table.schema]))
+
+
+def _plainer(field: Any) -> Any:
+    """Return a column's field in a layout that Arrow can look things up in."""
+    return field.with_type(_PLAINER.get(field.type, field.type))
 
 
 def _read_csv(path: Path) -> pa.Table:
