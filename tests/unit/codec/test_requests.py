@@ -196,3 +196,33 @@ def test_text_that_is_not_utf8_harms_its_own_row_only() -> None:
     good, bad = build({"user_id": "U"}, {"U": broken})
     assert isinstance(good, dict)
     assert bad == "column 'U' is not UTF-8"
+
+
+def test_equal_configs_make_equal_bytes_in_whatever_order_their_keys_are() -> None:
+    """A request is known by its digest: after a stop, too, when the config was put in order."""
+    promotion = {"name": "p", "percent_promoted_items": 20, "filter_arn": FILTER_ARN}
+    values = {"A": '"x"', "B": '"y"'}
+    request = {"context": {"C": "1", "D": "2"}, "filter_values": values}
+    columns = {"context": {"E": "X", "F": "Y"}, "filter_values": {"G": "X", "H": "Y"}}
+    rows = pa.record_batch({"U": ["u"], "X": ["x"], "Y": ["y"]})
+
+    def bodies(turned: int) -> list[bytes | Failure]:
+        def table(keys: dict[str, str]) -> dict[str, str]:
+            return dict([*keys.items()][::turned])
+
+        said = {key: table(keys) for key, keys in request.items()}
+        promotions = [{**promotion, "filter_values": table(values)}]
+        builder = RequestBuilder(
+            request_constants(
+                TARGET, RequestSection.model_validate({**said, "promotions": promotions})
+            ),
+            InputColumns.model_validate(
+                {"user_id": "U", **{key: table(keys) for key, keys in columns.items()}}
+            ),
+            num_results_max=500,
+            input_list_max=3,
+        )
+        return builder.build(rows)
+
+    assert isinstance(bodies(1)[0], bytes)
+    assert bodies(1) == bodies(-1)
