@@ -45,15 +45,23 @@ class UnlikeError(ValueError):
 def comparable(operands: Sequence[Operand], rows: pa.RecordBatch) -> list[Value] | None:
     """Return the operands' values in one type: scalars of constants, arrays of columns.
 
-    None when one of them is a column of nulls only, which compares to null. Raises UnlikeError.
+    None when all are columns of nulls only, which compare to null. Raises UnlikeError.
     """
     values = [each if isinstance(each, Constant) else rows.column(each.name) for each in operands]
-    found = {
+    found = [
         each.kind if isinstance(each, Constant) else _kind(each.type, operand)
         for each, operand in zip(values, operands, strict=True)
-    }
-    if Kind.NOTHING in found:
+    ]
+    are_null = [kind is Kind.NOTHING for kind in found]
+    if all(are_null):
         return None
+    some = [value for value, is_null in zip(values, are_null, strict=True) if not is_null]
+    alike = _alike(some, {*found} - {Kind.NOTHING})
+    nulls, made = pa.nulls(rows.num_rows, alike[0].type), iter(alike)
+    return [nulls if is_null else next(made) for is_null in are_null]
+
+
+def _alike(values: Sequence[Any], found: set[Kind]) -> list[Value]:
     if max(found) <= Kind.DECIMAL:
         return _exact(values)
     if max(found) <= Kind.DOUBLE:

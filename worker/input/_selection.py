@@ -171,6 +171,8 @@ def _and(some: _Outcomes, others: _Outcomes) -> _Outcomes:
 
 def _leaf_outcomes(leaf: sql.Leaf, ranges: Mapping[str, Range]) -> _Outcomes:
     columns = sql.columns_of(leaf)
+    if columns and isinstance(leaf, sql.Compare) and _is_constant(leaf):
+        return _TRUE_OR_FALSE | {None}  # as one of the two that BETWEEN stands for may be
     if not columns:
         return frozenset({_leaf_mask(leaf, _NO_COLUMNS).as_py()})
     if len(columns) > 1:
@@ -182,6 +184,10 @@ def _leaf_outcomes(leaf: sql.Leaf, ranges: Mapping[str, Range]) -> _Outcomes:
     if known.bounds is None or isinstance(leaf, sql.Like):
         return null | _TRUE_OR_FALSE
     return null | _between(leaf, columns[0], known.bounds)
+
+
+def _is_constant(leaf: sql.Compare) -> bool:
+    return isinstance(leaf.left, sql.Constant) and isinstance(leaf.right, sql.Constant)
 
 
 def _between(leaf: sql.Leaf, column: str, bounds: pa.Array[Any]) -> _Outcomes:

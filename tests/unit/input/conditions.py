@@ -128,6 +128,7 @@ SORTS: dict[str, Sort] = {
     "Z": _moments(pa.timestamp("us", "UTC"), 1, _INSTANTS),
     "ZB": _moments(pa.timestamp("ms", "Europe/Berlin"), 1e-3, _INSTANTS),
     "ZN": _moments(pa.timestamp("ns", "UTC"), 1e3, _INSTANTS),
+    "N": Sort(pa.null(), [None], ["1", "1.5", "0e0"]),
     "B": Sort(pa.bool_(), [True, False], ["TRUE", "FALSE"]),
 }
 TEXTS = ("S", "LS", "DS")
@@ -145,7 +146,7 @@ def leaves(draw: st.DrawFn, names: tuple[str, ...]) -> str:
     literal = st.sampled_from(SORTS[column].literals)
     negated = draw(st.sampled_from(["", "NOT "]))
     sign = draw(st.sampled_from(["=", "<>", "!=", "<", "<=", ">", ">="]))
-    kinds = ["compare", "flipped", "columns", "in", "between", "null"]
+    kinds = ["compare", "flipped", "columns", "in", "between", "within", "null"]
     kinds += ["like"] * 3 if column in TEXTS else []
     kinds += ["itself", "is"] if column == "B" else []
     match draw(st.sampled_from(kinds)):
@@ -164,6 +165,11 @@ def leaves(draw: st.DrawFn, names: tuple[str, ...]) -> str:
             listed = draw(st.lists(literal, min_size=1, max_size=3))
             return f"{column} {negated}IN ({', '.join(listed)})"
         case "between":
+            alike = next((each for each in ALIKE if column in each), (column,))
+            bound = literal | st.sampled_from([name for name in alike if name in names])
+            low, high = draw(st.permutations([column, draw(bound)]))
+            return f"{draw(literal)} {negated}BETWEEN {low} AND {high}"
+        case "within":
             return f"{column} {negated}BETWEEN {draw(literal)} AND {draw(literal)}"
         case "null":
             return f"{column} IS {negated}NULL"
