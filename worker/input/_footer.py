@@ -64,7 +64,7 @@ def _raw_footer(path: str) -> bytes:
     with Path(path).open("rb") as file:
         head = file.read(len(_MAGIC))
         size = file.seek(0, os.SEEK_END)
-        if head != _MAGIC:
+        if size and head != _MAGIC:
             raise InputError(
                 f"{path} is not a Parquet file: it starts with {head!r}, not {_MAGIC!r}",
                 hint="convert it to Parquet, or name only the Parquet files: input.path takes a "

@@ -10,6 +10,7 @@ import pytest
 
 from worker.errors import InputError
 from worker.input._files import find_files, hive_keys
+from worker.input.source import open_source
 
 
 def write(path: Path) -> Path:
@@ -123,3 +124,10 @@ def test_links_to_files_elsewhere_are_followed(tmp_path: Path) -> None:
     (tmp_path / "in" / "linked").symlink_to("../else")
     (tmp_path / "in" / "up").symlink_to(".")
     assert found(tmp_path / "in") == ["linked/day=1/a.parquet"]
+
+
+def test_an_empty_parquet_file_is_told_to_be_cut_off(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").touch()
+    with pytest.raises(InputError, match=r"b\.parquet is a truncated Parquet file: its 0 bytes"):
+        open_source(str(tmp_path), rows_per_chunk=10)
