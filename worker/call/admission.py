@@ -81,6 +81,10 @@ class Attempt:
         """See Turn.take."""
         return self._admission.take(self)
 
+    def left(self) -> None:
+        """See Turn.left."""
+        self._admission.note_written()
+
     def go(self) -> bool:
         """See Waiting.go."""
         self._is_waiting, ready = False, self._ready
@@ -188,6 +192,10 @@ class Admission:
             return False
         self._note_left(attempt, time.time_ns() // 1_000, self._clock.now_s())
         return True
+
+    def note_written(self) -> None:
+        """Note that what took its turn last is written by now."""
+        self._pacer.note_written()
 
     def note_end(self, attempt: Attempt) -> None:
         """Count an attempt that has ended, however it did; `note_answer` or another may follow."""

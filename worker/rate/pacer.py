@@ -110,6 +110,10 @@ class Pacer:
         self._schedule.take(now_s)
         return True
 
+    def note_written(self) -> None:
+        """Note that the request of who took a turn last is written by now."""
+        self._schedule.delay(self._clock.now_s())
+
     def leave(self, one: Waiting) -> None:
         """Forget who came near or is ready, but will not go."""
         self._near.pop(one, None)

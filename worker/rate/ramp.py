@@ -4,7 +4,7 @@ Attempt n is due when the integral of the rate reaches n. A caller that is late 
 timer, a stall) may catch up at most `CREDIT_S` of schedule; what it missed beyond is lost. So in
 any window at most as many attempts leave as the integral of the rate over it, and one, and
 `CREDIT_S` of the rate at its beginning: with a constant rate, `tps * (w + CREDIT_S) + 1` in w
-seconds. Pure.
+seconds. The window is of the moments at which requests are written. Pure.
 """
 
 from __future__ import annotations
@@ -110,6 +110,11 @@ class Schedule:
         """
         self._lose(now_s)
         self._attempts += 1
+
+    def delay(self, now_s: float) -> None:
+        """Note that what was taken last has left at `now_s` at the latest: as if taken then."""
+        earliest = self._curve.attempts_at(now_s - CREDIT_S - self._start_s) + self._before
+        self._attempts = max(self._attempts, earliest + 1)
 
     def _lose(self, now_s: float) -> None:
         """Let go of what was missed, beyond the credit."""

@@ -29,6 +29,9 @@ class Outbox:
         """Return True: there is nothing to wait for."""
         return True
 
+    def left(self) -> None:
+        """See Turn.left."""
+
     def _flush(self) -> None:
         try:
             while self._ready:

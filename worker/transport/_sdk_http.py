@@ -73,6 +73,10 @@ class Departure:
         """Wait no more: the call has ended."""
         self._tell(is_turn=False)
 
+    def left(self) -> None:
+        """Note that the request is written."""
+        self._turn.left()
+
     def _tell(self, *, is_turn: bool) -> None:
         if self._told is not None and not self._told.done():
             self._told.set_result(is_turn)
@@ -108,7 +112,9 @@ class Request(aiohttp.ClientRequest):
 
     async def write_bytes(self, writer: Any, conn: Any, content_length: int | None = None) -> None:
         """Write head and body, or end the connection where they must not be written."""
-        if await DEPARTURE.get().wait(conn.protocol):
+        departure = DEPARTURE.get()
+        if await departure.wait(conn.protocol):
             await super().write_bytes(writer, conn, content_length)
+            departure.left()
         elif conn.protocol is not None:
             conn.protocol.abort()

@@ -33,8 +33,12 @@ class Turn(Protocol):
     def take(self) -> bool:
         """Leave at once, after having been told to go: False when it may not, after all.
 
-        For who cannot write the request while `go` runs; it is written now.
+        For who cannot write the request while `go` runs. It is written now, and `left` follows.
         """
+        ...
+
+    def left(self) -> None:
+        """Note that the request is written, after a turn that was taken."""
         ...
 
 

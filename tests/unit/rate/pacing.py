@@ -8,7 +8,7 @@ from support.clock import FakeClock
 from support.lanes import constant
 
 from worker.rate.pacer import Pacer
-from worker.rate.ramp import Schedule
+from worker.rate.ramp import CREDIT_S, Schedule
 
 
 def take(schedule: Schedule, now_s: float) -> float:
@@ -16,6 +16,16 @@ def take(schedule: Schedule, now_s: float) -> float:
     due_s = schedule.due_s(now_s)
     schedule.take(now_s)
     return due_s
+
+
+def most_beyond(moments: list[float], tps: float) -> float:
+    """Return by how much the fullest window is beyond the rate's bound: at most 0 is right."""
+    moments = sorted(moments)
+    highest, most = float("-inf"), float("-inf")
+    for number, moment in enumerate(moments):
+        highest = max(highest, tps * moment - number)  # of the window's beginning
+        most = max(most, number + 1 - tps * moment + highest)
+    return most - 1 - tps * CREDIT_S
 
 
 class Caller:

@@ -36,6 +36,9 @@ class HeldTurn:
     def take(self) -> bool:
         return True
 
+    def left(self) -> None:
+        """Be told, and do nothing."""
+
 
 async def ask(transport: Transport, user: str, turn: HeldTurn | None = None) -> str:
     result = await transport.call(b'{"userId":"%b"}' % user.encode(), turn)

@@ -55,6 +55,9 @@ class AtOnce:
     def take(self) -> bool:
         return True
 
+    def left(self) -> None:
+        """Be told, and do nothing."""
+
 
 async def received_in(pieces: list[bytes]) -> Reply | Failure:
     """Return what a connection makes of an answer in these pieces, and the end after them."""

@@ -50,6 +50,7 @@ async def opened(
     *,
     operation: Operation = Operation.GET_RECOMMENDATIONS,
     timeout_s: float = 20.0,
+    connections_max: int = 10,
     intake: Intake | None = None,
     **access: Any,
 ) -> AsyncIterator[Transport]:
@@ -62,7 +63,7 @@ async def opened(
                 operation=operation,
                 wanted=wanted,
                 timeout_s=timeout_s,
-                connections_max=10,
+                connections_max=connections_max,
                 clock=clock,
                 intake=intake,
             ) as transport,

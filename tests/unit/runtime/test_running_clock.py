@@ -1,0 +1,107 @@
+"""Time in which the process did not run does not count, for timers and for patience neither."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import anyio
+import pytest
+from support.clock import running
+
+from worker.runtime import clock as module
+from worker.runtime.clock import RunningClock
+from worker.runtime.patience import Patience
+
+STOP_S = 50.0
+
+
+class Stoppable:
+    """Stands in for time.monotonic: a stop is a jump of it that nobody sees come."""
+
+    def __init__(self) -> None:
+        self.jumped_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.jumped_s
+
+
+@pytest.fixture
+def stoppable(monkeypatch: pytest.MonkeyPatch) -> Stoppable:
+    made = Stoppable()
+    monkeypatch.setattr(module, "time", made)
+    return made
+
+
+async def test_a_stop_does_not_count(stoppable: Stoppable) -> None:
+    with running() as clock:
+        before_s = clock.now_s()
+        stoppable.jumped_s += STOP_S
+        assert clock.now_s() - before_s < 5.0
+        stoppable.jumped_s += STOP_S
+        assert clock.now_s() - before_s < 5.0
+
+
+async def test_time_in_which_the_loop_runs_counts(stoppable: Stoppable) -> None:
+    """Nobody asks for the time, but the clock looks itself."""
+    del stoppable
+    with running() as clock:
+        before_s, began_s = clock.now_s(), time.monotonic()
+        await anyio.sleep(0.6)  # real time is what is measured
+        passed_s = time.monotonic() - began_s
+        assert clock.now_s() - before_s <= passed_s + 0.01
+        assert clock.now_s() - before_s > 0.0
+
+
+async def test_a_timer_does_not_come_early_for_a_stop(stoppable: Stoppable) -> None:
+    with running() as clock:
+        came = asyncio.Event()
+        due_s = clock.now_s() + 0.2
+        clock.call_at(due_s, came.set)
+        stoppable.jumped_s += STOP_S
+        assert clock.now_s() < due_s
+        await came.wait()
+        assert clock.now_s() >= due_s - 0.002
+
+
+async def test_patience_is_not_lost_in_a_stop(stoppable: Stoppable) -> None:
+    with running() as clock:
+        async with Patience(20.0, clock):
+            stoppable.jumped_s += STOP_S
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+
+async def test_patience_runs_out(stoppable: Stoppable) -> None:
+    del stoppable
+    with running() as clock, pytest.raises(TimeoutError):
+        async with Patience(0.02, clock):
+            await anyio.sleep_forever()
+
+
+async def test_patience_that_rests_does_not_run_out_until_it_begins_anew() -> None:
+    rested = list[bool]()
+
+    async def wait(clock: RunningClock) -> None:
+        async with Patience(0.02, clock) as patience:
+            patience.rest()
+            await anyio.sleep(0.1)  # of which nothing counts
+            rested.append(True)
+            patience.begin()
+            await anyio.sleep_forever()
+
+    with running() as clock, pytest.raises(TimeoutError):
+        await wait(clock)
+    assert rested
+
+
+async def test_patience_goes_on_with_what_is_left_after_a_pause() -> None:
+    clock = RunningClock()
+    try:
+        async with Patience(20.0, clock) as patience:
+            patience.pause()
+            left_s = patience._left_s
+            patience.go_on()
+            assert patience._due_s == pytest.approx(clock.now_s() + left_s, abs=1.0)
+    finally:
+        clock.stop()
