@@ -25,6 +25,7 @@ METADATA: Final = "enableMetadataWithRecommendations"
 _SYNC: Final = "syncWithLatestSolutionVersion"
 _EXPLORATION: Final = "itemExplorationConfig"
 _TRAINING: Final = "trainingDataConfig"
+_EXCLUDED: Final = "excludedDatasetColumns"
 _RATE: Final = "minRecommendationRequestsPerSecond"
 _FACTORS: Final = ("POPULARITY", "FRESHNESS")
 _EXPLORATION_MAX: Final = {"explorationWeight": 1.0, "explorationItemAgeCutOff": 36_500.0}
@@ -77,8 +78,15 @@ def recommender_config(recommender: Resource) -> dict[str, Any]:
 
 def _extras(before: Resource, config: _Members, names: tuple[str, ...]) -> dict[str, Any]:
     """Return the other members as they are now; what is false or empty is as good as absent."""
-    given = {name: config[name] for name in names if config.get(name) is not None}
+    given = {name: _known(name, config[name]) for name in names if config.get(name) is not None}
     return {name: value for name, value in {**before.extras, **given}.items() if value}
+
+
+def _known(name: str, value: Any) -> Any:
+    """Return a member without what has not been checked, and may be nested too deep to write."""
+    return (
+        {key: value[key] for key in (_EXCLUDED,) if value.get(key)} if name == _TRAINING else value
+    )
 
 
 def _metadata(config: _Members, before: Resource) -> bool:
@@ -98,7 +106,7 @@ def _check_version(campaign: Resource, arn: str | None, config: _Members, versio
 
 
 def _check_exploration(config: _Members) -> None:
-    for name, value in config.get(_EXPLORATION, {}).items():
+    for name, value in (config.get(_EXPLORATION) or {}).items():
         most = _EXPLORATION_MAX.get(name)
         if most is None:
             known = ", ".join(_EXPLORATION_MAX)

@@ -27,13 +27,22 @@ CONFIG = {
 METADATA = "enableMetadataWithRecommendations"
 
 
+DECLARED = [
+    {"name": "home", "recipe": "aws-user-personalization"},
+    {"name": "alike", "recipe": "aws-semantic-similarity"},
+]
+
+
 @pytest.fixture
 def address() -> Iterator[str]:
-    declared = [
-        {"name": "home", "recipe": "aws-user-personalization"},
-        {"name": "alike", "recipe": "aws-semantic-similarity"},
-    ]
-    with emulator(campaigns=declared, credentials=[KEYS]) as found:
+    with emulator(campaigns=DECLARED, credentials=[KEYS]) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def untouched() -> Iterator[str]:
+    """An emulator that no test updates."""
+    with emulator(campaigns=DECLARED, credentials=[KEYS]) as found:
         yield found
 
 
@@ -84,6 +93,13 @@ def test_what_is_not_given_stays_and_what_is_switched_off_is_gone(address: str) 
     assert described(address)["campaignConfig"] == wanted
 
 
+def test_null_is_as_good_as_absent(address: str) -> None:
+    config = dict.fromkeys([*CONFIG, METADATA])
+    asked = {"campaignArn": HOME, "solutionVersionArn": None, "campaignConfig": config}
+    assert call(address, "UpdateCampaign", **asked)[0] == 200
+    assert described(address)["campaignConfig"] == {METADATA: False}
+
+
 def test_latest_deploys_the_version_there_is_without_following_it(address: str) -> None:
     asked = {"campaignArn": HOME, "solutionVersionArn": latest(address)}
     assert call(address, "UpdateCampaign", **asked)[0] == 200
@@ -107,16 +123,16 @@ def test_latest_deploys_the_version_there_is_without_following_it(address: str) 
     ],
 )
 def test_what_breaks_the_documented_form_is_refused(
-    address: str, config: dict[str, Any], code: str
+    untouched: str, config: dict[str, Any], code: str
 ) -> None:
-    status, answer = call(address, "UpdateCampaign", campaignArn=HOME, campaignConfig=config)
+    status, answer = call(untouched, "UpdateCampaign", campaignArn=HOME, campaignConfig=config)
     assert (status, answer["__type"]) == (400, code)
-    assert "latestCampaignUpdate" not in described(address)
+    assert "latestCampaignUpdate" not in described(untouched)
 
 
-def test_another_solution_s_latest_version_does_not_exist(address: str) -> None:
-    asked = {"campaignArn": HOME, "solutionVersionArn": latest(address, ALIKE)}
-    status, answer = call(address, "UpdateCampaign", **asked)
+def test_another_solution_s_latest_version_does_not_exist(untouched: str) -> None:
+    asked = {"campaignArn": HOME, "solutionVersionArn": latest(untouched, ALIKE)}
+    status, answer = call(untouched, "UpdateCampaign", **asked)
     assert (status, answer["__type"]) == (400, "ResourceNotFoundException")
 
 

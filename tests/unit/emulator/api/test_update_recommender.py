@@ -24,6 +24,13 @@ def address() -> Iterator[str]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def untouched() -> Iterator[str]:
+    """An emulator that no test updates."""
+    with emulator(recommenders=[DECLARED]) as found:
+        yield found
+
+
 def described(address: str) -> dict[str, Any]:
     personalize = client("personalize", address)
     recommender: dict[str, Any] = personalize.describe_recommender(recommenderArn=PICKS)[
@@ -67,6 +74,25 @@ def test_what_is_not_given_stays(address: str) -> None:
     }
 
 
+def test_null_is_as_good_as_absent_and_unknown_members_are_ignored_however_deep(
+    address: str,
+) -> None:
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+    config = {
+        RATE: None,
+        METADATA: None,
+        "itemExplorationConfig": None,
+        "trainingDataConfig": {"excludedDatasetColumns": None, "unknown": deep},
+        "unknown": deep,
+    }
+    body = json.dumps({"recommenderArn": PICKS, "recommenderConfig": config}).encode()
+    headers = {"X-Amz-Target": "AmazonPersonalize.UpdateRecommender"}
+    assert post(address, "/", body, **headers)[0] == 200
+    assert described(address)["recommenderConfig"] == {RATE: 1, METADATA: False}
+
+
 def test_it_takes_effect_once_it_is_active() -> None:
     with emulator(recommenders=[DECLARED], capacity={"update_s": 3600}) as address:
         update(address, **{RATE: 9})
@@ -87,9 +113,9 @@ def test_it_takes_effect_once_it_is_active() -> None:
     ],
 )
 def test_what_cannot_be_is_refused(
-    address: str, arn: str, config: dict[str, Any], code: str
+    untouched: str, arn: str, config: dict[str, Any], code: str
 ) -> None:
-    personalize = client("personalize", address)
+    personalize = client("personalize", untouched)
     with pytest.raises(ClientError, match=code):
         personalize.update_recommender(recommenderArn=arn, recommenderConfig=config)
-    assert "latestRecommenderUpdate" not in described(address)
+    assert "latestRecommenderUpdate" not in described(untouched)
