@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 
 from worker.errors import ConfigError
-from worker.runtime import log
 
 # macOS takes no more than the second for a limit that is called infinite.
 _WANTED = (65_536, 10_240)
@@ -54,6 +53,8 @@ def fitting(in_flight_max: int, *, key: str) -> int:
             hint=f"allow it more: {wanted}",
         )
     if most < in_flight_max:
+        from worker.runtime import log  # noqa: PLC0415 - brings orjson, which --help needs not
+
         log.warning(
             "fewer calls at the same time",
             key=key,
