@@ -19,7 +19,14 @@ from dataclasses import dataclass
 
 from worker.call.retry import HINT_MAX_S
 from worker.model import Failure
-from worker.personalize.error_codes import CONNECT_FAILED, Source, Verdict, meaning_of
+from worker.personalize.error_codes import (
+    CONNECT_FAILED,
+    Source,
+    Verdict,
+    meaning_of,
+    told_code,
+    told_of,
+)
 
 FAILURES_TO_OPEN = 10
 # Throttling is an answer, of a service that may serve others of these rows a moment later: the rate
@@ -193,7 +200,7 @@ class Breaker:
     @property
     def last_code(self) -> str:
         """What the last failed attempt ended with."""
-        return self._last.code if self._last else ""
+        return told_code(self._last.code) if self._last else ""
 
     @property
     def over_s(self) -> float:
@@ -216,7 +223,7 @@ class Breaker:
                 return None
         return (
             f"the service does not answer: no attempt succeeded for {now_s - self.since_s:.0f} s; "
-            f"the last ended with {self._last.code}: {self._last.message}"
+            f"the last ended with {told_of(self._last)}"
         )
 
     def _open(self, now_s: float) -> None:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from worker.errors import ExitCode, RefusedError
 from worker.model import Failure
+from worker.personalize.words import shown, shown_code
 
 # This program's own, where the service says nothing:
 CONNECT_FAILED = "ConnectFailed"
@@ -187,10 +188,25 @@ def _meaning(failure: Failure) -> Meaning:
     return meaning_of(failure.code, failure.http_status)
 
 
+def told_code(code: str) -> str:
+    """Return an error's code as it is shown; what a service makes up may be anything."""
+    return code if code in _BY_CODE else shown_code(code)
+
+
+def told_of(failure: Failure) -> str:
+    """Return code and message of a failure as they are shown: not an ID that is repeated there.
+
+    Where nobody has answered, all words are this program's.
+    """
+    is_own = failure.code in (CONNECT_FAILED, TIMED_OUT)
+    message = failure.message if is_own else shown(failure.message, status=failure.http_status)
+    return f"{told_code(failure.code)}: {message}"
+
+
 def refused(failure: Failure, *, calls: int = 1) -> RefusedError:
     """Return the error for a run or load test all of whose calls end, or would, like this one."""
     meaning = _meaning(failure)
-    told = f"{failure.code}: {failure.message}"
+    told = told_of(failure)
     if meaning.source is Source.OTHER:
         what = f"what answers is not Personalize: {calls:,} calls, none with a result, but {told}"
     else:

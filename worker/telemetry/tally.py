@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from worker.errors import RefusedError
 from worker.model import Answer, Chunk, Failure, Outcome
-from worker.personalize.error_codes import INVALID_ANSWER, Source, meaning_of
+from worker.personalize.error_codes import INVALID_ANSWER, Source, meaning_of, told_code, told_of
 from worker.personalize.rejections import Rejections
 
 # A share of fewer rows says little.
@@ -131,7 +131,7 @@ class Tally:
             return None
         if meaning_of(last.code, last.http_status).source is Source.SERVICE:
             return None
-        return f"the service does not answer; the last row ended with {last.code}: {last.message}"
+        return f"the service does not answer; the last row ended with {told_of(last)}"
 
     def failing(self) -> str | None:
         """Return why it is no use to go on, or None: too many of the last 1,000 rows failed.
@@ -144,9 +144,8 @@ class Tally:
         if share <= self.error_share_stop:
             return None
         (code, rows), *_ = Counter(code for _, code in self.failed_rows).most_common(1)
-        return (
-            f"{share:.0%} of the last {ROWS_TO_SHARE:,} rows failed, {rows:,} of them with {code}"
-        )
+        of_them = f"{rows:,} of them with {told_code(code)}"
+        return f"{share:.0%} of the last {ROWS_TO_SHARE:,} rows failed, {of_them}"
 
     def _note_failed(self, code: str) -> None:
         number = self.rows_called

@@ -1,0 +1,90 @@
+"""What is shown of a message that is not this program's."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from worker.model import Failure
+from worker.personalize.error_codes import refused, told_code, told_of
+from worker.personalize.words import HIDDEN, shown
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The security token included in the request is expired",
+        "User is not authorized",
+        "Rate exceeded",
+        "The recipe does not support this operation",
+        "the answer is not a JSON object",
+    ],
+)
+def test_what_has_nothing_to_hide_is_shown_as_it_is(message: str) -> None:
+    assert shown(message) == message
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("no such user alice1@example.com", f"no such user {HIDDEN}"),
+        ('cannot serve {"userId": "alice"}', f'cannot {HIDDEN} {{"userId": {HIDDEN}'),
+        ("user alice of arn is not allowed", f"user {HIDDEN} of arn is not allowed"),
+        ("The item (i-17) does not exist.", f"The item {HIDDEN} does not exist."),
+        ("", ""),
+    ],
+)
+def test_what_may_be_an_id_is_hidden(message: str, told: str) -> None:
+    assert shown(message) == told
+
+
+IDS = st.text(min_size=4, max_size=40) | st.from_regex(r"\A[A-Za-z0-9._@|:-]{4,40}\Z")
+REPEATED = st.sampled_from(
+    [
+        str,
+        str.upper,
+        str.swapcase,
+        repr,
+        json.dumps,
+        quote,
+        lambda name: f"'{name}'",
+        lambda name: f"userId={name};",
+        lambda name: f"(user:{name})",
+        lambda name: json.dumps({"userId": name}),
+        lambda name: name.encode("unicode_escape").decode(),
+    ]
+)
+
+
+@given(IDS, REPEATED, st.sampled_from(["no such user {}", "{} is not allowed", "x{}y", "{}"]))
+def test_an_id_of_any_shape_that_is_repeated_in_any_way_is_not_shown(
+    name: str, repeated: object, message: str
+) -> None:
+    assert callable(repeated)
+    told = repeated(name)
+    text = message.format(told)
+    assume(not all(shown(word) == word for word in name.split()))  # words that say nothing
+    for failure in (
+        Failure("AccessDeniedException", text, 403),
+        Failure("403", text, 403),
+        Failure("InternalFailure", text, 500),
+        Failure("ConnectionLost", text),
+    ):
+        for seen in (told_of(failure), refused(failure).what):
+            for each in (name.strip(), told.strip()):
+                hidden = seen.replace(HIDDEN, "").partition(": ")[2]
+                assert each.lower() not in hidden.lower()
+
+
+@pytest.mark.parametrize("code", ["alice", "u1", "alice@example.com", "123456", "a Exception"])
+def test_a_code_that_looks_like_none_is_hidden(code: str) -> None:
+    assert told_code(code) == HIDDEN
+
+
+@pytest.mark.parametrize("code", ["503", "InternalFailure", "NewThingException", "ConnectionLost"])
+def test_a_code_is_shown(code: str) -> None:
+    assert told_code(code) == code
