@@ -13,10 +13,10 @@ import re
 HIDDEN = "[hidden]"
 
 _LISTED = """
-a about access account accounts action actions active actively again all allow allowed allows an
-and another answer any api are argument arn as at attempt authentication authorization
-authorized available aws bad bare based be bearer because been before being below between body
-busy but by bytes calculated call called caller calling calls campaign campaigns can cannot
+a about access account accounts action actions active actively again ahead all allow allowed
+allows an and another answer any api are argument arn as at attempt authentication authorization
+authorized available aws bad bare based be bearer because been before behind being below between
+body busy but by bytes calculated call called caller calling calls campaign campaigns can cannot
 canonical certificate change characters check client clock closed code combination compressed
 connect connected connection connections consult contact contain contains content context
 correct could create created credential credentials currently data dataset date deactivated
@@ -28,26 +28,27 @@ filter filters find following for forbidden format found from function gateway g
 getactionrecommendations getpersonalizedranking getrecommendations given group had has have
 header headers here host html http identifier identity identity-based if in inactive included
 includes incorrect indicates input inputs inside instead internal invalid is it item itemlist
-items its json key keys later latest least length less likely limit limits list login long
-longer malformed many map match maximum may maybe member members message metadata method minimum
-minutes missing model more most must name names needed neither network no non-active
-non-existent nor not now null number object of off on one only oops open operation operations or
-order other our out over overloaded parameter parameters password path pattern per percent
-perform permission permissions permitted personalize personalize:getactionrecommendations
-personalize:getpersonalizedranking personalize:getrecommendations please policy possible problem
-process processed processing profile promotion proper provide provided proxy quota ranking rate
-reached read ready reason received recipe recipes recommendation recommendationid
-recommendations recommender recommenders redirect redirects refuse refused region registered
-reject rejected request requested requests required requires reset resource resource-based
-resources response result results retry return returned role same satisfy schema scope scp
-scripted secret security see sent serialization server service session set should sign signature
-signing size skewed slow so solution some something source specified specify state status
-stopped stream string such support supported supports syntax system temporary than that the
-their them there these they this throttled throttling thrown time timed timestamp to token
-tokens too transaction try type types unable unauthorized unavailable unexpected unknown
-unprocessable unreachable unrecognized unsupported until up update upstream url use used user
-userid users using valid validate validating validation value values verify version was way we
-were when where which while who whole will with within without word words wrong you your
+items its json key keys large larger later latest least length less likely limit limits list
+login long longer malformed many map match maximum may maybe member members message metadata
+method minimum minutes missing model more most must name names needed neither network no
+non-active non-existent nor not now null number object of off on one only oops open operation
+operations or order other our out over overloaded parameter parameters password path pattern per
+percent perform permission permissions permitted personalize
+personalize:getactionrecommendations personalize:getpersonalizedranking
+personalize:getrecommendations please policy possible problem process processed processing
+profile promotion proper provide provided proxy quota ranking rate reached read ready reason
+received recipe recipes recommendation recommendationid recommendations recommender recommenders
+redirect redirects refuse refused region registered reject rejected request requested requests
+required requires reset resource resource-based resources response result results retry return
+returned role same satisfy schema scope scp scripted secret security see sent serialization
+server service session set short should sign signature signing size skewed slow small so
+solution some something source specified specify state status stopped stream string such support
+supported supports syntax system temporary than that the their them there these they this
+throttled throttling thrown time timed timestamp to token tokens too transaction try type types
+unable unauthorized unavailable unexpected unknown unprocessable unreachable unrecognized
+unsupported until up update upstream url use used user userid users using valid validate
+validating validation value values verify version was way we were when where which while who
+whole will with within without word words wrong you your
 """
 _WORDS = frozenset(_LISTED.split())
 _AROUND = "\"'`.,:;!?()[]{}<>"
