@@ -159,7 +159,7 @@ class Admission:
                 attempt.trouble, number=attempt.number
             )
             is_near = await pacer.come_near(attempt)
-            if is_near and (attempt.is_probe or not gate.is_down):
+            if is_near and self._can_sign and (attempt.is_probe or not gate.is_down):
                 return self._begin(attempt)
             pacer.leave(attempt)
         return False

@@ -99,6 +99,22 @@ async def test_those_who_waited_for_credentials_do_not_leave_at_once() -> None:
     assert sum(spans_s) >= 97 / TPS
 
 
+async def test_those_whose_turn_comes_when_they_have_expired_wait_for_others() -> None:
+    bench = Bench()
+    bench.login.others.set()
+    async with anyio.create_task_group() as group:
+        for _ in range(100):
+            group.start_soon(bench.ask)
+        await anyio.sleep(0.5)
+        bench.login.others.clear()
+        left = len(bench.left_s)
+        assert 0 < left < 50
+        await anyio.sleep(60.0)
+        assert len(bench.left_s) <= left + 5  # those whose turn was near
+        bench.login.others.set()
+    assert len(bench.left_s) == 100
+
+
 async def test_a_stop_waits_for_no_credentials() -> None:
     bench = Bench()
     async with anyio.create_task_group() as group:
