@@ -26,6 +26,7 @@ class Footer:
     schema: pa.Schema
     group_rows: tuple[int, ...]
     state: FileState
+    is_plain: bool  # no part of it is encrypted
     row_bytes: int  # uncompressed, in the row group with the widest rows, on average
     sha256: bytes  # of the raw footer, which holds offsets, sizes and statistics of every column
 
@@ -42,6 +43,7 @@ def read_footer(path: str) -> Footer:
                 schema=file.schema_arrow,
                 group_rows=tuple(group.num_rows for group in groups),
                 state=state,
+                is_plain=len(raw) == metadata.serialized_size,  # a signature follows it else
                 row_bytes=max(map(_row_bytes, groups), default=0),
                 sha256=hashlib.sha256(raw).digest(),
             )

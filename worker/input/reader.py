@@ -107,7 +107,7 @@ class RowReader:
                 self.close()
                 raise InputError(
                     f"cannot read {where_it_is}: {str(error).strip()}",
-                    hint="the file is damaged or was replaced; write it again, then run again",
+                    hint=_hint(str(error)),
                 ) from None
 
     def _open(self, path: str) -> pq.ParquetFile:
@@ -117,8 +117,8 @@ class RowReader:
         return self._file
 
     def _may_select(self, file: pq.ParquetFile, piece: Piece) -> bool:
-        if self._where is None:
-            return True
+        if self._where is None or not self._source.files[piece.path].is_plain:
+            return True  # Arrow aborts the process where statistics are encrypted
         ranges = group_ranges(
             file,
             piece.row_group,
@@ -152,6 +152,12 @@ class RowReader:
             self._lost.update(lost)
             yield rows if self._where is None else selected(self._where, rows)
         self._lost.update(group.lost)
+
+
+def _hint(message: str) -> str:
+    if "decrypt" in message.lower():
+        return "a column that the config uses is encrypted; write the file without encryption"
+    return "the file is damaged or was replaced; write it again, then run again"
 
 
 def _check_unchanged(source: Source, path: str) -> None:

@@ -30,6 +30,7 @@ class SourceFile:
     keys: dict[str, object]  # hive keys and their values
     name: str  # below the input's folder
     state: FileState
+    is_plain: bool  # no column is encrypted
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
             schemas[schema] = FileSchema(name, schema, any(footer.group_rows))
         groups.extend((name, group, rows) for group, rows in enumerate(footer.group_rows))
         row_bytes = max(row_bytes, footer.row_bytes)
-        files[name] = SourceFile(keys[name], relative, footer.state)
+        files[name] = SourceFile(keys[name], relative, footer.state, footer.is_plain)
     if not any(rows for _, _, rows in groups):
         raise InputError(
             f"the input {path} has no rows ({len(names)} files were looked at)",

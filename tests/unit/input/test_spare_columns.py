@@ -106,7 +106,9 @@ class _Keys(pe.KmsClient):
         return bytes.fromhex(text)
 
 
-def test_an_encrypted_column_is_null_and_blocks_no_other(tmp_path: Path) -> None:
+@pytest.fixture
+def encrypted(tmp_path: Path) -> Path:
+    """A file whose column X is encrypted, and whose footer is not."""
     path = tmp_path / "a.parquet"
     table = pa.table({"ID": IDS, "X": ["p", "q", "r", "s"]})
     config = pe.EncryptionConfiguration(
@@ -115,9 +117,26 @@ def test_an_encrypted_column_is_null_and_blocks_no_other(tmp_path: Path) -> None
     secret = pe.CryptoFactory(_Keys).file_encryption_properties(pe.KmsConnectionConfig(), config)
     with pq.ParquetWriter(path, table.schema, encryption_properties=secret) as writer:
         writer.write_table(table)
-    rows, lost = read(path, where="ID <> 'b' OR ID IS NULL")
+    return path
+
+
+def test_an_encrypted_column_is_null_and_blocks_no_other(encrypted: Path) -> None:
+    rows, lost = read(encrypted, where="ID <> 'b' OR ID IS NULL")
     assert rows == [{"ID": name, "X": None} for name in ("a", None, "d")]
     assert list(lost) == ["X"]
+
+
+@pytest.mark.parametrize("where", [None, "X = 'p'", "ID = 'a' OR X IS NULL"])
+def test_an_encrypted_column_that_is_used_is_told(encrypted: Path, where: str | None) -> None:
+    source = open_source(str(encrypted), rows_per_chunk=9)
+    condition = parse_where(where) if where else None
+    columns = ["ID"] if where else ["X"]
+    with (
+        RowReader(source, columns=columns, where=condition, batch_rows=9) as reader,
+        pytest.raises(InputError) as caught,
+    ):
+        list(reader.read(source.chunks[0]))
+    assert "is encrypted" in caught.value.hint
 
 
 @pytest.mark.parametrize(
