@@ -184,10 +184,10 @@ def check_format(run: dict[str, Any], store: LocalStore) -> None:
 
 def _differences(there: Any, here: Any, prefix: str = "") -> Iterator[str]:
     """Yield the names of all keys that differ."""
-    if isinstance(there or {}, dict) and isinstance(here or {}, dict):
-        there, here = there or {}, here or {}
-        for key in sorted({*there, *here}):
-            yield from _differences(there.get(key), here.get(key), f"{prefix}{key}.")
+    tables = [{} if value is None else value for value in (there, here)]
+    if all(isinstance(table, dict) for table in tables):
+        for key in sorted({*tables[0], *tables[1]}):
+            yield from _differences(tables[0].get(key), tables[1].get(key), f"{prefix}{key}.")
     elif there != here:
         yield prefix.rstrip(".")
 

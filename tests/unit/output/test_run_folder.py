@@ -1,0 +1,78 @@
+"""Whose an output folder is: every difference that counts is found, and said with both values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.runs import campaign_arn, write_users
+
+from worker.config.model import Config
+from worker.errors import ConflictError
+from worker.job import Job, open_job
+from worker.output.run_folder import check_owner, claim
+from worker.store.local import LocalStore
+
+FILTER = campaign_arn("f").replace("campaign/", "filter/")
+
+
+def opened(folder: Path, section: str | None = None, **keys: Any) -> Job:
+    sections: dict[str, Any] = {
+        "target": {"operation": "GetRecommendations", "campaign_arn": campaign_arn("c")},
+        "input": {"path": str(folder / "users.parquet"), "columns": {"user_id": "USER_ID"}},
+        "output": {"path": str(folder / "out")},
+    }
+    if section is not None:
+        sections[section] = {**sections.get(section, {}), **keys}
+    return open_job(Config.model_validate(sections))
+
+
+@pytest.mark.parametrize(
+    ("section", "keys", "name", "before", "after"),
+    [
+        ("target", {"campaign_arn": campaign_arn("d")}, "target.campaign_arn",
+         f'"{campaign_arn("c")}"', f'"{campaign_arn("d")}"'),
+        ("target", {"region": "eu-west-1"}, "target.region", "nothing", '"eu-west-1"'),
+        ("request", {"num_results": 7}, "request.num_results", "nothing", "7"),
+        ("request", {"context": {"A": "x"}}, "request.context.A", "nothing", '"x"'),
+        ("request", {"filter_arn": FILTER}, "request.filter_arn", "nothing", f'"{FILTER}"'),
+        ("input", {"deduplicate": False}, "input.deduplicate", "true", "false"),
+        ("input", {"keep": ["USER_ID"]}, "input.keep", "[]", '["USER_ID"]'),
+        ("input", {"where": "USER_ID > 'a'"}, "input.where", "nothing", "\"USER_ID > 'a'\""),
+        ("input", {"columns": {"user_id": "USER_ID", "context": {"K": "USER_ID"}}},
+         "input.columns.context.K", "nothing", '"USER_ID"'),
+        ("output", {"layout": "exploded"}, "output.layout", '"nested"', '"exploded"'),
+        ("output", {"compression": "none"}, "output.compression", '"zstd"', '"none"'),
+        ("output", {"rows_per_part": 1}, "output.rows_per_part", "100000", "1"),
+    ],
+)  # fmt: skip
+def test_a_key_that_counts_makes_another_run_whichever_way_it_changes(
+    tmp_path: Path, section: str, keys: dict[str, Any], name: str, before: str, after: str
+) -> None:
+    write_users(tmp_path, 3)
+    plain, changed = opened(tmp_path), opened(tmp_path, section, **keys)
+    assert plain.run_id != changed.run_id
+    for folder, there, here, said in (
+        ("one", plain, changed, f"{name}: {before} there, {after} here"),
+        ("two", changed, plain, f"{name}: {after} there, {before} here"),
+    ):
+        store = LocalStore(tmp_path / folder)
+        with store.writing():
+            claim(there, store, overwrite=False)
+        assert check_owner(there, store) is not None
+        with pytest.raises(ConflictError, match="holds another run") as raised:
+            check_owner(here, store)
+        assert said in raised.value.what
+
+
+def test_other_paths_and_rates_are_the_same_run(tmp_path: Path) -> None:
+    write_users(tmp_path, 3)
+    store = LocalStore(tmp_path / "out")
+    with store.writing():
+        claim(opened(tmp_path), store, overwrite=False)
+    assert check_owner(opened(tmp_path, "rate", tps=5), store) is not None
+    write_users(tmp_path / "elsewhere", 3)
+    moved = opened(tmp_path, "input", path=str(tmp_path / "elsewhere" / "users.parquet"),
+                   columns={"user_id": "USER_ID"})  # fmt: skip
+    assert check_owner(moved, store) is not None
