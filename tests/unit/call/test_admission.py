@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import anyio
 import pytest
+from support.clock import LoopClock
 from support.lanes import constant
 
 from worker.aws.access import Access
@@ -16,7 +17,6 @@ from worker.call.breaker import Breaker
 from worker.call.outage import Gate
 from worker.errors import RefusedError
 from worker.rate.pacer import Pacer
-from worker.runtime.clock import MonotonicClock
 from worker.runtime.stop import StopSwitch
 from worker.telemetry.tally import Tally
 
@@ -60,7 +60,7 @@ class Bench:
     """An admission, and attempts that ask it."""
 
     def __init__(self) -> None:
-        clock = MonotonicClock()
+        clock = LoopClock()
         self.login, self.switch = Expired(), StopSwitch()
         self.admission = Admission(
             pacer=Pacer(constant(TPS), clock),
