@@ -233,7 +233,7 @@ def test_every_field_of_an_answer_arrives_and_what_was_not_sent_is_null(
     answers: dict[str, dict[str, Any]] = {
         "u0001": {"itemList": [full, {"itemId": "i2"}], "recommendationId": "RID-1"},
         "u0002": {"itemList": []},
-        "u0003": {},
+        "u0003": {"recommendationId": "RID-3"},
     }
     write_users(tmp_path, 3)
     began = datetime.now(UTC)
@@ -252,7 +252,7 @@ def test_every_field_of_an_answer_arrives_and_what_was_not_sent_is_null(
         },
         {"item_id": "i2", **nothing},
     ]
-    assert [row["recommendation_id"] for row in (first, second, third)] == ["RID-1", None, None]
+    assert [row["recommendation_id"] for row in (first, second, third)] == ["RID-1", None, "RID-3"]
     assert (second["items"], third["items"]) == ([], [])
     assert began <= first["requested_at"] <= datetime.now(UTC)
     assert (first["request_id"], first["attempts"]) == ("request-1", 1)
