@@ -67,7 +67,7 @@ async def work(
         if paced_to is not None or job.where is not None:
             await look_ahead(job, todo, tally, store, switch)
         _log_start(config, tally, parts=len(todo), tps=tps)
-        transport = await _open_transport(config, login, switch, stack, clock)
+        transport = await _open_transport(config, login, switch, stack, clock, intake)
         target, ramp = config.target, ceiling(config.rate, tps=tps)
         key = ceiling_key(target.arn, target.region_name, access.endpoint_url)
         pacer, governor = steered(config.rate, ramp, tally, clock, ceiling_key=key)
@@ -122,7 +122,12 @@ async def _log_in(
 
 
 async def _open_transport(
-    config: Config, login: Login, switch: StopSwitch, stack: AsyncExitStack, clock: Clock
+    config: Config,
+    login: Login,
+    switch: StopSwitch,
+    stack: AsyncExitStack,
+    clock: Clock,
+    intake: Intake,
 ) -> Transport:
     with switch.interruptible():
         transport = await stack.enter_async_context(
@@ -133,6 +138,7 @@ async def _open_transport(
                 timeout_s=config.retry.timeout_s,
                 connections_max=config.rate.in_flight_max,
                 clock=clock,
+                intake=intake,
             )
         )
     if switch.reason is not None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from worker.report.measure.bins import bins_of, exponent_of, quantiles
 from worker.report.measure.column import Column, counted, pc, total
+from worker.report.measure.hashes import shortened
 
 _PENDING_MAX = 1 << 15
 
@@ -23,10 +24,18 @@ class EntryCounts:
         self._pending = 0
 
     def add_entries(self, entries: Column) -> None:
-        """Count entries of lists, given as a dictionary array; nulls count as nothing."""
+        """Count entries of lists, given as a dictionary array; nulls count as nothing.
+
+        Of one that is too long to be an ID a digest is counted.
+        """
         indices, counts = pc.value_counts(entries.indices.drop_null()).flatten()
         self._append(
-            pa.table({"id": entries.dictionary.cast(pa.string()).take(indices), "rows": counts})
+            pa.table(
+                {
+                    "id": shortened(entries.dictionary.cast(pa.string())).take(indices),
+                    "rows": counts,
+                }
+            )
         )
 
     def add(self, other: EntryCounts) -> None:

@@ -34,7 +34,7 @@ def mix(values: Column) -> Column:
 
 def hash_strings(strings: Column) -> Column:
     """Return the hash of each value as text, as uint64; a null's is that of the empty string."""
-    texts = _shortened(pc.fill_null(strings.cast(pa.string()), ""))
+    texts = shortened(pc.fill_null(strings.cast(pa.string()), ""))
     _, offset_buffer, bytes_buffer = texts.buffers()
     offsets: Column = pa.Array.from_buffers(
         pa.int32(), len(texts) + 1, [None, offset_buffer], offset=texts.offset
@@ -46,8 +46,11 @@ def hash_strings(strings: Column) -> Column:
     return hash_lists(_byte_hashes().take(letters), pc.subtract(offsets, offsets[0]))
 
 
-def _shortened(texts: Column) -> Column:
-    """Put digests in the place of long texts: letter by letter, each takes 64 bytes of memory."""
+def shortened(texts: Column) -> Column:
+    """Return strings, none of which is null, with digests in the place of long ones.
+
+    Letter by letter each would take 64 bytes of memory.
+    """
     is_long = pc.greater(pc.binary_length(texts), pa.scalar(_LONG_BYTES, pa.int32()))
     if not pc.any(is_long).as_py():
         return texts
