@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from worker.codec.column_names import error_names, result_names
 from worker.codec.texts import text_column
 from worker.errors import ConflictError, InputError
+from worker.input.gather import decoded_batches
 from worker.input.reader import RowReader
 from worker.job import Job, open_job
 from worker.model import Chunk, Failure
@@ -127,7 +128,7 @@ def _matching(
     found: list[dict[str, Any]] = []
     try:
         with pq.ParquetFile(path) as file:
-            for rows in file.iter_batches():
+            for rows in decoded_batches(file):
                 matching = rows.filter(_same(rows, names, identifier))
                 found.extend(_shown(matching))
                 if len(found) >= MATCHES_MAX:

@@ -6,15 +6,33 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from worker.input.sizes import cut, rows_bytes
 
 READ_BYTES_MAX = 8 << 20
 """Of rows, decoded: what a batch has at most, or the rows of one step."""
+BATCH_ROWS = 1 << 16
 # At once: what a row comes to is in no footer, where a value may count for many rows.
 _STEP_ROWS = 64
 # Of columns that Arrow leaves in dictionaries: each step costs as much as making a dictionary.
 _REFERRING_ROWS = 1024
+
+
+def decoded_batches(
+    file: pq.ParquetFile, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield a file's rows in batches of READ_BYTES_MAX or BATCH_ROWS rows.
+
+    Memory: two of these. Raises what Arrow raises.
+    """
+    names = file.schema_arrow.names if columns is None else columns
+    steps = file.iter_batches(
+        step_rows(file.schema_arrow, names),
+        columns=list(names),
+        use_threads=False,
+    )
+    return gathered(steps, batch_rows=BATCH_ROWS)
 
 
 def step_rows(schema: pa.Schema, columns: Sequence[str]) -> int:

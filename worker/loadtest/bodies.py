@@ -20,6 +20,8 @@ from worker.job import Job
 KEPT_BYTES_MAX: Final = 64 << 20
 """Of bodies: an input that is larger is read again for each cycle."""
 SAMPLE_ROWS: Final = 100_000
+SAMPLE_BYTES: Final = 128 << 20
+"""Of the bodies of a sample: where they are large, fewer rows are chosen."""
 _BLOCK_ROWS: Final = 2048
 _BLOCKS_AHEAD: Final = 2
 
@@ -56,13 +58,13 @@ def cycled(job: Job, *, kept_bytes_max: int = KEPT_BYTES_MAX) -> Iterator[Block]
 def sampled(job: Job, *, seed: int, rows: int = SAMPLE_ROWS) -> Iterator[Block]:
     """Yield rows by chance, each as likely as any other, again and again.
 
-    Of an input with more than `rows` rows so many are chosen first. The same input and seed give
-    the same sequence. Raises InputError when no row can be sent.
+    Of an input with more than `rows` rows, or than come to SAMPLE_BYTES, so many are chosen first.
+    The same input and seed give the same sequence. Raises InputError when no row can be sent.
     """
     rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
     # The rows with the largest of random keys are a uniform sample, found in one pass.
     chosen: list[tuple[float, Body]] = []
-    read = 0
+    read = held = 0
     for batch in _batches(job):
         bound = chosen[0][0] if len(chosen) == rows else 0.0
         keyed = enumerate([rng.random() for _ in range(batch.num_rows)])
@@ -71,8 +73,11 @@ def sampled(job: Job, *, seed: int, rows: int = SAMPLE_ROWS) -> Iterator[Block]:
         for (position, key), body in zip(keys.items(), made, strict=True):
             if isinstance(body, bytes):
                 entry = key, Body(read + position, body)
-                push = heapq.heappush if len(chosen) < rows else heapq.heappushpop
-                push(chosen, entry)
+                heapq.heappush(chosen, entry)
+                held += len(body)
+                while len(chosen) > rows or (held > SAMPLE_BYTES and len(chosen) > 1):
+                    held -= len(heapq.heappop(chosen)[1].content)
+                    rows = min(rows, len(chosen))
         read += batch.num_rows
     if not chosen:
         raise _nothing_to_send(read)

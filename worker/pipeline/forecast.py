@@ -20,6 +20,7 @@ from worker.store.local import LocalStore
 from worker.telemetry.tally import Tally
 
 _BATCH_ROWS = 1 << 16
+COMPARED_BYTES_MAX = 64 << 20
 _COMPARED_KEPT_ROWS = 1 << 13
 _BATCH_BYTES = 16 << 20
 
@@ -55,16 +56,17 @@ def count(job: Job, reader: RowReader, chunk: Chunk) -> tuple[int, int]:
 
     Rows that cannot be sent count as requests, those with a null ID as one. Requests with a list
     count as different, and so do those that are not compared. Memory: the request's columns of
-    COMPARED_ROWS_MAX rows. Blocking.
+    COMPARED_ROWS_MAX rows, up to COMPARED_BYTES_MAX. Blocking.
     """
     columns = list(job.config.input.columns.all)
     compared = job.config.input.deduplicate and not any(
         pa.types.is_nested(job.source.schema.field(name).type) for name in columns
     )
-    rows, to_compare = 0, list[pa.RecordBatch]()
+    rows, held, to_compare = 0, 0, list[pa.RecordBatch]()
     for batch in reader.read(chunk):
-        if compared and rows < COMPARED_ROWS_MAX:
+        if compared and rows < COMPARED_ROWS_MAX and held < COMPARED_BYTES_MAX:
             to_compare.append(batch)
+            held += batch.nbytes
         rows += batch.num_rows
     if not to_compare:
         return rows, rows

@@ -101,6 +101,20 @@ def test_a_sample_of_a_large_input_is_uniform(tmp_path: Path) -> None:
     assert counts[-1] < 110
 
 
+def test_a_sample_of_large_bodies_has_fewer_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = job(tmp_path, NAMES)
+    size = len(next(iter(sampled(made, seed=1)))[0].content)
+    monkeypatch.setattr("worker.loadtest.bodies.SAMPLE_BYTES", 7 * size + 10)
+    chosen = Counter[str]()
+    for seed in range(200):
+        some = set(users(first(sampled(made, seed=seed), 300)))
+        assert 6 <= len(some) <= 7
+        chosen.update(some)
+    assert len(chosen) == 25
+
+
 def test_a_sample_is_drawn_with_replacement(tmp_path: Path) -> None:
     drawn = users(first(sampled(job(tmp_path, NAMES), seed=1), 2000))
     assert any(one == other for one, other in pairwise(drawn))

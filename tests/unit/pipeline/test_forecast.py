@@ -141,3 +141,13 @@ async def test_a_damaged_input_is_found_before_the_first_call(tmp_path: Path) ->
     tally, store = Tally(rows_expected=12), LocalStore(tmp_path / "out")
     with pytest.raises(InputError, match="written again"):
         await look_ahead(job, job.source.chunks, tally, store, StopSwitch())
+
+
+def test_rows_beyond_the_bytes_that_are_compared_count_as_different(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = open_input(tmp_path, [("a", "noon", 1, None)] * 6)
+    (chunk,) = job.source.chunks
+    assert counted(job, chunk) == (6, 1)
+    monkeypatch.setattr(forecast, "COMPARED_BYTES_MAX", 0)
+    assert counted(job, chunk) == (6, 6)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from worker.codec.column_names import error_names
 from worker.codec.texts import text_column
 from worker.errors import ConflictError
+from worker.input.gather import decoded_batches
 from worker.report.measure.column import Column, pc
 from worker.report.measure.hashes import U64, hash_strings, mix
 from worker.report.source import RunFiles
@@ -93,7 +94,7 @@ def read_failed(
         own = error_names(file.schema_arrow)
         named = [own[each] for each in wanted]
         ids = list(files.id_columns)
-        for batch in file.iter_batches(columns=[*ids, *named], use_threads=False):
+        for batch in decoded_batches(file, [*ids, *named]):
             yield batch.select(ids), batch.select(named).rename_columns(list(wanted))
 
 
