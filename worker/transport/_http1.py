@@ -257,8 +257,6 @@ class Connection(asyncio.Protocol):
         else:
             self._deliver()
 
-    # Ends of a request.
-
     def _deliver(self) -> None:
         reply = self._reply
         reply.status = self._parser.get_status_code()
