@@ -177,7 +177,7 @@ class Admission:
 
     def let_go(self, attempt: Attempt, ready: Ready) -> bool:
         """Let the attempt leave, whose turn it is; return whether it has."""
-        if not self._is_within_cap():
+        if (self._switch.reason or self._calls_max is not None) and not self._is_within_cap():
             attempt.send_back()
             return False
         sent_us, sent_s = time.time_ns() // 1_000, self._clock.now_s()
@@ -199,11 +199,13 @@ class Admission:
 
     def note_end(self, attempt: Attempt) -> None:
         """Count an attempt that has ended, however it did; `note_answer` or another may follow."""
-        attempt.took_s = self._clock.now_s() - attempt.sent_s
+        now_s = self._clock.now_s()
         if attempt.has_left:
             self._tally.in_flight -= 1
+            attempt.took_s = now_s - attempt.sent_s
         else:
-            self._pacer.leave(attempt)
+            attempt.sent_s = self._pacer.leave(attempt) or now_s
+            attempt.took_s = now_s - attempt.sent_s
             attempt.sent_us = time.time_ns() // 1_000 - round(attempt.took_s * 1e6)
 
     def note_answer(self, attempt: Attempt) -> None:
@@ -219,7 +221,8 @@ class Admission:
         Such an attempt does not count for its row.
         """
         if not attempt.has_left:
-            self._count(attempt)
+            self._tally.calls += 1
+            self._tally.retries += attempt.is_retry
             self._pacer.take(attempt)  # the turn that it came near for, if it is due
         elif self._governor is not None and not self._gate.is_down:  # an outage says nothing of it
             self._governor.note_failure(verdict, attempt.sent_s, attempt.sent_s + attempt.took_s)
@@ -256,7 +259,6 @@ class Admission:
 
     def _begin(self, attempt: Attempt) -> bool:
         attempt.has_left = False
-        attempt.sent_s = self._clock.now_s()
         return self._is_within_cap()
 
     def _is_within_cap(self) -> bool:
@@ -271,14 +273,12 @@ class Admission:
     def _note_left(self, attempt: Attempt, sent_us: int, sent_s: float) -> None:
         attempt.has_left = True
         attempt.sent_us, attempt.sent_s, attempt.left_s = sent_us, sent_s, time.monotonic()
-        self._count(attempt)
-        self._tally.in_flight += 1
+        tally = self._tally
+        tally.calls += 1
+        tally.retries += attempt.is_retry
+        tally.in_flight += 1
         if self._governor is not None:
             self._governor.note_sent(sent_s)
-
-    def _count(self, attempt: Attempt) -> None:
-        self._tally.calls += 1
-        self._tally.retries += attempt.is_retry
 
     def _note_served(self, attempt: Attempt) -> None:
         self._gate.note_answer(attempt.sent_s, attempt.trouble)

@@ -96,7 +96,8 @@ class Pacer:
         near_s = self._near.pop(one, None)
         if near_s is not None:
             took_s = self._clock.now_s() - near_s
-            self._lead_s = max(took_s, _LEAD_KEPT * self._lead_s)
+            kept_s = _LEAD_KEPT * self._lead_s
+            self._lead_s = max(kept_s, took_s)
         if not self._ready_first and not self._ready_urgent:
             self._wake_soon()
         (self._ready_urgent if one.is_urgent else self._ready_first).append(one)
@@ -114,14 +115,15 @@ class Pacer:
         """Note that the request of who took a turn last is written by now."""
         self._schedule.delay(self._clock.now_s())
 
-    def leave(self, one: Waiting) -> None:
-        """Forget who came near or is ready, but will not go."""
-        self._near.pop(one, None)
+    def leave(self, one: Waiting) -> float | None:
+        """Forget who came near or is ready, but will not go; return since when it was near."""
+        near_s = self._near.pop(one, None)
         for ready in (self._ready_urgent, self._ready_first):
             if one in ready:
                 ready.remove(one)
         if self._far_first or self._far_urgent:
             self._wake_soon()
+        return near_s
 
     def limit(self, tps: float) -> None:
         """Keep the rate at or below `tps`, above 0, from now on; for those who wait, too."""
@@ -154,11 +156,11 @@ class Pacer:
 
         While nobody is ready to go, that takes as long at least as it has taken so far.
         """
-        ready = len(self._ready_first) + len(self._ready_urgent)
-        due_s = self._schedule.due_s(now_s, before=ready + len(self._near))
+        near, ready = self._near, len(self._ready_first) + len(self._ready_urgent)
+        due_s = self._schedule.due_s(now_s, before=ready + len(near))
         near_s = due_s - self._lead_s
-        if self._near and not ready:
-            near_s = min(near_s, (due_s + next(iter(self._near.values()))) / 2)
+        if near and not ready:
+            near_s = min(near_s, (due_s + next(iter(near.values()))) / 2)
         return near_s
 
     def _wake_soon(self) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
+from time import monotonic
 from typing import Protocol
 
 
@@ -37,7 +37,7 @@ class MonotonicClock:
 
     def now_s(self) -> float:
         """Return `time.monotonic()`."""
-        return time.monotonic()
+        return monotonic()
 
     def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
         """Call back on the event loop; late by its timer resolution, about a millisecond."""
@@ -59,16 +59,15 @@ class RunningClock:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._seen_s = time.monotonic()
+        self._seen_s = monotonic()
         self._lost_s = 0.0
         self._beat()
 
     def now_s(self) -> float:
         """Return the seconds that the loop has run, from an arbitrary origin."""
-        now_s = time.monotonic()
-        gap_s = now_s - self._seen_s
-        if gap_s > _GAP_S_MAX:
-            self._lost_s += gap_s - _BEAT_S
+        now_s = monotonic()
+        if now_s - self._seen_s > _GAP_S_MAX:
+            self._lost_s += now_s - self._seen_s - _BEAT_S
         self._seen_s = now_s
         return now_s - self._lost_s
 

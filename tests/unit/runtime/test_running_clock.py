@@ -29,7 +29,7 @@ class Stoppable:
 @pytest.fixture
 def stoppable(monkeypatch: pytest.MonkeyPatch) -> Stoppable:
     made = Stoppable()
-    monkeypatch.setattr(module, "time", made)
+    monkeypatch.setattr(module, "monotonic", made.monotonic)
     return made
 
 
