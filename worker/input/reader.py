@@ -84,7 +84,7 @@ class RowReader:
             held.append(rows.select(self._columns))
             held_rows += rows.num_rows
             held_bytes += held[-1].nbytes
-            if held_rows >= self._batch_rows or held_bytes >= READ_BYTES_MAX:
+            while held_rows >= self._batch_rows or held_bytes >= READ_BYTES_MAX:
                 whole = joined(held)
                 yield whole.slice(0, self._batch_rows)
                 rest = whole.slice(self._batch_rows)
