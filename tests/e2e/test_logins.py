@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from support.issuers import Issuer, iso, signer_of, write_logins
 from support.runs import (
+    ANY_CLIENT,
     RunCommand,
     WriteConfig,
     assert_advice,
@@ -140,6 +141,27 @@ def test_credentials_are_renewed_once_and_calls_go_on_meanwhile(
     assert signers >= {"AKID1", "AKID2"}
     pauses = [later - before for before, later in pairwise(sorted(times))]
     assert max(pauses) < 1.5  # a process takes two, and nobody waits for it
+
+
+def test_a_load_test_renews_them_too(
+    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, ROWS)
+    process = Process(tmp_path, lives_s=6.0, then="time.sleep(1.0)")
+    signers: set[str] = set()
+
+    def script(request: Request) -> Reply:
+        signers.add(signer_of(request))
+        return echo(request)
+
+    with serving(script) as service:
+        stages, thresholds = [{"tps": 20, "seconds": 8}], ["error_share < 0.001"]
+        load = {**ANY_CLIENT, "stages": stages, "thresholds": thresholds}
+        config = write_config(target={"endpoint_url": service.url}, loadtest=load)
+        result = command("loadtest", config, env=process.env)
+    assert result.returncode == 0, result.stderr
+    assert signers >= {"AKID1", "AKID2"}
+    assert len(process.pids) <= 5
 
 
 HANGS = "time.sleep(1000)"
