@@ -128,11 +128,6 @@ class Admission:
         """Whether calls wait for the rate, or for the service: not for this process."""
         return self._gate.is_down or self._pacer.holds_back
 
-    @property
-    def is_over(self) -> bool:
-        """Whether the run is to stop: nothing goes any more."""
-        return self._switch.reason is not None
-
     def may_go_now(self, attempt: Attempt) -> bool:
         """Let the attempt go if its turn is near already; else it is to ask `may_go`."""
         is_free = not attempt.is_retry and not self._gate.is_down and self._can_sign
