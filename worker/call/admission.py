@@ -161,7 +161,7 @@ class Admission:
 
     def note_last_row(self) -> None:
         """Note that no row will come but those that wait or are called."""
-        self._gate.has_all_rows = True
+        self._gate.note_last_row()
 
     def ask(self, attempt: Attempt) -> None:
         """Have the attempt leave when it is its turn, or sent back when that does not come."""

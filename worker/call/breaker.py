@@ -82,6 +82,7 @@ class Breaker:
         self._ended_s = -math.inf  # the last outage
         self._last: Failure | None = None
         self._probe_after_s = PROBE_S_MIN
+        self.has_all_rows = False  # no others will come
         self.has_spoken = False  # anything that came from the service, an error even
         self.since_s: float | None = None  # the first failure since the last answer
         self.is_open = False  # the service counts as down
@@ -115,7 +116,7 @@ class Breaker:
         self._note_word(failure, row, now_s)
         if self.is_open and not row.is_suspect and sent_s >= self._spell.since_s:
             self._spell.is_tried = True
-            self._is_hopeless = self._is_final
+            self._is_hopeless = self._is_final and not self.has_all_rows
         self._last = failure
         if failure.http_status is not None:
             self.has_spoken = True
@@ -218,7 +219,8 @@ class Breaker:
             return None
         if not self._is_hopeless:
             listed = [row.is_spoken for row in suspects]
-            self._is_final = bool(listed) and all(listed)
+            are_all = bool(listed) or (self.has_all_rows and self.is_spoken)
+            self._is_final = are_all and all(listed)
             if self._is_final:
                 return None
         return (

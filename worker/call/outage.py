@@ -51,7 +51,6 @@ class Gate:
         self._is_logged = False
         self.is_troubled = False  # an attempt has failed since the last answer
         self.is_down = False
-        self.has_all_rows = False  # no others will come
         switch.on_throw(self._release)
 
     @property
@@ -112,6 +111,10 @@ class Gate:
             self._timer.cancel()  # this row may be due before those that wait
         self._wake()
         return await waiter
+
+    def note_last_row(self) -> None:
+        """Note that no row will come but those that wait or are called."""
+        self._breaker.has_all_rows = True
 
     async def is_outage(self, sent_s: float, row: RowTrouble | None = None) -> bool:
         """Return whether it is the service that failed and not a row, as soon as that is known.
@@ -179,6 +182,8 @@ class Gate:
     def _suspects(self) -> list[RowTrouble]:
         """The rows that wait, if all of them have failed."""
         rows = [each.row for each in self._waiting if each.row is not None]
+        if self._breaker.has_all_rows:  # the others have their turn yet
+            return [row for row in rows if row.is_suspect]
         return rows if all(each.is_suspect for each in self._waiting) else []
 
     def _next(self, *, is_final: bool) -> tuple[float, _Waiting]:
@@ -193,8 +198,9 @@ class Gate:
         )
         if others := [each for each in self._waiting if not each.is_suspect]:
             chosen = max(others, key=lambda each: each.number)
-            if is_final or (self.has_all_rows and breaker.is_spoken):
-                return (-math.inf if is_final else min(spaced_s, breaker.probe_s)), chosen
+            if is_final or (breaker.has_all_rows and breaker.is_spoken):
+                is_new = is_final and not breaker.has_all_rows
+                return (-math.inf if is_new else min(spaced_s, breaker.probe_s)), chosen
             return breaker.probe_s, chosen
         due_s, number = min(
             (breaker.due_s(each.row), at) for at, each in enumerate(self._waiting) if each.row

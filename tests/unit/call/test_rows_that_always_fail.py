@@ -158,3 +158,10 @@ def test_a_row_of_the_outage_that_is_served_says_that_it_was_one() -> None:
     assert first.attempts == 2  # its own, before it opened, and this one
     fail(breaker, last, 2.0)
     assert last.attempts == 1
+
+
+def test_rows_whose_turns_come_late_are_not_taken_for_others() -> None:
+    """At one attempt a second, some are tried for the first time when an outage's time is up."""
+    run = go(always_failing(range(30)), rows=30, tps=1.0, outage_s=15.0)
+    assert run.reason is None
+    assert len(run.failed) == 30
