@@ -96,6 +96,10 @@ class Attempt:
         if ready is not None:
             ready.send_back()
 
+    def end(self) -> None:
+        """Note that it waits no more: it has ended before its turn, and the next one is to ask."""
+        self._is_waiting, self._ready = False, None
+
 
 class Admission:
     """Keeps the attempts of all rows of a run back until they may go. Holds no row's state."""
@@ -199,6 +203,7 @@ class Admission:
             self._tally.in_flight -= 1
             attempt.took_s = now_s - attempt.sent_s
         else:
+            attempt.end()
             attempt.sent_s = self._pacer.leave(attempt) or now_s
             attempt.took_s = now_s - attempt.sent_s
             attempt.sent_us = time.time_ns() // 1_000 - round(attempt.took_s * 1e6)

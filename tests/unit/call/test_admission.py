@@ -16,6 +16,8 @@ from worker.call.admission import Admission, Attempt
 from worker.call.breaker import Breaker
 from worker.call.outage import Gate
 from worker.errors import RefusedError
+from worker.model import Failure
+from worker.personalize.error_codes import CONNECTION_LOST, Verdict
 from worker.rate.pacer import Pacer
 from worker.runtime.stop import StopSwitch
 from worker.telemetry.tally import Tally
@@ -131,3 +133,25 @@ async def test_credentials_that_cannot_be_had_refuse_the_run() -> None:
     bench.login.others.set()
     with pytest.raises(RefusedError):
         await bench.ask()
+
+
+async def test_a_row_whose_connection_ended_before_its_turn_gets_another_turn() -> None:
+    bench = Bench()
+    bench.login.others.set()
+    admission, slow, row = bench.admission, Attempt(bench.admission), Attempt(bench.admission)
+    assert await admission.may_go(slow)
+    await anyio.sleep(0.8 / TPS)  # to connect: the next one comes near so long before its turn
+    slow.ask(Leaving())
+    await anyio.sleep(0.0)
+    assert await admission.may_go(row)
+    lost = Leaving()
+    row.ask(lost)
+    await anyio.sleep(0.0)
+    admission.note_end(row)
+    admission.note_failure(row, Failure(CONNECTION_LOST, "it ended"), Verdict.TRANSIENT)
+    assert await admission.may_go(row)
+    leaving = Leaving()
+    row.ask(leaving)
+    with anyio.fail_after(1.0):
+        await leaving.left_s
+    assert not lost.left_s.done()
