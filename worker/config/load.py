@@ -6,14 +6,16 @@ The emulator's section takes time to import; it is looked at where there is one,
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from worker.config.booleans import booleans_for_numbers, model_of
 from worker.config.model import Config, Target
 from worker.config.rules import broken_rules
 from worker.errors import ConfigError
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
 ENVIRONMENT_PREFIX = "PERSONALIZE_WORKER__"
 CONFIG_BYTES_MAX = 1 << 20
 
+_IN_TOML = {
+    "model_type": "should be a table of keys",
+    "dict_type": 'should be a table such as { KEY = "value" }',
+    "tuple_type": "should be a list in brackets",
+    "list_type": "should be a list in brackets",
+}
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -33,8 +42,9 @@ def load_config(path: Path, *, settings: Sequence[str], environ: Mapping[str, st
 
     Raises ConfigError with one line for each thing that is wrong.
     """
-    config = _validate_config(_gather(path, settings, environ), path)
-    if problems := broken_rules(config):
+    values = _gather(path, settings, environ)
+    config = _validate_config(values, path)
+    if problems := [*booleans_for_numbers(values, Config), *broken_rules(config)]:
         raise _config_error(path, problems)
     return config
 
@@ -49,7 +59,10 @@ def load_emulator_settings(
         section = {**section, "region": _validate_config(values, path).target.region_name}
     from worker.config.schema import EmulatorSection
 
-    return _validate(EmulatorSection, {"emulator": section}, path).emulator
+    emulator = _validate(EmulatorSection, {"emulator": section}, path).emulator
+    if problems := booleans_for_numbers({"emulator": section}, EmulatorSection):
+        raise _config_error(path, problems)
+    return emulator
 
 
 def _validate_config(values: dict[str, Any], path: Path | None) -> Config:
@@ -148,9 +161,17 @@ def _advice(detail: ErrorDetails, root: type[BaseModel]) -> str:
         case "missing":
             return f"{where}: is missing{_example(where)}"
         case _:
-            message = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
+            message = _plain(detail)
             is_shown = not isinstance(detail["input"], dict) and "credentials" not in detail["loc"]
             return f"{where}: {message}" + (f" (seen: {detail['input']!r})" if is_shown else "")
+
+
+def _plain(detail: ErrorDetails) -> str:
+    """Return what pydantic says, without its words for Python's types."""
+    if told := _IN_TOML.get(detail["type"]):
+        return told
+    message = detail["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    return re.sub(r"^(Input|String|Tuple|List|Dictionary) should", "should", message)
 
 
 def _example(where: str) -> str:
@@ -165,16 +186,9 @@ def _did_you_mean(location: tuple[int | str, ...], root: type[BaseModel]) -> str
     model = root
     for part in location[:-1]:
         if isinstance(part, str):
-            model = _model_of(model.model_fields[part].annotation)
+            model = model_of(model.model_fields[part].annotation)
     known = list(model.model_fields)
     close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
     section = ".".join(str(part) for part in location[:-1])
     prefix = f"{section}." if section else ""
     return f"; did you mean {prefix}{close[0]}?" if close else f"; known: {', '.join(known)}"
-
-
-def _model_of(annotation: Any) -> type[BaseModel]:
-    """Return the model inside an annotation such as `tuple[Promotion, ...]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(_model_of(part) for part in get_args(annotation) if part is not Ellipsis)

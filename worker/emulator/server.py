@@ -97,6 +97,12 @@ def _build(settings: EmulatorSettings) -> Application:
         len(data.user_ids),
         len(data.item_ids),
     )
+    if data.actions_done is not None:
+        _log.info(
+            "%d of %d actions have enough action interactions for a score",
+            answers.actions_scored,
+            len(data.action_ids),
+        )
     return assembled(settings, answers, resources)
 
 

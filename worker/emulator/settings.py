@@ -143,7 +143,8 @@ class EmulatorSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_err
     action_interactions: DataPath | None = Field(
         default=None,
         description="Likewise with USER_ID, ACTION_ID, TIMESTAMP and EVENT_TYPE: TAKEN, NOT_TAKEN "
-        "or VIEWED. Without it, all actions have a score of 0.",
+        "or VIEWED. An action has a score once those of the last six weeks, back from the latest, "
+        "hold 50 TAKEN and 50 of the others with it; else, and without the data set, it is 0.",
     )
     schemas: SchemaSettings = Field(
         default=SchemaSettings(),

@@ -121,8 +121,22 @@ PROMOTION = {"name": "p", "percent_promoted_items": 20, "filter_arn": FILTER_ARN
         ({"rate": {"tps": 0}}, "rate.tps: should be greater than 0 (seen: 0)"),
         ({"rate": {"tps": -5}}, "rate.tps: should be greater than 0 (seen: -5)"),
         ({"rate": {"tps": "fast"}}, "rate.tps: should be a valid number"),
+        ({"rate": {"tps": True}}, "rate.tps: should be a number, not true"),
+        ({"request": {"num_results": True}}, "num_results: should be a number, not true"),
+        (
+            {"loadtest": {"stages": [{"tps": 1, "seconds": 1}, {"tps": 2, "seconds": True}]}},
+            "loadtest.stages.1.seconds: should be a number, not true",
+        ),
         ({"rate": {"ramp_from": 5}}, "rate.ramp_s: is missing"),
         ({"rate": {"tps": 5, "ramp_s": 9, "ramp_from": 6}}, "ramp_from: must not exceed tps"),
+        ({"output": {"path": ""}}, "output.path: should have at least 1 character"),
+        ({"input": {"keep": "AGE"}}, "input.keep: should be a list in brackets (seen: 'AGE')"),
+        ({"request": {"promotions": [5]}}, "request.promotions.0: should be a table of keys (se"),
+        ({"request": {"context": 5}}, 'request.context: should be a table such as { KEY = "value"'),
+        (
+            {"request": {"metadata_columns": list("ABCDEFGHIJK")}},
+            "request.metadata_columns: should have at most 10 items, not 11",
+        ),
         ({"target": {"operation": "GetItems"}}, "target.operation: should be 'GetRec"),
         ({"target": {"campaign_arn": "nope"}}, "target.campaign_arn: is not a campaign ARN"),
         ({"target": {"campaign_arn": FILTER_ARN}}, "is not a campaign ARN; it looks like arn:aws"),
@@ -140,8 +154,8 @@ PROMOTION = {"name": "p", "percent_promoted_items": 20, "filter_arn": FILTER_ARN
             "request.num_results: GetRecommendations returns at most 50 with metadata_columns",
         ),
         ({"target": ACTIONS, "request": {"num_results": 101}}, "returns at most 100 (seen: 101)"),
-        ({"request": {"metadata_columns": ["A"] * 11}}, "request.metadata_columns: Tuple should"),
-        ({"request": {"promotions": [PROMOTION, PROMOTION]}}, "request.promotions: Tuple should"),
+        ({"request": {"metadata_columns": ["A"] * 11}}, "request.metadata_columns: should"),
+        ({"request": {"promotions": [PROMOTION, PROMOTION]}}, "request.promotions: should"),
         (
             {"request": {"promotions": [{**PROMOTION, "filter_values_": {}}]}},
             "filter_values_: unknown key; did you mean request.promotions.0.filter_values?",
@@ -150,7 +164,7 @@ PROMOTION = {"name": "p", "percent_promoted_items": 20, "filter_arn": FILTER_ARN
             {"request": {"promotions": [{**PROMOTION, "percent_promoted_items": 101}]}},
             "percent_promoted_items: should be less than or equal to 100 (seen: 101)",
         ),
-        ({"request": {"context": {"a b": "x"}}}, "request.context.a b: String should match"),
+        ({"request": {"context": {"a b": "x"}}}, "request.context.a b: should match"),
         ({"request": {"filter_values": {"A": '"x"'}}}, "request.filter_arn: is missing"),
         ({"target": RANKING}, "input.columns.item_list: is missing; GetPersonalizedRanking needs"),
         ({"target": ACTIONS, "request": {"context": {"A": "b"}}}, "has no such field; remove it"),
@@ -201,6 +215,14 @@ def test_the_emulator_takes_its_section_and_the_targets_region(tmp_path: Path) -
         tmp_path / "config.toml", settings=["emulator.port=0"], environ={}
     )
     assert (settings.seed, settings.port, settings.region) == (7, 0, "eu-west-1")
+
+
+def test_a_boolean_is_no_number_of_the_emulator_either(tmp_path: Path) -> None:
+    load(tmp_path)
+    for key in ("port=true", "weather.error_shares={ InternalFailure = true }"):
+        setting = f"emulator.{key}"
+        with pytest.raises(ConfigError, match="should be a number, not true"):
+            load_emulator_settings(tmp_path / "config.toml", settings=[setting], environ={})
 
 
 def test_a_file_for_the_emulator_needs_no_other_section(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -168,3 +169,19 @@ async def test_a_bug_fails_one_request_and_leaves_a_stack_trace(
             status, code, _ = await anyio.to_thread.run_sync(post_nothing, connection)
             assert (status, code) == (400, "InvalidInputException")
             assert connection.sock is client  # the connection lived on
+
+
+async def test_the_log_tells_how_many_actions_have_a_score(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    (tmp_path / "actions.csv").write_text("ACTION_ID\na\nb\n")
+    lines = [
+        f"u{n},a,{kind},{1_700_000_000 + n}" for kind in ("TAKEN", "VIEWED") for n in range(50)
+    ]
+    done = "\n".join(["USER_ID,ACTION_ID,EVENT_TYPE,TIMESTAMP", *lines, ""])
+    (tmp_path / "done.csv").write_text(done)
+    data = {"actions": str(tmp_path / "actions.csv")}
+    with caplog.at_level(logging.INFO):
+        async with running(**data, action_interactions=str(tmp_path / "done.csv")):
+            pass
+    assert "1 of 2 actions have enough action interactions for a score" in caplog.text

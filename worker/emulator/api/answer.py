@@ -51,6 +51,7 @@ class Answers:
             each.hides: History(data, each.hides) for each in USE_CASES.values() if each.hides
         }
         self._propensities = Propensities(data)
+        self.actions_scored = self._propensities.scored
         self._user_codes = {each: code for code, each in enumerate(data.user_ids)}
         self._item_codes = {each: code for code, each in enumerate(data.item_ids)}
         self._item_ids = data.item_ids

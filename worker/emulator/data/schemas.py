@@ -113,8 +113,15 @@ def typed(
         return table
     columns: dict[str, Any] = {}
     for each in schema.columns:
-        values: Any = column(table, each.name, path=path, what=what)
-        spelling = find_column(table, each.name) or each.name
+        spelling = find_column(table, each.name)
+        if spelling is None:
+            raise EmulatorError(
+                f"the {what} data set {path} has no column {each.name}, which its schema has; "
+                f"it has: {', '.join(table.column_names)}",
+                hint=f"drop the field from the schema, or add the column; is emulator.schemas."
+                f"{what} the schema of this data set?",
+            )
+        values: Any = column(table, spelling, path=path, what=what)
         columns[spelling] = _cast(decoded(values), each, path=path, what=what, findings=findings)
     others = [name for name in table.column_names if name not in columns]
     if others:

@@ -57,6 +57,11 @@ class Propensities:
         keep = self._scored[actions]
         self._lean(users[keep], actions[keep], taken[keep], share, len(data.user_ids))
 
+    @property
+    def scored(self) -> int:
+        """How many actions have a score."""
+        return int(np.count_nonzero(self._scored))
+
     def _lean(
         self, users: _Codes, actions: _Codes, taken: _Floats, share: _Floats, user_count: int
     ) -> None:

@@ -144,7 +144,7 @@ def test_schemas_go_with_parquet_and_the_other_data_sets_too(tmp_path: Path) -> 
         ([{"name": "ITEM_ID", "type": "null"}], "has the type"),
         ([{"name": "ITEM_ID", "type": "bytes"}], "there are boolean, double, float"),
         ([FIELDS[0], FIELDS[0]], "two of its fields"),
-        ([{"name": "ISBN", "type": "string"}], "no column ISBN"),
+        ([{"name": "ISBN", "type": "string"}], "no column ISBN, which its schema has; it has: "),
     ],
 )
 def test_what_is_no_schema_is_refused_with_advice(
