@@ -79,6 +79,8 @@ def _range(
 def _bounds(
     statistics: pq.Statistics, stored: pa.DataType, wanted: pa.DataType
 ) -> pa.Array[Any] | None:
+    if _is_text(wanted) and not _is_text(stored):
+        return None  # 7 lies between 5 and 100, '7' does not lie between '5' and '100'
     raw = [statistics.min_raw, statistics.max_raw]
     try:
         bounds = _decoded(raw, stored)
@@ -96,7 +98,7 @@ def _decoded(raw: list[Any], stored: pa.DataType) -> pa.Array[Any] | None:
         return pa.array(raw, stored)
     if kinds.is_float32(stored) or kinds.is_float64(stored):
         return None if any(math.isnan(value) for value in raw) else pa.array(raw, stored)
-    if kinds.is_string(stored) or kinds.is_large_string(stored):
+    if _is_text(stored):
         return pa.array(raw, pa.binary()).cast(stored, safe=False)  # cut anywhere: no UTF-8
     if kinds.is_date32(stored):
         return pa.array(raw, pa.int32()).cast(stored)
@@ -108,3 +110,7 @@ def _decoded(raw: list[Any], stored: pa.DataType) -> pa.Array[Any] | None:
         exact = [Decimal((sign, digits, -stored.scale)) for sign, digits, _ in sign_and_digits]
         return pa.array(exact, stored)
     return None
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return kinds.is_string(kind) or kinds.is_large_string(kind)

@@ -126,6 +126,24 @@ def test_the_answer_never_depends_on_where_row_groups_end(
     assert found == ids
 
 
+@pytest.mark.parametrize("row_group_size", [1, 2, 4])
+@pytest.mark.parametrize(
+    "condition", ["K = '7'", "K IN ('7')", "K <> '7'", "K > '2'", "K BETWEEN '6' AND '8'"]
+)
+def test_numbers_that_are_text_in_another_file_are_found_as_text(
+    condition: str, row_group_size: int, tmp_path: Path
+) -> None:
+    numbers = [5, 7, 100, None]
+    stored = pa.table({"ID": range(4), "K": pa.array(numbers, pa.int64())})
+    pq.write_table(stored, tmp_path / "a.parquet", row_group_size=row_group_size)
+    pq.write_table(pa.table({"ID": [4, 5], "K": ["x", "7"]}), tmp_path / "b.parquet")
+    texts = pa.table({"ID": range(6), "K": ["5", "7", "100", None, "x", "7"]})
+    source = open_source(str(tmp_path), rows_per_chunk=10)
+    with RowReader(source, columns=["ID"], where=parse_where(condition), batch_rows=9) as reader:
+        (batch,) = reader.read(source.chunks[0])
+    assert batch["ID"].to_pylist() == by_duckdb(texts, condition)
+
+
 @pytest.mark.parametrize("key", ["7", "007", "a b", "__HIVE_DEFAULT_PARTITION__"])
 @pytest.mark.parametrize("condition", ["K = 7", "K = '007'", "K <> 'a b'", "K IS NULL", "K < 8"])
 def test_hive_keys_are_pruned_by_as_columns_are_selected_by(
