@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -80,6 +81,7 @@ def test_odd_types_and_far_times_go_through_results_failed_rows_and_explain(
             pa.fixed_shape_tensor(pa.float32(), [2]),
             pa.array([[1.0, 2.0]] * 2, pa.list_(pa.float32(), 2)),
         ),
+        "NUMPY": pa.FixedShapeTensorArray.from_numpy_ndarray(np.ones((2, 2, 3))),
     }
     pq.write_table(
         pa.table(columns), tmp_path / "users.parquet", use_deprecated_int96_timestamps=True
@@ -88,7 +90,10 @@ def test_odd_types_and_far_times_go_through_results_failed_rows_and_explain(
     with serving(echo) as service:
         config = write_config(
             target={"endpoint_url": service.url},
-            input={"keep": keep, "where": "UNTIL > TIMESTAMP '2026-11-30 00:00:00'"},
+            input={
+                "keep": keep,
+                "where": "UNTIL > TIMESTAMP '2026-11-30 00:00:00' AND NUMPY IS NOT NULL",
+            },
         )
         assert command("run", config).returncode == 3
     (row,) = results(tmp_path / "out").select(["ADDRESS", "UNTIL"]).to_pylist()
@@ -96,6 +101,7 @@ def test_odd_types_and_far_times_go_through_results_failed_rows_and_explain(
     table = failed(tmp_path / "out")
     assert values(table, "UNTIL") == [FAR]
     assert values(table, "TENSOR") == [[1.0, 2.0]]
+    assert values(table, "NUMPY") == [[1.0] * 6]
     explained = command("explain", tmp_path / "out", "a", "--json")
     assert explained.returncode == 0, explained.stderr
     assert "9999-12-31" in explained.stdout

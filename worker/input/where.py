@@ -74,8 +74,9 @@ def parse_where(where: str) -> meant.Where:
 def check_where(where: meant.Where, schema: pa.Schema) -> None:
     """Raise ConfigError when the condition compares a column with a value of another type."""
     fields = pa.schema([schema.field(name) for name in where.columns])
+    nothing = [pa.nulls(0, field.type) for field in fields]
     try:
-        selected(where, pa.RecordBatch.from_pylist([], schema=fields))
+        selected(where, pa.RecordBatch.from_arrays(nothing, schema=fields))
     except (UnlikeError, RecursionError, pa.ArrowException) as error:
         types = ", ".join(f"{field.name}: {field.type}" for field in fields)
         raise ConfigError(

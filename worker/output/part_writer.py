@@ -230,7 +230,7 @@ def _parquet_options(schema: pa.Schema, shape: AnswerShape, *, exploded: bool) -
     Parquet knows columns by the paths of their leaves, so an empty file is asked for these.
     """
     file = pa.BufferOutputStream()
-    pq.write_table(schema.empty_table(), file)
+    pq.ParquetWriter(file, schema).close()  # Arrow makes no empty table of numpy's tensors
     leaves = pq.ParquetFile(pa.BufferReader(file.getvalue())).schema
     distinct = _DISTINCT_IN_ITEMS if exploded else _DISTINCT_IN_ITEMS | _DISTINCT_IN_ROWS
     of_items = {shape.column, *shape.type.names}
