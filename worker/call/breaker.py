@@ -179,6 +179,11 @@ class Breaker:
         self._probe_after_s = min(2 * self._probe_after_s, PROBE_S_MAX)
 
     @property
+    def is_tried(self) -> bool:
+        """Whether in this outage a row that had not failed was tried, in vain."""
+        return self._spell.is_tried
+
+    @property
     def is_spoken(self) -> bool:
         """Whether the service itself said last that it fails."""
         return self._last is not None and _is_spoken(self._last)

@@ -44,6 +44,7 @@ class Gate:
         self._switch = switch
         self._waiting = deque[_Waiting]()
         self._probed_s = self._held_s = -math.inf
+        self._tries_failed = False  # the next probe may be for a row that failed
         self._timer: Timer | None = None
         self._decided = asyncio.Event()
         self._undecided = 0  # rows that wait for it
@@ -169,6 +170,7 @@ class Gate:
             if breaker.probe_s <= now_s:
                 breaker.take_probe(now_s)
             self._probed_s = now_s
+            self._tries_failed = not chosen.is_suspect
             self._waiting.remove(chosen)
             chosen.turn.set_result(True)
             if not self._waiting:
@@ -189,8 +191,9 @@ class Gate:
     def _next(self, *, is_final: bool) -> tuple[float, _Waiting]:
         """Return who is to be tried next, and when.
 
-        The last that came of those that have not failed: rows that fail may follow each other. When
-        an outage's time is up and but rows that failed were left, it shows whether it is theirs.
+        The last that came of those that have not failed: rows that fail may follow each other. In
+        turns with it, one that failed: a service may cut each row's first answer. When an outage's
+        time is up and but rows that failed were left, the new one shows whether it is theirs.
         """
         breaker = self._breaker
         spaced_s = self._probed_s + (
@@ -198,6 +201,9 @@ class Gate:
         )
         if others := [each for each in self._waiting if not each.is_suspect]:
             chosen = max(others, key=lambda each: each.number)
+            failed = next((each for each in self._waiting if each.is_suspect), None)
+            if failed and self._tries_failed and breaker.is_tried and not is_final:
+                return breaker.probe_s, failed
             if is_final or (breaker.has_all_rows and breaker.is_spoken):
                 is_new = is_final and not breaker.has_all_rows
                 return (-math.inf if is_new else min(spaced_s, breaker.probe_s)), chosen

@@ -26,6 +26,7 @@ CONNECTION_LOST = "ConnectionLost"
 INVALID_ANSWER = "InvalidAnswer"
 INVALID_ROW = "InvalidRow"
 TIMED_OUT = "TimedOut"
+_OWN_CODES = (CONNECT_FAILED, CONNECTION_LOST, INVALID_ANSWER, TIMED_OUT)
 
 
 class Verdict(Enum):
@@ -196,10 +197,17 @@ def told_code(code: str) -> str:
 def told_of(failure: Failure) -> str:
     """Return code and message of a failure as they are shown: not an ID that is repeated there.
 
-    Where nobody has answered, all words are this program's.
+    A message of this program is its own up to a colon, behind which others may be quoted; where
+    nobody has answered at all, there is nobody to quote.
     """
-    is_own = failure.code in (CONNECT_FAILED, TIMED_OUT)
-    message = failure.message if is_own else shown(failure.message, status=failure.http_status)
+    is_own = failure.code in _OWN_CODES and (failure.http_status or 0) < 400
+    if is_own and failure.code in (CONNECT_FAILED, TIMED_OUT):
+        message = failure.message
+    else:
+        own, colon, others = (
+            failure.message.partition(": ") if is_own else ("", "", failure.message)
+        )
+        message = f"{own}{colon}{shown(others, status=failure.http_status)}"
     return f"{told_code(failure.code)}: {message}"
 
 

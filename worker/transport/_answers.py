@@ -116,7 +116,9 @@ def decoded(body: bytes, encoding: str) -> Iterator[bytes]:
     elif name == "deflate":  # some servers leave zlib's header out
         window_bits = _ZLIB if body[0] & 0x0F == zlib.DEFLATED else _RAW
     else:
-        raise EncodedError(INVALID_ANSWER, f"the answer has the Content-Encoding {name[:40]!r}")
+        raise EncodedError(
+            INVALID_ANSWER, f"the answer has an unknown Content-Encoding: {name[:40]!r}"
+        )
     inflater, size = zlib.decompressobj(window_bits), 0
     while True:
         try:

@@ -110,7 +110,8 @@ class SdkTransport:
         try:
             answer = await self._method(**members)
         except aiohttp.ClientError as error:
-            return Failure(CONNECTION_LOST, said(str(error)) or type(error).__name__)
+            why = str(error) or type(error).__name__
+            return Failure(CONNECTION_LOST, said(f"the connection ended: {why}"))
         except SDK_ERRORS as error:
             cause = getattr(error, "kwargs", {}).get("error")
             if isinstance(cause, aiohttp.ClientConnectorCertificateError):

@@ -16,6 +16,7 @@ from worker.personalize.error_codes import Verdict
 
 BROKEN = Failure("InternalFailure", "cannot", http_status=500)
 BARE = Failure("503", "HTTP 503 without a message", http_status=503)
+CUT = Failure("ConnectionLost", "the connection ended in the middle of an answer")
 SILENT = Failure("TimedOut", "no whole answer within 5 s")
 ROWS = 1_000
 ATTEMPTS_MAX = 6
@@ -60,6 +61,19 @@ def test_an_input_of_such_rows_alone_is_done(count: int) -> None:
 def test_what_the_service_has_not_said_itself_stops_the_run(failure: Failure) -> None:
     run = go(always_failing(range(ROWS - 30, ROWS), failure), outage_s=15.0)
     assert "does not answer" in str(run.reason)
+    assert not run.failed
+
+
+def test_rows_that_are_served_at_their_second_attempt_stop_no_run() -> None:
+    tried = set[int]()
+
+    def behaviour(row: int, _: float) -> Answer | Failure:
+        is_first = row not in tried
+        tried.add(row)
+        return CUT if is_first and row < ROWS // 2 else ANSWER
+
+    run = go(behaviour)
+    assert run.reason is None
     assert not run.failed
 
 

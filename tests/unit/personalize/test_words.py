@@ -42,6 +42,40 @@ def test_what_may_be_an_id_is_hidden(message: str, told: str) -> None:
     assert shown(message) == told
 
 
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (
+            Failure("ConnectionLost", "the connection ended in the middle of an answer: "
+                    "[Errno 104] Connection reset by peer"),
+            ("ConnectionLost: the connection ended in the middle of an answer: "
+             "Connection reset by peer"),
+        ),
+        (
+            Failure("InvalidAnswer", "the answer is not HTTP: no line 'alice'", http_status=200),
+            f"InvalidAnswer: the answer is not HTTP: no {HIDDEN}",
+        ),
+        (
+            Failure("ConnectFailed", "cannot connect to 127.0.0.1: [Errno 111] refused"),
+            "ConnectFailed: cannot connect to 127.0.0.1: [Errno 111] refused",
+        ),
+        (
+            Failure("TimedOut", "for alice", http_status=500),
+            f"TimedOut: for {HIDDEN}",
+        ),
+        (
+            Failure("InvalidAnswer", "alice: alice", http_status=400),
+            f"InvalidAnswer: {HIDDEN}",
+        ),
+    ],
+)  # fmt: skip
+def test_words_of_this_program_are_shown_and_those_of_others_behind_them_are_not(
+    failure: Failure, told: str
+) -> None:
+    assert told_of(failure) == told
+
+
+OWN = "the connection ended: "
 IDS = st.text(min_size=4, max_size=40) | st.from_regex(r"\A[A-Za-z0-9._@|:-]{4,40}\Z")
 REPEATED = st.sampled_from(
     [
@@ -72,11 +106,11 @@ def test_an_id_of_any_shape_that_is_repeated_in_any_way_is_not_shown(
         Failure("AccessDeniedException", text, 403),
         Failure("403", text, 403),
         Failure("InternalFailure", text, 500),
-        Failure("ConnectionLost", text),
+        Failure("ConnectionLost", f"{OWN}{text}"),
     ):
         for seen in (told_of(failure), refused(failure).what):
             for each in (name.strip(), told.strip()):
-                hidden = seen.replace(HIDDEN, "").partition(": ")[2]
+                hidden = seen.replace(HIDDEN, "").replace(OWN, "").partition(": ")[2]
                 assert each.lower() not in hidden.lower()
 
 
