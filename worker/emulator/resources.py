@@ -117,7 +117,8 @@ class Resources:
         known = self._by_member[member]
         if arn not in known:
             exist = ", ".join(known) or "none"
-            raise not_found(f"{member} {arn} does not exist; here exist: {exist}")
+            kind = member.removesuffix("Arn")
+            raise not_found(f"the {kind} {arn} does not exist; here exist: {exist}")
         return known[arn]
 
 

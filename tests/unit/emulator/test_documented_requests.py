@@ -211,11 +211,11 @@ LIMITS = [
     *rule("itemId", "is required for related items", API + "GetRecommendations itemId",
           SIMILAR | {"itemId": "i0001"}, SIMILAR),
     # member is what the message says
-    *rule("does not go with", "a ranking's campaign", API + "GetPersonalizedRanking campaignArn",
+    *rule("is not supported by", "a ranking's campaign", API + "GetPersonalizedRanking campaignArn",
           {}, {"campaignArn": RANKING["campaignArn"]}, of=(REC, ACT)),
-    *rule("does not go with", "a user's campaign", API + "GetPersonalizedRanking campaignArn",
+    *rule("is not supported by", "a user's campaign", API + "GetPersonalizedRanking campaignArn",
           {}, {"campaignArn": USER["campaignArn"]}, of=(RANK, ACT)),
-    *rule("does not go with", "a campaign of actions", API + "GetActionRecommendations campaignArn",
+    *rule("is not supported by", "actions", API + "GetActionRecommendations campaignArn",
           {}, {"campaignArn": ACTIONS["campaignArn"]}, of=BOTH),
 ]  # fmt: skip
 

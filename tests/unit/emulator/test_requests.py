@@ -12,6 +12,7 @@ from worker.emulator.data.datasets import load
 from worker.emulator.errors import ServiceFault
 from worker.emulator.resources import Resources
 from worker.emulator.settings import EmulatorSettings
+from worker.personalize.words import shown
 
 PREFIX = "arn:aws:personalize:us-east-1:000000000000:"
 CAMPAIGNS = {
@@ -182,8 +183,8 @@ INVALID = [
     (API, ranking(userId=""), "aws-personalized-ranking needs userId"),
     (API, action(userId=None), "aws-next-best-action needs userId"),
     (API, campaign("similar", userId="u0001"), "aws-similar-items needs itemId"),
-    (API, campaign("ranking", userId="u0001"), "GetRecommendations does not go with"),
-    (API, ranking(campaignArn=PREFIX + "campaign/user"), "GetPersonalizedRanking does not go"),
+    (API, campaign("ranking", userId="u0001"), "GetRecommendations is not supported by"),
+    (API, ranking(campaignArn=PREFIX + "campaign/user"), "GetPersonalizedRanking is not supported"),
     # developer guide, domain use cases
     (GUIDE, campaign("popular"), "aws-popularity-count needs userId"),
     (GUIDE, recommender("top-picks"), "aws-vod-top-picks needs userId"),
@@ -265,6 +266,22 @@ def test_a_body_of_the_wrong_form_is_not_serializable(
     assert says in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (user(campaignArn=PREFIX + "campaign/other"), "the campaign [hidden] does not exist;"),
+        (user(filterArn=FILTER), "the filter [hidden] does not exist;"),
+        (campaign("ranking", userId="u0001"), "GetRecommendations is not supported by the recipe"),
+    ],
+)
+def test_what_is_wrong_is_told_where_a_run_hides_names(
+    answers: Answers, request_: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ServiceFault) as caught:
+        answers.get_recommendations(orjson.dumps(request_))
+    assert says in shown(caught.value.message)
+
+
 def test_no_body_is_an_empty_request(answers: Answers) -> None:
     with pytest.raises(ServiceFault, match="exactly one of"):
         answers.get_recommendations(b"")
@@ -272,7 +289,7 @@ def test_no_body_is_an_empty_request(answers: Answers) -> None:
 
 def test_the_operation_for_actions_is_for_actions_alone(answers: Answers) -> None:
     for request in (user(), ranking()):
-        with pytest.raises(ServiceFault, match="GetActionRecommendations does not go with"):
+        with pytest.raises(ServiceFault, match="GetActionRecommendations is not supported by"):
             answers.get_action_recommendations(orjson.dumps(request))
     with pytest.raises(ServiceFault, match="lacks campaignArn"):
         answers.get_action_recommendations(b'{"userId": "u0001"}')

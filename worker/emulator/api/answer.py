@@ -102,7 +102,10 @@ class Answers:
         resource = self._resources.find(asked.arn_member, asked.arn)
         recipe = resource.recipe
         if recipe.kind not in kinds:
-            raise invalid_input(f"{name} does not go with {asked.arn}, built on {recipe.name}")
+            kind = asked.arn_member.removesuffix("Arn")
+            raise invalid_input(
+                f"{name} is not supported by the recipe {recipe.name} of {kind} {asked.arn}"
+            )
         given = {"userId": asked.user_id, "itemId": asked.item_id}
         missing = [member for member in recipe.needs if not given[member]]
         if missing:

@@ -26,7 +26,7 @@ class Filters:
         """Raise ServiceFault unless there is the filter, fit for the recipe and what is given."""
         if arn not in self._by_arn:
             exist = ", ".join(self._by_arn) or "none"
-            raise not_found(f"filterArn {arn} does not exist; here exist: {exist}")
+            raise not_found(f"the filter {arn} does not exist; here exist: {exist}")
         found, target = self._by_arn[arn], "actions" if recipe.kind is Kind.ACTION else "items"
         if found.target != target:
             raise invalid_input(
