@@ -56,6 +56,11 @@ def read_footer(path: str) -> Footer:
         raise InputError(
             f"{path} has a damaged Parquet footer: {error}", hint="write the file again"
         ) from None
+    except UnicodeDecodeError:  # Arrow gives up the file, whichever columns are wanted
+        raise InputError(
+            f"{path} has a column whose name is not UTF-8",
+            hint="Parquet names are UTF-8; write the file again, with another name",
+        ) from None
 
 
 def _row_bytes(group: pq.RowGroupMetaData) -> int:

@@ -33,3 +33,12 @@ def test_a_missing_column_is_told_with_all_of_a_few(tmp_path: Path) -> None:
     what = missing(tmp_path, ["A", "B"], "USER_ID")
     assert "it has: A, B" in what
     assert "nearest" not in what
+
+
+@pytest.mark.parametrize("column", [[1], [{"NAME": 1}]])
+def test_a_name_that_is_not_utf8_is_refused(column: list[object], tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"USER_ID": ["a"], "NAME": column}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"NAME", b"NAM\xff"))
+    with pytest.raises(InputError, match=r"a\.parquet has a column whose name is not UTF-8"):
+        open_source(str(path), rows_per_chunk=10)
