@@ -43,9 +43,10 @@ def load_config(path: Path, *, settings: Sequence[str], environ: Mapping[str, st
     Raises ConfigError with one line for each thing that is wrong.
     """
     values = _gather(path, settings, environ)
-    config = _validate_config(values, path)
+    source = _sources(path, settings, environ)
+    config = _validate_config(values, source)
     if problems := [*booleans_for_numbers(values, Config), *broken_rules(config)]:
-        raise _config_error(path, problems)
+        raise _config_error(source, problems)
     return config
 
 
@@ -54,18 +55,19 @@ def load_emulator_settings(
 ) -> EmulatorSettings:
     """Return the section `[emulator]` alone; its region is that of [target], if there is one."""
     values = _gather(path, settings, environ)
+    source = _sources(path, settings, environ)
     section = values.get("emulator", {})
     if isinstance(section, dict) and "region" not in section and "target" in values:
-        section = {**section, "region": _validate_config(values, path).target.region_name}
+        section = {**section, "region": _validate_config(values, source).target.region_name}
     from worker.config.schema import EmulatorSection
 
-    emulator = _validate(EmulatorSection, {"emulator": section}, path).emulator
+    emulator = _validate(EmulatorSection, {"emulator": section}, source).emulator
     if problems := booleans_for_numbers({"emulator": section}, EmulatorSection):
-        raise _config_error(path, problems)
+        raise _config_error(source, problems)
     return emulator
 
 
-def _validate_config(values: dict[str, Any], path: Path | None) -> Config:
+def _validate_config(values: dict[str, Any], source: str) -> Config:
     own = {name: section for name, section in values.items() if name != "emulator"}
     try:
         config = Config.model_validate(own)
@@ -74,7 +76,7 @@ def _validate_config(values: dict[str, Any], path: Path | None) -> Config:
     if config is None or "emulator" in values:
         from worker.config.schema import ConfigFile
 
-        whole = _validate(ConfigFile, values, path)
+        whole = _validate(ConfigFile, values, source)
         config = config or whole
     return config
 
@@ -98,18 +100,25 @@ def _gather(
     return values
 
 
-def _validate(model: type[_Model], values: dict[str, Any], path: Path | None) -> _Model:
+def _validate(model: type[_Model], values: dict[str, Any], source: str) -> _Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
         problems = [_advice(detail, model) for detail in error.errors(include_url=False)]
-        raise _config_error(path, problems) from None
+        raise _config_error(source, problems) from None
 
 
-def _config_error(path: Path | None, problems: Sequence[str]) -> ConfigError:
+def _sources(path: Path | None, settings: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Name all that a config was put together from: a mistake may be in any of them."""
+    variables = [name for name in sorted(environ) if name.startswith(ENVIRONMENT_PREFIX)]
+    over = [*variables, *(["--set"] if settings else [])]
+    return str(path or "the configuration") + (f" with {', '.join(over)}" if over else "")
+
+
+def _config_error(source: str, problems: Sequence[str]) -> ConfigError:
     listed = "".join(f"\n  {problem}" for problem in problems)
     return ConfigError(
-        f"{path or 'the configuration'} is not valid:{listed}",
+        f"{source} is not valid:{listed}",
         hint="correct it there, or with --set section.key=VALUE; "
         "`personalize-worker schema` lists every key",
     )

@@ -188,6 +188,18 @@ def test_what_is_wrong_is_named_with_what_was_seen(
     assert "--set" in caught.value.hint
 
 
+def test_a_mistake_in_the_environment_is_looked_for_there(tmp_path: Path) -> None:
+    mistaken = {"PERSONALIZE_WORKER__RATE__TSP": "3", "HOME": "/"}
+    with pytest.raises(
+        ConfigError, match=r"\.toml with PERSONALIZE_WORKER__RATE__TSP is not valid"
+    ):
+        load(tmp_path, environ=mistaken)
+    with pytest.raises(ConfigError, match=r"_TSP, --set is not valid:\n  rate\.tps: should be gre"):
+        load(tmp_path, environ=mistaken, settings=("rate.tps=0",))
+    with pytest.raises(ConfigError, match=r"config\.toml is not valid:\n  rate\.tsp"):
+        load(tmp_path, with_keys(rate={"tsp": 1}))
+
+
 def test_a_recommender_cannot_rank(tmp_path: Path) -> None:
     target = {
         "operation": "GetPersonalizedRanking",
