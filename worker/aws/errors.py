@@ -81,8 +81,15 @@ def untrusted(error: Exception) -> RefusedError:
 
 def no_credentials(error: Exception | str) -> RefusedError:
     """Return the error for a run that cannot sign its requests."""
+    what = f"no usable AWS credentials: {error if isinstance(error, str) else _of_source(error)}"
+    if isinstance(error, aws.ProxyConnectionError):
+        hint = (
+            "check the proxy that HTTP_PROXY or HTTPS_PROXY names; NO_PROXY=169.254.169.254 keeps "
+            "the look for a machine's role off it, and keys in target.profile or AWS_* need no look"
+        )
+        return RefusedError(what, hint=hint)
     return RefusedError(
-        f"no usable AWS credentials: {error if isinstance(error, str) else _of_source(error)}",
+        what,
         hint="set target.profile or the AWS_* variables, or log in again; "
         "to try without AWS, add --emulator",
     )

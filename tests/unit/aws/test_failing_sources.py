@@ -254,3 +254,14 @@ def test_a_login_to_sso_that_is_over(
             elif ends == "not there":
                 token.unlink()
         assert "no usable AWS credentials" in refusal()
+
+
+def test_a_proxy_that_does_not_answer_the_look_for_a_role_is_named(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text("[profile p]\nregion = us-east-1\n")
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    advice = refusal()
+    assert 'Failed to connect to proxy URL: "http://127.0.0.1:1"' in advice
+    assert "NO_PROXY=169.254.169.254" in advice
