@@ -53,10 +53,13 @@ def run_with_access(
 def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what no one waits for, but make little of connections.
 
-    Whoever gives one up while uvloop makes it leaves a future behind, with how that ended.
+    Whoever gives one up while uvloop makes it leaves a future behind, with how that ended. One that
+    ends in its TLS handshake is told of by a class, which no log can show, and raised besides.
     """
     error, is_task = context.get("exception"), isinstance(context.get("future"), asyncio.Task)
-    if isinstance(error, OSError) and "future" in context and not is_task:
+    if isinstance(error, type) and issubclass(error, OSError):
+        log.debug("a connection ended in its TLS handshake", reason=error.__name__)
+    elif isinstance(error, OSError) and "future" in context and not is_task:
         log.debug("a connection that was given up ended", reason=error)
     else:
         loop.default_exception_handler(context)

@@ -130,7 +130,8 @@ class Pool:
         except ssl.SSLCertVerificationError:
             raise
         except (OSError, UnicodeError) as error:  # UnicodeError: this can be no host's name
-            message = f"cannot connect to {self._host}: {error}"
+            said = str(error) or "the connection ended at once"  # in its TLS handshake, say
+            message = f"cannot connect to {self._host}: {said}"
             return Failure(code=CONNECT_FAILED, message=message)
 
     async def _connect(self) -> Connection:

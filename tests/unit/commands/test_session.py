@@ -8,10 +8,14 @@ import logging
 import ssl
 
 import pytest
+import trustme
+from support.certificates import client_context
+from support.services import HOST, Peer, serving_talk
 
 from worker.aws.access import Access
 from worker.commands.session import run_with_access
 from worker.config.model import Target
+from worker.runtime.event_loop import connect
 from worker.runtime.stop import StopSwitch
 
 TARGET = Target.model_validate(
@@ -50,3 +54,27 @@ def test_a_connection_that_was_given_up_is_not_worth_a_message_but_a_bug_is(
     with caplog.at_level(logging.DEBUG, logger="worker"):
         run_with_access(main, TARGET, emulator=None, settings=())
     assert [record.levelname for record in caplog.records] == [level]
+
+
+async def _hang_up(peer: Peer) -> None:
+    """Close in an orderly way when the greeting of TLS has been read."""
+    await peer.reader.read(1 << 16)
+
+
+def test_a_connection_that_ends_in_its_handshake_is_raised_and_not_told_of_besides(
+    authority: trustme.CA, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main(_: Access, __: StopSwitch) -> None:
+        for _try in range(3):
+            with pytest.raises(ConnectionResetError):
+                await connect(
+                    asyncio.Protocol(),
+                    (HOST, service.port),
+                    tls=client_context(authority),
+                    host=HOST,
+                )
+        await asyncio.sleep(0.05)
+
+    with serving_talk(_hang_up) as service, caplog.at_level(logging.INFO, logger="worker"):
+        run_with_access(main, TARGET, emulator=None, settings=())
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import ssl
 from contextlib import AsyncExitStack
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import trustme
 from support.certificates import bundle, client_context, server_context
-from support.services import HOST, Peer, Talk, no_socket_left, wired
+from support.services import HOST, Peer, Talk, no_socket_left, served, wired
 from unit.transport.messages import SOUND, answering, echoing, reply, request
 from unit.transport.transports import EVERY_NETWORK, opened, pool_of
 
@@ -97,6 +98,11 @@ async def plain(peer: Peer) -> None:
     await peer.send(reply(b"", status=b"400 Bad Request"))
 
 
+async def hang_up(peer: Peer) -> None:
+    """Read the greeting of TLS, and end the connection."""
+    await peer.reader.read(1 << 16)
+
+
 async def mute(peer: Peer) -> None:
     """Never answer the greeting of TLS."""
     await peer.until_gone()
@@ -125,6 +131,20 @@ async def test_a_connection_that_breaks_fails_one_call(
         assert isinstance(failure, Failure)
         assert failure.code in codes
         assert failure.message
+
+
+async def test_a_connection_that_ends_in_its_handshake_is_told_in_words(
+    authority: trustme.CA,
+) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # see unit/commands
+    async with (
+        served(hang_up) as service,
+        pool_of(service, tls=client_context(authority)) as pool,
+    ):
+        failure = await pool.exchange(request())
+    assert isinstance(failure, Failure)
+    assert failure.code == "ConnectFailed"
+    assert not failure.message.endswith(": ")
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
