@@ -51,6 +51,12 @@ while who whole will with within without word words wrong you your
 """
 _WORDS = frozenset(_LISTED.split())
 _ERROR_NUMBER = re.compile(r"\[Errno \d{1,3}\] ")  # Python's own, of a network's error
+# Those of [target] and [request]: the one thing in a refusal that tells what to mend.
+_ARN = re.compile(
+    r"arn:aws[a-z-]{0,10}:personalize:[a-z0-9-]{1,20}:[0-9]{12}:"
+    r"(campaign|recommender|filter)/[A-Za-z0-9_-]{1,63}"
+)
+_AROUND_MAX = 4
 _AROUND = "\"'`.,:;!?()[]{}<>"
 
 
@@ -58,12 +64,18 @@ def shown(message: str, *, status: int | None = None) -> str:
     """Return `message` with all hidden that is not known to be harmless, as its HTTP status is."""
     parts: list[str] = []
     for word in _ERROR_NUMBER.sub("", message).split():
-        core = word.strip(_AROUND).lower()
-        if core in _WORDS or core == str(status):
+        if _is_harmless(word, status):
             parts.append(word)
         elif not parts or parts[-1] != HIDDEN:
             parts.append(HIDDEN)
     return " ".join(parts)
+
+
+def _is_harmless(word: str, status: int | None) -> bool:
+    core = word.strip(_AROUND)
+    if len(word) - len(core) > _AROUND_MAX:  # an ID may be of such characters alone
+        return False
+    return core.lower() in _WORDS or core == str(status) or _ARN.fullmatch(core) is not None
 
 
 _CODE = re.compile(r"[0-9]{3}|[A-Z][A-Za-z]{2,60}(Error|Exception|Failure|Fault)")

@@ -36,6 +36,12 @@ def test_what_has_nothing_to_hide_is_shown_as_it_is(message: str) -> None:
         ("user alice of arn is not allowed", f"user {HIDDEN} of arn is not allowed"),
         ("The item (i-17) does not exist.", f"The item {HIDDEN} does not exist."),
         ("", ""),
+        ("no such user (user:::::)", f"no such user {HIDDEN}"),
+        (
+            "not authorized on resource: arn:aws:personalize:us-east-1:123456789012:campaign/home",
+            "not authorized on resource: arn:aws:personalize:us-east-1:123456789012:campaign/home",
+        ),
+        ("User: arn:aws:iam::123456789012:user/alice is", f"User: {HIDDEN} is"),
     ],
 )
 def test_what_may_be_an_id_is_hidden(message: str, told: str) -> None:
