@@ -94,6 +94,7 @@ class Schedule:
         self._start_s = start_s
         self._attempts = 0.0
         self._before = 0.0  # due at the last change, beyond what `_curve` alone had made due
+        self._lost_s = -math.inf  # when `_lose` was done last
 
     def due_s(self, now_s: float, *, before: int = 0) -> float:
         """Return when the next attempt is due, or the one with so many others before it.
@@ -117,7 +118,10 @@ class Schedule:
         self._attempts = max(self._attempts, earliest + 1)
 
     def _lose(self, now_s: float) -> None:
-        """Let go of what was missed, beyond the credit."""
+        """Let go of what was missed, beyond the credit; once for each moment."""
+        if now_s == self._lost_s:
+            return
+        self._lost_s = now_s
         earliest = self._curve.attempts_at(now_s - CREDIT_S - self._start_s) + self._before
         self._attempts = max(self._attempts, earliest)
 
@@ -127,6 +131,7 @@ class Schedule:
         due = self._curve.attempts_at(now_s - self._start_s) + self._before
         self._curve = self._ramp.below(tps)
         self._before = due - self._curve.attempts_at(now_s - self._start_s)
+        self._lost_s = -math.inf
 
     def rate_at(self, now_s: float) -> float:
         """Return the rate at `now_s`."""

@@ -269,8 +269,11 @@ def test_a_body_of_the_wrong_form_is_not_serializable(
 @pytest.mark.parametrize(
     ("request_", "says"),
     [
-        (user(campaignArn=PREFIX + "campaign/other"), "the campaign [hidden] does not exist;"),
-        (user(filterArn=FILTER), "the filter [hidden] does not exist;"),
+        (
+            user(campaignArn=PREFIX + "campaign/other"),
+            f"the campaign {PREFIX}campaign/other does not exist;",
+        ),
+        (user(filterArn=FILTER), f"the filter {FILTER} does not exist;"),
         (campaign("ranking", userId="u0001"), "GetRecommendations is not supported by the recipe"),
     ],
 )
