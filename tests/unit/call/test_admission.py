@@ -91,7 +91,7 @@ async def test_those_who_waited_for_credentials_do_not_leave_at_once() -> None:
     async with anyio.create_task_group() as group:
         for _ in range(100):
             group.start_soon(bench.ask)
-        await anyio.sleep(60.0)
+        await anyio.sleep(60.0)  # of the simulated clock, here and below
         assert not bench.left_s
         came_s = anyio.current_time()
         bench.login.others.set()

@@ -31,13 +31,14 @@ def address() -> Iterator[str]:
         yield found
 
 
-def described(address: str, key: str, token: str | None) -> None:
-    client(address, "personalize", key, token).describe_campaign(campaignArn=CAMPAIGN)
+def described(address: str, key: str, token: str | None) -> Any:
+    personalize = client(address, "personalize", key, token)
+    return personalize.describe_campaign(campaignArn=CAMPAIGN)
 
 
-def recommended(address: str, key: str, token: str | None) -> None:
+def recommended(address: str, key: str, token: str | None) -> Any:
     runtime = client(address, "personalize-runtime", key, token)
-    runtime.get_recommendations(campaignArn=CAMPAIGN, userId="u0001")
+    return runtime.get_recommendations(campaignArn=CAMPAIGN, userId="u0001")
 
 
 def client(address: str, service: str, key: str, token: str | None) -> Any:
@@ -64,7 +65,7 @@ def client(address: str, service: str, key: str, token: str | None) -> Any:
     ],
 )
 def test_who_may_not_call_gets_the_documented_code_with_status_403(
-    address: str, call: Callable[..., None], key: str, token: str | None, code: str
+    address: str, call: Callable[..., Any], key: str, token: str | None, code: str
 ) -> None:
     with pytest.raises(ClientError) as caught:
         call(address, key, token)
@@ -76,8 +77,8 @@ def test_who_may_not_call_gets_the_documented_code_with_status_403(
 
 
 def test_keys_that_are_good_are_answered(address: str) -> None:
-    recommended(address, "ALL", None)
-    described(address, "FEW", None)
+    assert recommended(address, "ALL", None)["itemList"]
+    assert described(address, "FEW", None)["campaign"]["campaignArn"] == CAMPAIGN
 
 
 @pytest.mark.parametrize("path", ["/recommendations", "/"])

@@ -50,7 +50,7 @@ async def test_time_in_which_the_loop_runs_counts(stoppable: Stoppable) -> None:
         await anyio.sleep(0.6)  # real time is what is measured
         passed_s = time.monotonic() - began_s
         assert clock.now_s() - before_s <= passed_s + 0.01
-        assert clock.now_s() - before_s > 0.0
+        assert clock.now_s() - before_s >= 0.1  # however busy the machine is
 
 
 async def test_a_timer_does_not_come_early_for_a_stop(stoppable: Stoppable) -> None:
@@ -66,10 +66,12 @@ async def test_a_timer_does_not_come_early_for_a_stop(stoppable: Stoppable) -> N
 
 async def test_patience_is_not_lost_in_a_stop(stoppable: Stoppable) -> None:
     with running() as clock:
+        began_s = clock.now_s()
         async with Patience(20.0, clock):
             stoppable.jumped_s += STOP_S
             for _ in range(5):
                 await asyncio.sleep(0)
+        assert clock.now_s() - began_s < 20.0
 
 
 async def test_patience_runs_out(stoppable: Stoppable) -> None:

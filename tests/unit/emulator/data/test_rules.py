@@ -191,8 +191,9 @@ def test_what_keeps_the_rules_is_taken_without_a_word(
     assert "WARNING" not in caplog.text
 
 
-def test_made_up_data_keep_the_rules() -> None:
-    Emulated(strict=True)
+def test_made_up_data_keep_the_rules(caplog: pytest.LogCaptureFixture) -> None:
+    assert len(Emulated(strict=True).data.timestamps) > 0
+    assert "WARNING" not in caplog.text
 
 
 def test_exact_duplicates_of_an_interaction_count_once(tmp_path: Path) -> None:
