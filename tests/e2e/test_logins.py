@@ -208,14 +208,15 @@ def test_a_process_that_hangs_in_mid_run_is_waited_for_by_nobody_and_ended(
     assert "hidden" not in told
 
 
+@pytest.mark.parametrize("verb", ["run", "loadtest"])
 def test_a_process_that_hangs_at_the_start_outlives_no_deadline(
-    tmp_path: Path, command: RunCommand, write_config: WriteConfig
+    verb: str, tmp_path: Path, command: RunCommand, write_config: WriteConfig
 ) -> None:
     write_users(tmp_path, ROWS)
     process = Process(tmp_path, lives_s=6.0, then="pass")
     (tmp_path / "issue.py").write_text(f"import time\n{HANGS}\n")
-    config = write_config(stop={"deadline": "1s"})
-    assert_advice(command("run", config, env=process.env), 75, "the deadline 1s has come")
+    config = write_config(stop={"deadline": "1s"}, loadtest={"stages": [{"tps": 10, "seconds": 1}]})
+    assert_advice(command(verb, config, env=process.env), 75, "the deadline 1s has come")
 
 
 def test_answers_are_kept_while_credentials_are_asked_for(

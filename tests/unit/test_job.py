@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.jobs import job_over
 
 from worker.config.model import Config
 from worker.errors import ConfigError, InputError
@@ -62,14 +63,8 @@ LISTS: list[tuple[Any, list[Any], list[str]]] = [
 
 def job_of(folder: Path, columns: dict[str, Any], *, where: str | None = None) -> Job:
     ranks = "item_list" in columns
-    operation = "GetPersonalizedRanking" if ranks else "GetRecommendations"
-    target = {"operation": operation, "campaign_arn": "arn:aws:personalize:r:1:campaign/c"}
-    settings = {
-        "target": target,
-        "input": {"path": str(folder / "users.parquet"), "columns": columns, "where": where},
-        "output": {"path": str(folder / "out")},
-    }
-    return open_job(Config.model_validate(settings))
+    target = {"operation": "GetPersonalizedRanking"} if ranks else {}
+    return job_over(folder / "users.parquet", columns, target=target, input={"where": where})
 
 
 def requests_of(job: Job) -> list[Any]:

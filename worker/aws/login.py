@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -19,15 +20,34 @@ from worker.aws.access import Access
 from worker.aws.credentials import SigningCredentials, look_due_s
 from worker.aws.errors import no_credentials
 from worker.aws.session import SdkSession
+from worker.config.model import Stop
 from worker.errors import ConfigError, RefusedError
 from worker.model import Failure
 from worker.runtime import log
+from worker.runtime.stop import StopSwitch, seconds_to
 
 # How long calls wait, in all, for credentials without which none can be made.
 PATIENCE_S = 120.0
 _LOOKS_MAX = 3  # by then, one after the other
 _LOOK_AGAIN_S = 1.0
 _CLOCK_S_MAX = 30.0  # between looks at the clock, which may be set, or have slept
+
+
+@asynccontextmanager
+async def logged_in(access: Access, stop: Stop, switch: StopSwitch) -> AsyncIterator[Login]:
+    """Yield a login that has looked; a source that hangs outlives neither a stop nor a deadline.
+
+    Raises StoppedError when one of these came first, and what Login raises.
+    """
+    login = Login(access, patience_s=stop.outage_s)
+    async with AsyncExitStack() as stack:
+        with switch.interruptible(), anyio.move_on_after(seconds_to(stop.deadline)) as scope:
+            await stack.enter_async_context(login)
+        if scope.cancelled_caught:
+            switch.throw(f"the deadline {stop.deadline} has come")
+        if switch.reason is not None:
+            raise switch.error()
+        yield login
 
 
 class Login:

@@ -13,10 +13,9 @@ import anyio
 from anyio import to_thread
 
 from worker.aws.access import Access
-from worker.aws.login import Login
+from worker.aws.login import logged_in
 from worker.commands.advice import reason
 from worker.config.loadtest import Loadtest
-from worker.config.model import Config
 from worker.errors import ConfigError, OutputError
 from worker.job import Job
 from worker.loadtest import result as results
@@ -36,8 +35,7 @@ from worker.runtime.descriptors import fitting
 from worker.runtime.stop import StopSwitch, watch_deadline
 from worker.store.local import LocalStore
 from worker.telemetry.cost import calls_max
-from worker.transport.base import Transport
-from worker.transport.choose import open_transport
+from worker.transport.choose import configured_transport
 from worker.transport.wire import WireTransport
 
 
@@ -104,7 +102,12 @@ async def _make_calls(
         timeline = stack.enter_context(closing(TimelineFile(store)))
         clock = RunningClock()
         stack.callback(clock.stop)
-        login, transport = await _open(settings, config, access, switch, stack, clock)
+        login = await stack.enter_async_context(logged_in(access, config.stop, switch))
+        transport = await stack.enter_async_context(
+            configured_transport(
+                config, login, switch, clock, connections_max=settings.in_flight_max
+            )
+        )
         group = await stack.enter_async_context(anyio.create_task_group())
         group.start_soon(login.run)
         users = _users(settings, job)
@@ -136,30 +139,6 @@ async def _make_calls(
     if session.stopped is None:
         check_service(observer.status.total, generator.rejections, at_end=True)
     return session, observer, file
-
-
-async def _open(
-    settings: Loadtest,
-    config: Config,
-    access: Access,
-    switch: StopSwitch,
-    stack: AsyncExitStack,
-    clock: RunningClock,
-) -> tuple[Login, Transport]:
-    with switch.interruptible():
-        login = await stack.enter_async_context(Login(access, patience_s=config.stop.outage_s))
-        transport = await stack.enter_async_context(
-            open_transport(
-                login,
-                operation=config.target.operation,
-                wanted=config.target.transport,
-                timeout_s=config.retry.timeout_s,
-                connections_max=settings.in_flight_max,
-                clock=clock,
-            )
-        )
-        return login, transport
-    raise switch.error()
 
 
 def _users(settings: Loadtest, job: Job) -> Users:

@@ -10,7 +10,7 @@ import anyio
 
 from worker.aws.access import Access
 from worker.aws.control_plane import provisioned_tps
-from worker.aws.login import Login
+from worker.aws.login import Login, logged_in
 from worker.call.admission import Admission
 from worker.call.breaker import Breaker
 from worker.call.lane import Lane
@@ -29,15 +29,15 @@ from worker.rate.pacer import Pacer
 from worker.rate.remembered import ceiling_key
 from worker.rate.setup import ceiling, keep_ceiling, steered
 from worker.runtime import log
-from worker.runtime.clock import Clock, RunningClock
+from worker.runtime.clock import RunningClock
 from worker.runtime.descriptors import fitting
-from worker.runtime.stop import StopSwitch, seconds_to, watch_deadline
+from worker.runtime.stop import StopSwitch, watch_deadline
 from worker.store.local import LocalStore
 from worker.telemetry.cost import calls_max
 from worker.telemetry.progress import View
 from worker.telemetry.tally import Tally
 from worker.transport.base import Transport
-from worker.transport.choose import open_transport
+from worker.transport.choose import configured_transport
 from worker.transport.intake import Intake
 
 
@@ -61,13 +61,17 @@ async def work(
     async with AsyncExitStack() as stack:
         clock = RunningClock()
         stack.callback(clock.stop)
-        login = await _log_in(config, access, switch, stack)
+        login = await stack.enter_async_context(logged_in(access, config.stop, switch))
         tps = config.rate.tps or await _provisioned_tps(config.target, login, switch)
         paced_to = config.stop.deadline if config.rate.tps is None else None
         if paced_to is not None or job.where is not None:
             await look_ahead(job, todo, tally, store, switch)
         _log_start(config, tally, parts=len(todo), tps=tps)
-        transport = await _open_transport(config, login, switch, stack, clock, intake)
+        transport = await stack.enter_async_context(
+            configured_transport(
+                config, login, switch, clock, intake, connections_max=config.rate.in_flight_max
+            )
+        )
         target, ramp = config.target, ceiling(config.rate, tps=tps)
         key = ceiling_key(target.arn, target.region_name, access.endpoint_url)
         pacer, governor = steered(config.rate, ramp, tally, clock, ceiling_key=key)
@@ -105,45 +109,6 @@ def _fitting(job: Job) -> Job:
     in_flight_max = fitting(rate.in_flight_max, key="rate.in_flight_max")
     rate = rate.model_copy(update={"in_flight_max": in_flight_max})
     return replace(job, config=job.config.model_copy(update={"rate": rate}))
-
-
-async def _log_in(
-    config: Config, access: Access, switch: StopSwitch, stack: AsyncExitStack
-) -> Login:
-    """Look for credentials: a source that hangs outlives neither a stop nor a deadline."""
-    login = Login(access, patience_s=config.stop.outage_s)
-    with switch.interruptible(), anyio.move_on_after(seconds_to(config.stop.deadline)) as scope:
-        await stack.enter_async_context(login)
-    if scope.cancelled_caught:
-        switch.throw(f"the deadline {config.stop.deadline} has come")
-    if switch.reason is not None:
-        raise switch.error()
-    return login
-
-
-async def _open_transport(
-    config: Config,
-    login: Login,
-    switch: StopSwitch,
-    stack: AsyncExitStack,
-    clock: Clock,
-    intake: Intake,
-) -> Transport:
-    with switch.interruptible():
-        transport = await stack.enter_async_context(
-            open_transport(
-                login,
-                operation=config.target.operation,
-                wanted=config.target.transport,
-                timeout_s=config.retry.timeout_s,
-                connections_max=config.rate.in_flight_max,
-                clock=clock,
-                intake=intake,
-            )
-        )
-    if switch.reason is not None:
-        raise switch.error()
-    return transport
 
 
 async def _provisioned_tps(target: Target, login: Login, switch: StopSwitch) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
 
 from anyio import to_thread
@@ -12,15 +12,49 @@ from worker.aws.access import tls_context
 from worker.aws.credentials import SigningCredentials
 from worker.aws.login import Login
 from worker.aws.session import SdkSession
+from worker.config.model import Config
 from worker.personalize.answer_shape import SHAPES
 from worker.personalize.operations import Operation
 from worker.runtime import log
 from worker.runtime.clock import Clock
+from worker.runtime.stop import StopSwitch
 from worker.transport._pool import Pool
 from worker.transport._sigv4 import RequestSigner
 from worker.transport.base import Transport
 from worker.transport.intake import Intake
 from worker.transport.wire import Endpoint, NotWireableError, WireTransport, signer_like
+
+
+@asynccontextmanager
+async def configured_transport(
+    config: Config,
+    login: Login,
+    switch: StopSwitch,
+    clock: Clock,
+    intake: Intake | None = None,
+    *,
+    connections_max: int,
+) -> AsyncIterator[Transport]:
+    """Yield the transport as the config says; see `open_transport`.
+
+    Raises StoppedError when `switch` is thrown before it is open.
+    """
+    async with AsyncExitStack() as stack:
+        with switch.interruptible():
+            transport = await stack.enter_async_context(
+                open_transport(
+                    login,
+                    operation=config.target.operation,
+                    wanted=config.target.transport,
+                    timeout_s=config.retry.timeout_s,
+                    connections_max=connections_max,
+                    clock=clock,
+                    intake=intake,
+                )
+            )
+        if switch.reason is not None:
+            raise switch.error()
+        yield transport
 
 
 @asynccontextmanager

@@ -26,14 +26,11 @@ from support.issuers import (
 from support.scripts import echo, serving
 from support.services import Service, served
 from unit.transport.messages import answering, reply
-from unit.transport.transports import REGION
+from unit.transport.transports import REGION, opened_by
 
 from worker.aws.access import Access
 from worker.aws.login import Login
 from worker.model import Answer, Failure
-from worker.personalize.operations import Operation
-from worker.runtime.clock import MonotonicClock
-from worker.transport.choose import open_transport
 
 EXPIRED = Failure("ExpiredTokenException", "expired", 403)
 # Those whose keys an issuer names, and which have an end.
@@ -91,21 +88,10 @@ def last_signed_as(service: Service) -> tuple[str, str | None]:
     return signer_of(request), request.headers.get("X-Amz-Security-Token")
 
 
-def transport_of(login: Login, wanted: Any) -> Any:
-    return open_transport(
-        login,
-        operation=Operation.GET_RECOMMENDATIONS,
-        wanted=wanted,
-        timeout_s=20.0,
-        connections_max=1,
-        clock=MonotonicClock(),
-    )
-
-
 @every_transport
 @pytest.mark.parametrize("source", SOURCES)
 async def test_calls_are_signed_with_what_the_sdk_finds_at_the_start_and_in_mid_run(
-    source: str, wanted: str, logins: Logins
+    source: str, wanted: Any, logins: Logins
 ) -> None:
     logins.use(source)
     issuer = logins.issuer
@@ -114,7 +100,7 @@ async def test_calls_are_signed_with_what_the_sdk_finds_at_the_start_and_in_mid_
     asked, issuer.asked = issuer.asked, []
     async with served(answering(reply())) as service:
         access = Access(region=REGION, endpoint_url=service.url, profile=profile)
-        async with Login(access) as login, transport_of(login, wanted) as transport:
+        async with Login(access) as login, opened_by(login, wanted) as transport:
             assert isinstance(await transport.call(b"{}"), Answer)
             assert last_signed_as(service) == expected
             assert set(issuer.asked) == set(asked)
@@ -140,12 +126,12 @@ async def test_calls_are_signed_with_what_the_sdk_finds_at_the_start_and_in_mid_
 @every_transport
 @pytest.mark.parametrize("source", ["shared", "process"])
 async def test_a_file_that_was_written_again_and_a_process_that_prints_others_are_seen(
-    source: str, wanted: str, logins: Logins
+    source: str, wanted: Any, logins: Logins
 ) -> None:
     logins.use(source)
     async with served(answering(reply())) as service:
         access = Access(region=REGION, endpoint_url=service.url)
-        async with Login(access) as login, transport_of(login, wanted) as transport:
+        async with Login(access) as login, opened_by(login, wanted) as transport:
             credentials = anyio.Path(logins.folder / "credentials")
             await credentials.write_text(SHARED.replace("AKIDshared", "AKIDother"))
             process = anyio.Path(logins.folder / "process.py")
@@ -157,13 +143,13 @@ async def test_a_file_that_was_written_again_and_a_process_that_prints_others_ar
 
 @every_transport
 async def test_the_configs_profile_comes_before_keys_of_the_environment(
-    wanted: str, logins: Logins
+    wanted: Any, logins: Logins
 ) -> None:
     logins.use("environment")
     expected = await to_thread.run_sync(asked_by_the_sdk, "role")
     async with served(answering(reply())) as service:
         access = Access(region=REGION, endpoint_url=service.url, profile="role")
-        async with Login(access) as login, transport_of(login, wanted) as transport:
+        async with Login(access) as login, opened_by(login, wanted) as transport:
             assert isinstance(await transport.call(b"{}"), Answer)
         assert last_signed_as(service) == expected == ("AKIDAssumeRole-nightly", "token-1")
 

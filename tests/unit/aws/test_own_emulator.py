@@ -9,16 +9,14 @@ import pytest
 from support.machines import MACHINES, environment
 from support.scripts import Reply, serving
 from support.services import Request
+from unit.transport.transports import opened_by
 
 from worker.aws.access import emulator_access
 from worker.aws.control_plane import provisioned_tps
 from worker.aws.login import Login
 from worker.config.model import Target
 from worker.model import Answer
-from worker.personalize.operations import Operation
-from worker.runtime.clock import MonotonicClock
 from worker.transport._sdk import SdkTransport
-from worker.transport.choose import open_transport
 from worker.transport.wire import WireTransport
 
 TARGET = Target.model_validate(
@@ -45,14 +43,7 @@ async def test_it_is_reached_where_there_is(
     with serving(emulator) as service:
         async with (
             Login(emulator_access(service.url, "us-east-1")) as login,
-            open_transport(
-                login,
-                operation=Operation.GET_RECOMMENDATIONS,
-                wanted=wanted,
-                timeout_s=20.0,
-                connections_max=1,
-                clock=MonotonicClock(),
-            ) as transport,
+            opened_by(login, wanted) as transport,
         ):
             assert isinstance(transport, kind)
             assert isinstance(await transport.call(b'{"userId":"u"}'), Answer)

@@ -11,11 +11,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.runs import campaign_arn
+from support.jobs import job_over
 
-from worker.config.model import Config
 from worker.errors import InputError
-from worker.job import Job, open_job
+from worker.job import Job
 from worker.loadtest.bodies import Body, cycled, sampled
 
 Names = list[str | None]
@@ -25,15 +24,8 @@ def job(folder: Path, names: Names, **input_keys: Any) -> Job:
     """Return a job over users with these IDs, read ten at a time."""
     path = folder / "users.parquet"
     pq.write_table(pa.table({"USER_ID": pa.array(names, pa.string())}), path)
-    return open_job(
-        Config.model_validate(
-            {
-                "target": {"operation": "GetRecommendations", "campaign_arn": campaign_arn("c")},
-                "input": {"path": str(path), "columns": {"user_id": "USER_ID"}, **input_keys},
-                "output": {"path": str(folder / "out"), "rows_per_part": 10},
-            }
-        )
-    )
+    columns = {"user_id": "USER_ID"}
+    return job_over(path, columns, input=input_keys, output={"rows_per_part": 10})
 
 
 def users(bodies: list[Body]) -> list[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.jobs import job_over
 from support.runs import campaign_arn, write_users
 
-from worker.config.model import Config
 from worker.errors import ConflictError
-from worker.job import Job, open_job
+from worker.job import Job
 from worker.output.run_folder import check_owner, claim
 from worker.store.local import LocalStore
 
@@ -18,14 +18,8 @@ FILTER = campaign_arn("f").replace("campaign/", "filter/")
 
 
 def opened(folder: Path, section: str | None = None, **keys: Any) -> Job:
-    sections: dict[str, Any] = {
-        "target": {"operation": "GetRecommendations", "campaign_arn": campaign_arn("c")},
-        "input": {"path": str(folder / "users.parquet"), "columns": {"user_id": "USER_ID"}},
-        "output": {"path": str(folder / "out")},
-    }
-    if section is not None:
-        sections[section] = {**sections.get(section, {}), **keys}
-    return open_job(Config.model_validate(sections))
+    sections = {} if section is None else {section: keys}
+    return job_over(folder / "users.parquet", {"user_id": "USER_ID"}, **sections)
 
 
 @pytest.mark.parametrize(

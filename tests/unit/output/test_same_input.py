@@ -10,12 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from support.runs import campaign_arn, write_parquet
+from support.jobs import job_over
+from support.runs import write_parquet
 
 from worker.codec.digests import NO_REQUEST, request_digest
-from worker.config.model import Config
 from worker.errors import ConflictError
-from worker.job import Job, open_job
+from worker.job import Job
 from worker.model import Answer, Batch, Outcome
 from worker.output import same_input
 from worker.output.part_writer import PartWriter
@@ -46,15 +46,7 @@ def back_date(path: Path, hours: int = 1) -> None:
 def opened(folder: Path, **keys: Any) -> Job:
     """Open a job whose parts have three rows: the second one has rows of both files."""
     columns = {"user_id": "ID", "context": {"K": "C"}}
-    return open_job(
-        Config.model_validate(
-            {
-                "target": {"operation": "GetRecommendations", "campaign_arn": campaign_arn("c")},
-                "input": {"path": str(folder / "in"), "columns": columns, **keys},
-                "output": {"path": str(folder / "out"), "rows_per_part": 3},
-            }
-        )
-    )
+    return job_over(folder / "in", columns, input=keys, output={"rows_per_part": 3})
 
 
 @pytest.fixture

@@ -10,12 +10,11 @@ import anyio.lowlevel
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.jobs import job_over
 from support.lanes import leave, make_lane
-from support.runs import campaign_arn
 from unit.pipeline.test_memory import batch
 
-from worker.config.model import Config
-from worker.job import Job, open_job
+from worker.job import Job
 from worker.model import Answer, Batch, Failure
 from worker.output import spool
 from worker.pipeline import _memory, pipeline
@@ -31,21 +30,8 @@ MIB = 1 << 20
 
 
 def opened(folder: Path, columns: dict[str, Any], **keys: Any) -> Job:
-    pq.write_table(pa.table(columns), folder / "in.parquet")
-    return open_job(
-        Config.model_validate(
-            {
-                "target": {"operation": "GetRecommendations", "campaign_arn": campaign_arn("c")},
-                "input": {
-                    "path": str(folder / "in.parquet"),
-                    "columns": {"user_id": "ID"},
-                    **keys,
-                },
-                "output": {"path": str(folder / "out")},
-                "rate": {"in_flight_max": 16},
-            }
-        )
-    )
+    pq.write_table(pa.table(columns), path := folder / "in.parquet")
+    return job_over(path, {"user_id": "ID"}, input=keys, rate={"in_flight_max": 16})
 
 
 def is_shut(intake: Intake) -> bool:

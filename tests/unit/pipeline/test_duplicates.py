@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.jobs import job_over
 from support.lanes import leave, make_lane
 
 from worker.codec import duplicates
 from worker.codec.digests import request_digest
 from worker.codec.duplicates import FirstRows
-from worker.config.model import Config
-from worker.job import Job, open_job
+from worker.job import Job
 from worker.model import Answer, Failure
 from worker.output.books import Books
 from worker.output.summary import add_up
@@ -88,18 +88,15 @@ class Service:
 
 def open_input(folder: Path, users: list[str | None], batch_rows: int, **keys: object) -> Job:
     rows = pa.table({"ID": pa.array(users, pa.string()), "N": range(len(users))})
-    pq.write_table(rows, folder / "in.parquet")
-    arn = "arn:aws:personalize:us-east-1:123456789012:campaign/c"
-    config = Config.model_validate(
-        {
-            "target": {"operation": "GetRecommendations", "campaign_arn": arn},
-            "input": {"path": str(folder / "in.parquet"), "keep": ["N"],
-                      "columns": {"user_id": "ID"}, **keys},
-            "output": {"path": str(folder / "out"), "rows_per_part": ROWS_PER_PART},
-            "rate": {"in_flight_max": 3},
-        }
-    )  # fmt: skip
-    return replace(open_job(config), batch_rows=batch_rows)
+    pq.write_table(rows, path := folder / "in.parquet")
+    job = job_over(
+        path,
+        {"user_id": "ID"},
+        input={"keep": ["N"], **keys},
+        output={"rows_per_part": ROWS_PER_PART},
+        rate={"in_flight_max": 3},
+    )
+    return replace(job, batch_rows=batch_rows)
 
 
 async def run(job: Job, service: Service, *, calls_max: int | None = None) -> Books:

@@ -11,13 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.runs import campaign_arn
+from support.jobs import job_over
 
 from worker.codec.digests import request_digest
 from worker.commands.plan import make_plan
-from worker.config.model import Config
 from worker.errors import InputError
-from worker.job import Job, open_job
+from worker.job import Job
 from worker.model import Answer, Chunk, Outcome
 from worker.output.spool import write_spool
 from worker.output.spool_format import Mark, Settled
@@ -39,17 +38,9 @@ def open_input(folder: Path, rows: list[tuple[Any, ...]], **keys: object) -> Job
         name: pa.array(each, kind)
         for (name, kind), each in zip(names.items(), columns, strict=False)
     }
-    pq.write_table(pa.table(table), folder / "in.parquet", row_group_size=4)
+    pq.write_table(pa.table(table), path := folder / "in.parquet", row_group_size=4)
     columns_used = {"user_id": "ID", "context": {"DAYPART": "DAYPART"}}
-    return open_job(
-        Config.model_validate(
-            {
-                "target": {"operation": "GetRecommendations", "campaign_arn": campaign_arn("c")},
-                "input": {"path": str(folder / "in.parquet"), "columns": columns_used, **keys},
-                "output": {"path": str(folder / "out"), "rows_per_part": 6},
-            }
-        )
-    )
+    return job_over(path, columns_used, input=keys, output={"rows_per_part": 6})
 
 
 def counted(job: Job, chunk: Chunk) -> tuple[int, int]:

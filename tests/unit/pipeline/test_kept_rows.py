@@ -11,13 +11,12 @@ import anyio
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.jobs import job_over
 from support.lanes import leave, make_lane
-from support.runs import campaign_arn
 
 from worker.codec.digests import request_digest
-from worker.config.model import Config
 from worker.errors import OutputError, leaves
-from worker.job import Job, open_job
+from worker.job import Job
 from worker.model import Answer, Batch, Failure, Outcome
 from worker.output import recalled
 from worker.output.part_writer import PartWriter
@@ -86,15 +85,13 @@ class Bench:
 
 
 def _open(folder: Path) -> Job:
-    config = Config.model_validate(
-        {
-            "target": {"operation": "GetRecommendations", "campaign_arn": campaign_arn("c")},
-            "input": {"path": str(folder / "in.parquet"), "columns": {"user_id": "ID"}},
-            "output": {"path": str(folder / "out"), "rows_per_part": ROWS_PER_PART},
-            "rate": {"in_flight_max": 3},
-        }
+    job = job_over(
+        folder / "in.parquet",
+        {"user_id": "ID"},
+        output={"rows_per_part": ROWS_PER_PART},
+        rate={"in_flight_max": 3},
     )
-    return replace(open_job(config), batch_rows=4)
+    return replace(job, batch_rows=4)
 
 
 async def test_what_is_behind_them_is_called_while_they_are_still_to_be_written(

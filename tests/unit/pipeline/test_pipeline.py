@@ -12,13 +12,11 @@ import anyio.lowlevel
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.jobs import job_over
 from support.lanes import leave, make_lane
-from support.runs import campaign_arn
 
 from worker.call.lane import Lane
-from worker.config.model import Config
 from worker.errors import OutputError, leaves
-from worker.job import open_job
 from worker.model import Answer, Batch, Failure
 from worker.output.books import Books
 from worker.output.part_writer import PartWriter
@@ -54,16 +52,11 @@ async def _run(
     """Run rows; as a part each, lanes hand over all the time. Return the books."""
     ids = [f"u{row}" for row in range(rows)]
     pq.write_table(pa.table({"USER_ID": ids}), folder / "in.parquet")
-    arn = campaign_arn("user-personalization")
-    job = open_job(
-        Config.model_validate(
-            {
-                "target": {"operation": "GetRecommendations", "campaign_arn": arn},
-                "input": {"path": str(folder / "in.parquet"), "columns": {"user_id": "USER_ID"}},
-                "output": {"path": str(folder / "out"), "rows_per_part": rows_per_part},
-                "rate": {"tps": 100_000, "in_flight_max": 64},
-            }
-        )
+    job = job_over(
+        folder / "in.parquet",
+        {"user_id": "USER_ID"},
+        output={"rows_per_part": rows_per_part},
+        rate={"tps": 100_000, "in_flight_max": 64},
     )
     switch, tally, store = StopSwitch(), Tally(rows_expected=rows), LocalStore(folder / "out")
     lane = make_lane(transport or Echo(), switch=switch, tally=tally, tps=100_000)

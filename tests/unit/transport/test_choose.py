@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 from botocore import UNSIGNED
-from support.clock import running
 from support.services import Service, wired
 from unit.transport.messages import SOUND, answering, reply
-from unit.transport.transports import REGION, opened
+from unit.transport.transports import REGION, opened, opened_by
 
 from worker.aws.access import Access
 from worker.aws.credentials import SigningCredentials
@@ -21,9 +20,7 @@ from worker.aws.login import Login
 from worker.aws.session import PreparedRequest, client_options
 from worker.errors import RefusedError
 from worker.model import Answer, Failure
-from worker.personalize.operations import Operation
 from worker.transport._sdk import SdkTransport
-from worker.transport.choose import open_transport
 from worker.transport.wire import NotWireableError, WireTransport, signer_like
 
 # Nothing listens here, and nobody is asked: the address is one of documentation's.
@@ -45,19 +42,11 @@ async def transport_of(
     url: str, wanted: Any = "wire", **options: Any
 ) -> tuple[type[WireTransport | SdkTransport], Any]:
     """Open a transport and close it; return its class, and the answer to a call."""
-    with running() as clock:
-        async with (
-            Login(Access(region=REGION, endpoint_url=url, **options)) as login,
-            open_transport(
-                login,
-                operation=Operation.GET_RECOMMENDATIONS,
-                wanted=wanted,
-                timeout_s=20.0,
-                connections_max=1,
-                clock=clock,
-            ) as transport,
-        ):
-            return type(transport), await transport.call(b'{"userId":"1"}')  # type: ignore[return-value] # there are two
+    async with (
+        Login(Access(region=REGION, endpoint_url=url, **options)) as login,
+        opened_by(login, wanted) as transport,
+    ):
+        return type(transport), await transport.call(b'{"userId":"1"}')  # type: ignore[return-value] # there are two
 
 
 @pytest.mark.parametrize(("wanted", "kind"), [("wire", WireTransport), ("sdk", SdkTransport)])

@@ -44,6 +44,30 @@ def frozen_clock() -> Iterator[None]:
 
 
 @asynccontextmanager
+async def opened_by(
+    login: Login,
+    wanted: Literal["wire", "sdk"],
+    *,
+    operation: Operation = Operation.GET_RECOMMENDATIONS,
+    timeout_s: float = 20.0,
+    connections_max: int = 10,
+    intake: Intake | None = None,
+) -> AsyncIterator[Transport]:
+    """Open a transport that calls as `login`; it need not be the wanted one."""
+    with running() as clock:
+        async with open_transport(
+            login,
+            operation=operation,
+            wanted=wanted,
+            timeout_s=timeout_s,
+            connections_max=connections_max,
+            clock=clock,
+            intake=intake,
+        ) as transport:
+            yield transport
+
+
+@asynccontextmanager
 async def opened(
     url: str,
     wanted: Literal["wire", "sdk"],
@@ -54,22 +78,20 @@ async def opened(
     intake: Intake | None = None,
     **access: Any,
 ) -> AsyncIterator[Transport]:
-    """Open a transport to a service at `url`."""
-    with running() as clock:
-        async with (
-            Login(Access(region=REGION, endpoint_url=url, **access)) as login,
-            open_transport(
-                login,
-                operation=operation,
-                wanted=wanted,
-                timeout_s=timeout_s,
-                connections_max=connections_max,
-                clock=clock,
-                intake=intake,
-            ) as transport,
-        ):
-            assert type(transport).__name__.lower().startswith(wanted)
-            yield transport
+    """Open the wanted transport to a service at `url`."""
+    async with (
+        Login(Access(region=REGION, endpoint_url=url, **access)) as login,
+        opened_by(
+            login,
+            wanted,
+            operation=operation,
+            timeout_s=timeout_s,
+            connections_max=connections_max,
+            intake=intake,
+        ) as transport,
+    ):
+        assert type(transport).__name__.lower().startswith(wanted)
+        yield transport
 
 
 @asynccontextmanager
