@@ -133,20 +133,25 @@ def open_job(config: Config) -> Job:
         batch_rows=_batch_rows(_answer_bytes(config), source.row_bytes),
         answer_bytes=_answer_bytes(config),
     )
-    _check_inexact_ids(job)
+    _look_at_values(job)
     return job
 
 
-def _check_inexact_ids(job: Job) -> None:
-    """Raise InputError when IDs are floats or decimals, and not all that are selected are whole.
+def _look_at_values(job: Job) -> None:
+    """Raise InputError when values that are selected do not do, where their types do not tell.
 
-    No statistics of Parquet tell, so such columns are read: 6 million values a second and more.
+    IDs that are floats or decimals, and not all whole; columns of several types in the files, of
+    which none holds all values. No statistics of Parquet tell, so such columns are read: 6 million
+    values a second and more.
     """
-    if names := inexact_ids(job.source.schema, job.config.input.columns):
+    inexact = inexact_ids(job.source.schema, job.config.input.columns)
+    read = (*job.copied, *job.config.input.columns.all, *(job.where.columns if job.where else ()))
+    doubtful = (name for name in read if name in job.source.doubtful)
+    if names := tuple(dict.fromkeys((*inexact, *doubtful))):
         with job.reader_of(names, batch_rows=_LOOK_ROWS) as reader:
             for chunk in job.source.chunks:
                 for rows in reader.read(chunk):
-                    check_ids_are_whole(rows)
+                    check_ids_are_whole(rows.select(list(inexact)))
 
 
 def _check_apart(source: Source, input_path: Path, output: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
+from pyarrow import types as kinds
 
 from worker.errors import InputError
 from worker.input._plain_types import plain
@@ -34,8 +36,7 @@ def conform(
         else:
             stored = rows.column(name)
             try:
-                array = plain(stored)
-                arrays.append(array if array.type == wanted else array.cast(wanted))
+                arrays.append(converted(plain(stored), wanted))
             except pa.ArrowException:  # its message holds a value, which may be a user's ID
                 reason = (
                     f"{stored.type} in {file}, {wanted} with the other files, and not all of "
@@ -50,3 +51,20 @@ def conform(
                 arrays.append(pa.nulls(rows.num_rows, wanted))
     fields = pa.schema([schema.field(name) for name in columns])
     return pa.RecordBatch.from_arrays(arrays, schema=fields), lost
+
+
+def converted(array: pa.Array[Any], wanted: pa.DataType) -> pa.Array[Any]:
+    """Return the same values in another type. Raises ArrowInvalid where it does not hold them."""
+    if array.type == wanted:
+        return array
+    if kinds.is_decimal(array.type) and kinds.is_floating(wanted):
+        return _decimals_as_floats(array, wanted)
+    return array.cast(wanted)
+
+
+def _decimals_as_floats(array: pa.Array[Any], wanted: pa.DataType) -> pa.Array[Any]:
+    """Return the floats that are written as the decimals are; Arrow would round without a word."""
+    floats = array.cast(pa.string()).cast(wanted)
+    if not floats.cast(pa.string()).cast(array.type).equals(array):
+        raise pa.ArrowInvalid("decimals with more digits than a float has")
+    return floats

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types as kinds
 
+from worker.input._conform import converted
 from worker.input._plain_types import plain_type
 from worker.input._selection import Range
 
@@ -84,7 +85,7 @@ def _bounds(
     raw = [statistics.min_raw, statistics.max_raw]
     try:
         bounds = _decoded(raw, stored)
-        return bounds if bounds is None else bounds.cast(wanted)
+        return bounds if bounds is None else converted(bounds, wanted)
     except pa.ArrowInvalid:
         return None  # a bound that the wanted type cannot hold
 

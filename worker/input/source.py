@@ -44,6 +44,8 @@ class Source:
     fingerprint: str  # SHA-256 over names, sizes and footers; other data may have the same
     seen_ns: int  # when its files began to be looked at, UTC
     unusable: Mapping[str, str] = field(default_factory=dict)  # columns, and why
+    # Of several types in the files; whether the one in `schema` holds all depends on the values.
+    doubtful: frozenset[str] = frozenset()
 
     @property
     def unreadable(self) -> dict[str, str]:
@@ -86,15 +88,16 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
             f"the input {path} has no rows ({len(names)} files were looked at)",
             hint="check the job that writes it; a run needs at least one row",
         )
-    unified, unusable = unify(list(schemas.values()))
+    unified = unify(list(schemas.values()))
     return Source(
-        schema=pa.schema([*unified, *keys_schema]),
+        schema=pa.schema([*unified.schema, *keys_schema]),
         chunks=tuple(plan_chunks(groups, rows_per_chunk=rows_per_chunk)),
         files=files,
         row_bytes=row_bytes,
         fingerprint=digest.hexdigest(),
         seen_ns=seen_ns,
-        unusable=unusable,
+        unusable=unified.unusable,
+        doubtful=unified.doubtful,
     )
 
 

@@ -65,7 +65,7 @@ def count(job: Job, reader: RowReader, chunk: Chunk) -> tuple[int, int]:
     rows, held, to_compare = 0, 0, list[pa.RecordBatch]()
     for batch in reader.read(chunk):
         if compared and rows < COMPARED_ROWS_MAX and held < COMPARED_BYTES_MAX:
-            to_compare.append(batch)
+            to_compare.append(_comparable(batch))
             held += batch.nbytes
         rows += batch.num_rows
     if not to_compare:
@@ -73,6 +73,15 @@ def count(job: Job, reader: RowReader, chunk: Chunk) -> tuple[int, int]:
     requests = pa.Table.from_batches(to_compare)
     distinct = requests.group_by(columns, use_threads=False).aggregate([]).num_rows
     return rows, rows - requests.num_rows + distinct
+
+
+def _comparable(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the rows with UUIDs and JSON as they are stored: Arrow groups by nothing else."""
+    columns = [
+        column.storage if isinstance(column, pa.ExtensionArray) else column
+        for column in rows.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, rows.schema.names)
 
 
 def _kept(job: Job, reader: RowReader, chunk: Chunk, spool: Spool) -> int:

@@ -87,6 +87,16 @@ def test_what_cannot_be_compared_counts_as_different(
     assert counted(job, job.source.chunks[0]) == (5, 2)
 
 
+@pytest.mark.parametrize("kind", [pa.uuid(), pa.json_()])
+def test_values_of_extension_types_are_compared(kind: Any, tmp_path: Path) -> None:
+    values = [b"0123456789abcdef", b"0123456789abcdeg"] if kind == pa.uuid() else ['"a"', '"b"']
+    config = open_input(tmp_path, [("a", None)]).config
+    table = pa.table({"ID": pa.array([*values, *values], kind), "DAYPART": ["am"] * 4})
+    pq.write_table(table, tmp_path / "in.parquet")
+    job = open_job(config)
+    assert counted(job, job.source.chunks[0]) == (4, 2)
+
+
 async def test_what_is_kept_of_an_earlier_start_needs_no_call(tmp_path: Path) -> None:
     job = open_input(tmp_path, [(f"u{n % 9}", None, 0) for n in range(12)], where="ID <> 'u0'")
     store, tally = LocalStore(tmp_path / "out"), Tally(rows_expected=12)
