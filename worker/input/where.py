@@ -15,6 +15,7 @@ from worker.errors import ConfigError
 from worker.input import condition as meant
 from worker.input._comparable import UnlikeError
 from worker.input._selection import selected
+from worker.input._surface import check_surface
 from worker.input.condition import Kind
 
 WHERE_CHARS_MAX = 10_000
@@ -41,8 +42,9 @@ _READ: dict[type[sql.Expr], frozenset[str]] = {
 _WHOLE = re.compile(r"[0-9]+")
 _DECIMAL = re.compile(r"[0-9]*\.[0-9]*")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_TIME = re.compile(_DAY.pattern + r"([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
-_INSTANT = re.compile(_TIME.pattern + r"(Z|[+-][0-9]{2}(:[0-9]{2})?)")
+_CLOCK = r"[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+_TIME = re.compile(rf"{_DAY.pattern}({_CLOCK})?")
+_INSTANT = re.compile(_DAY.pattern + _CLOCK + r"(Z|[+-][0-9]{2}(:[0-9]{2})?)")
 
 
 def parse_where(where: str) -> meant.Where:
@@ -56,14 +58,14 @@ def parse_where(where: str) -> meant.Where:
     if len(where) > WHERE_CHARS_MAX:
         raise _unusable(where[:60], f"it is longer than {WHERE_CHARS_MAX} characters")
     try:
+        check_surface(where)
         tree = sqlglot.parse_one(where, into=sql.Condition)
         names = [column.name for column in tree.find_all(sql.Column)]
         condition = _condition(tree)
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
-        # The parser decorates its message with terminal codes; its details are plain.
-        details = getattr(error, "errors", None)
-        reason = details[0]["description"] if details else type(error).__name__
-        raise _unusable(where, reason) from None
+    except sqlglot.errors.SqlglotError as error:
+        raise _unusable(where, _parsers_reason(error)) from None
+    except RecursionError:
+        raise _unusable(where, "it is nested too deeply") from None
     except (ValueError, OverflowError) as error:
         raise _unusable(where, str(error)) from None
     if not names:
@@ -91,6 +93,16 @@ def _unusable(where: str, reason: str) -> ConfigError:
         hint="write for example ACTIVITY = 'heavy' AND AGE >= 18; strings in single quotes, "
         "odd column names in double quotes",
     )
+
+
+def _parsers_reason(error: sqlglot.errors.SqlglotError) -> str:
+    """Return in words what the parser gives up at: it speaks of its classes, and in colours."""
+    for detail in getattr(error, "errors", ()):
+        if at := detail.get("highlight"):
+            return f"it cannot be read from {at!r} on"
+    if isinstance(error, sqlglot.errors.TokenError):
+        return "a quote, or a comment, has no end, or there is a sign that SQL does not have"
+    return "it cannot be read"
 
 
 def _condition(node: sql.Expr) -> meant.Condition:

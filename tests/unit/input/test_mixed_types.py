@@ -10,14 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.runs import campaign_arn
+from support.jobs import job_over
 
-from worker.config.model import Config
 from worker.errors import InputError
 from worker.input.reader import RowReader
 from worker.input.source import open_source, require_columns
 from worker.input.where import parse_where
-from worker.job import Job, open_job
+from worker.job import Job
 
 BIG = (1 << 53) + 1
 NUMBERS: dict[str, Any] = {
@@ -48,15 +47,7 @@ def write(folder: Path, *columns: Any, **options: Any) -> str:
 
 
 def opened(path: str, **keys: Any) -> Job:
-    return open_job(
-        Config.model_validate(
-            {
-                "target": {"operation": "GetRecommendations", "campaign_arn": campaign_arn("c")},
-                "input": {"path": path, "columns": {"user_id": "ID"}, **keys},
-                "output": {"path": f"{path}-out"},
-            }
-        )
-    )
+    return job_over(Path(path), {"user_id": "ID"}, input=keys)
 
 
 def read(path: str, **options: Any) -> Any:

@@ -84,6 +84,26 @@ def test_rows_are_selected_as_sql_would(where: str, ids: list[int]) -> None:
         "A IN (SELECT 1)",
         "A = 'x'; DROP TABLE y",
         "length(A) = 5",
+        "N BETWEEN 0 2",
+        "N BETWEEN 0, 2",
+        "N IN (1, , 2)",
+        "N IN (, 1)",
+        "N IN (1 2)",
+        '! "odd name"',
+        "N NOT IS NULL",
+        "N IS NOT + NULL",
+        '+ ("odd name")',
+        "A ! LIKE 'h%'",
+        "N = 1 AS",
+        "N = 1 N",
+        "N = 1 AND",
+        "AND N = 1",
+        "N = 1 OR OR N = 2",
+        "N < > 1",
+        "N =< 1",
+        "",
+        "IF > 3",
+        "T > TIMESTAMPTZ '2026-11-21+00'",
         "t.A = 'x'",
         "N BETWEEN SYMMETRIC 5 AND 1",
         "A NOT ILIKE 'h%'",
@@ -115,6 +135,29 @@ def test_anything_but_a_condition_on_columns_is_refused_with_advice(where: str) 
         parse_where(where)
     assert "ACTIVITY = 'heavy'" in caught.value.hint
     assert "\x1b" not in caught.value.what
+    assert "sqlglot" not in caught.value.what
+    assert "Error" not in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ("N BETWEEN 0 2", "'2' does not belong where it stands"),
+        ("N IN (1, , 2)", "',' does not belong"),
+        ("N = 1 AND", "'AND' does not belong"),
+        ("N = 1 AND (A = 'x'", "cannot be read from"),
+        ("A = 'x", "a quote"),
+        ("(" * 200 + "N = 1" + ")" * 200, "nested too deeply"),
+        ("lower(A) = 'x'", "LOWER(A) is not understood"),
+    ],
+)
+def test_what_is_wrong_is_told_in_words(
+    where: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_where(where)
+    assert says in caught.value.what
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

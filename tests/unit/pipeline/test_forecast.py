@@ -16,7 +16,7 @@ from support.jobs import job_over
 from worker.codec.digests import request_digest
 from worker.commands.plan import make_plan
 from worker.errors import InputError
-from worker.job import Job
+from worker.job import Job, open_job
 from worker.model import Answer, Chunk, Outcome
 from worker.output.spool import write_spool
 from worker.output.spool_format import Mark, Settled
