@@ -70,7 +70,7 @@ class _Leaving:
     def __init__(self) -> None:
         self.left: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-    def go(self) -> bool:
+    def go(self, _: float) -> bool:
         if self.left.done():  # cancelled
             return False
         self.left.set_result(True)

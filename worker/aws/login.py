@@ -90,7 +90,8 @@ class Login:
     @property
     def is_good(self) -> bool:
         """Whether calls can be signed now."""
-        return self.keys is None or self.keys.hold_at(time.time())
+        keys = self.keys
+        return keys is None or keys.expires_s is None or keys.hold_at(time.time())
 
     async def run(self) -> None:
         """Renew credentials before they expire, until cancelled; failures are told of."""

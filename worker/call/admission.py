@@ -85,10 +85,10 @@ class Attempt:
         """See Turn.left."""
         self._admission.note_written()
 
-    def go(self) -> bool:
+    def go(self, now_s: float) -> bool:
         """See Waiting.go."""
         self._is_waiting, ready = False, self._ready
-        return ready is not None and self._admission.let_go(self, ready)
+        return ready is not None and self._admission.let_go(self, ready, now_s)
 
     def send_back(self) -> None:
         """See Waiting.send_back."""
@@ -174,15 +174,15 @@ class Admission:
         else:
             self._pacer.ask(attempt)
 
-    def let_go(self, attempt: Attempt, ready: Ready) -> bool:
-        """Let the attempt leave, whose turn it is; return whether it has."""
+    def let_go(self, attempt: Attempt, ready: Ready, now_s: float) -> bool:
+        """Let the attempt leave, whose turn it is at `now_s`; return whether it has."""
         if (self._switch.reason or self._calls_max is not None) and not self._is_within_cap():
             attempt.send_back()
             return False
-        sent_us, sent_s = time.time_ns() // 1_000, self._clock.now_s()
-        if not ready.go():
+        sent_us = time.time_ns() // 1_000
+        if not ready.go(now_s):
             return False
-        self._note_left(attempt, sent_us, sent_s)
+        self._note_left(attempt, sent_us, now_s)
         return True
 
     def take(self, attempt: Attempt) -> bool:

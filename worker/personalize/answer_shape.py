@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -30,16 +30,17 @@ class AnswerShape:
     column: str  # of the output
     type: pa.StructType
     members: tuple[str, ...]  # of an entry: those of `type`, as the API names them; the ID first
+    list_begins: re.Pattern[bytes] = field(init=False)  # finds where a body seems to begin its list
+
+    def __post_init__(self) -> None:
+        """Work out what every answer is looked at with."""
+        begins = re.compile(rb'"%s"[ \t\r\n]*:[ \t\r\n]*\[' % self.member.encode())
+        object.__setattr__(self, "list_begins", begins)
 
     @property
     def id_member(self) -> str:
         """The one member that an entry must have."""
         return self.members[0]
-
-    @property
-    def list_begins(self) -> re.Pattern[bytes]:
-        """Finds where a body seems to begin its list."""
-        return _LIST_BEGINS[self.member]
 
 
 _ITEM_MEMBERS = ("itemId", "score", "promotionName", "reason", "metadata")
@@ -53,10 +54,6 @@ SHAPES = {
     ),
 }
 
-_LIST_BEGINS = {
-    shape.member: re.compile(rb'"%s"[ \t\r\n]*:[ \t\r\n]*\[' % shape.member.encode())
-    for shape in SHAPES.values()
-}
 _LISTS = frozenset(shape.member for shape in SHAPES.values())
 # In small letters, of AWS's errors and of others'.
 _OF_ERRORS = frozenset(

@@ -70,7 +70,7 @@ class Room:
         self._intake = intake or Intake()
         self._is_open = True
         self._is_passing = False  # the reader has met hardly any but kept rows of late
-        self._changed = anyio.Event()
+        self._changed: anyio.Event | None = None  # None: nobody waits
 
     async def wait_to_read(self) -> None:
         """Return when another batch may be read."""
@@ -103,7 +103,7 @@ class Room:
     def open(self) -> None:
         """Let calls begin again."""
         self._is_open = True
-        self._changed.set()
+        self._tell()
 
     def enter(self, batch: Batch) -> None:
         """Count a batch that was read. One without rows counts as one."""
@@ -111,7 +111,7 @@ class Room:
         self._bytes += batch.held_bytes
         self._is_passing = 2 * batch.kept.count(1) > batch.rows.num_rows
         if not self._is_passing:
-            self._changed.set()
+            self._tell()
 
     async def wait_to_write(self) -> None:
         """Return when the reader is not on its way past kept rows to the first call: that first."""
@@ -129,7 +129,7 @@ class Room:
     def _end_passing(self) -> None:
         if self._is_passing:
             self._is_passing = False
-            self._changed.set()
+            self._tell()
 
     def hold(self, batch: Batch, answer_bytes: int) -> bool:
         """Count what a call ended with; return False when that is to stay in the spool alone."""
@@ -139,8 +139,7 @@ class Room:
             self._answer_bytes = answer_bytes
         else:
             self._answer_bytes += (answer_bytes - self._answer_bytes) / _FORGOTTEN
-        if not self._changed.is_set():
-            self._changed.set()
+        self._tell()
         if self._whole_bytes < SPOOLED_FROM_BYTES or not answer_bytes:
             return True
         self._intake.shut(is_shut=True)  # until `release`, which is to follow
@@ -149,7 +148,7 @@ class Room:
     def release(self, batch: Batch, answer_bytes: int) -> None:
         """Count an answer no more that is in the spool alone."""
         self._hold(batch, -answer_bytes)
-        self._changed.set()
+        self._tell()
 
     def _hold(self, batch: Batch, size: int) -> None:
         batch.held_bytes += size
@@ -165,11 +164,16 @@ class Room:
         self._hold(batch, -batch.answers_bytes)
         self._bytes -= batch.held_bytes
         self._batches_left += 1
-        self._changed.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Have those who wait look again."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
     async def _wait(self) -> None:
-        if self._changed.is_set():
-            self._changed = anyio.Event()
+        self._changed = self._changed or anyio.Event()
         await self._changed.wait()
 
 

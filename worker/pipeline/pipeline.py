@@ -94,30 +94,19 @@ async def _work(
                 lane.note_last_row()
             return
         batch, row, request = taken
-        if not await _settle(batch, row, request, lane, tally, room, keeper):
+        outcome = await lane.settle(request)
+        if outcome is None:
             return
+        batch.outcomes[row] = outcome
+        keeper.note(batch, row, outcome)
+        tally.note(outcome)
+        if isinstance(outcome.result, Failure):
+            lane.judge_run()
+        if not room.hold(batch, size := answer_bytes(outcome)):
+            await keeper.flush()
+            batch.outcomes[row], batch.spooled[row] = without_body(outcome), size
+            room.release(batch, size)
+        batch.open_rows -= 1
         if batch.open_rows == 0:
             done.send_nowait(batch)
-
-
-async def _settle(
-    batch: Batch, row: int, request: bytes, lane: Lane, tally: Tally, room: Room, keeper: Keeper
-) -> bool:
-    """Give a row what it ends with; False when the run is stopped before it does.
-
-    Apart from `_work`, which else would keep the answer until it has the next.
-    """
-    outcome = await lane.settle(request)
-    if outcome is None:
-        return False
-    batch.outcomes[row] = outcome
-    keeper.note(batch, row, outcome)
-    tally.note(outcome)
-    if isinstance(outcome.result, Failure):
-        lane.judge_run()
-    if not room.hold(batch, size := answer_bytes(outcome)):
-        await keeper.flush()
-        batch.outcomes[row], batch.spooled[row] = without_body(outcome), size
-        room.release(batch, size)
-    batch.open_rows -= 1
-    return True
+        del taken, batch, request, outcome  # else kept until there is another answer

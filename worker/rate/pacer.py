@@ -29,8 +29,8 @@ class Waiting(Protocol):
         """Whether it goes before others: a retry, say."""
         ...
 
-    def go(self) -> bool:
-        """Leave, now. False: it has not, and may ask again; no turn is taken."""
+    def go(self, now_s: float) -> bool:
+        """Leave, at `now_s`. False: it has not, and may ask again; no turn is taken."""
         ...
 
     def send_back(self) -> None:
@@ -193,18 +193,24 @@ class Pacer:
         """Let all go who are ready and due; return when the next one is."""
         told = 0  # those who leave by themselves in a moment: their turn is not another's
         now_s = self._clock.now_s()
-        while ready := self._ready_urgent or self._ready_first:
-            due_s = self._schedule.due_s(now_s, before=told)
-            if due_s > now_s:
-                return due_s
-            one = ready.popleft()
-            if one.go():
-                now_s = self._clock.now_s()  # this process may have been stopped in between
-                self._schedule.take(now_s)
-            else:
-                told += 1
-                self._near.setdefault(one, now_s)
+        while self._ready_urgent or self._ready_first:
+            if not (due := self._take_due(now_s, told)):
+                return self._schedule.due_s(now_s, before=told)
+            staying = [one for one in due if not one.go(now_s)]  # and between them nothing else
+            self._near.update((one, now_s) for one in staying if one not in self._near)
+            told += len(staying)
+            now_s = self._clock.now_s()  # this process may have been stopped in between
+            self._schedule.take(now_s, len(due) - len(staying))
         return _NEVER
+
+    def _take_due(self, now_s: float, told: int) -> list[Waiting]:
+        """Return those who are ready and due, urgent ones first."""
+        due: list[Waiting] = []
+        while ready := self._ready_urgent or self._ready_first:
+            if self._schedule.due_s(now_s, before=told + len(due)) > now_s:
+                break
+            due.append(ready.popleft())
+        return due
 
     def _let_come(self) -> float:
         """Let all come whose turn is near; return when that is to be looked at again."""

@@ -104,13 +104,13 @@ class Schedule:
         self._lose(now_s)
         return self._start_s + self._curve.due_at(self._attempts + before - self._before)
 
-    def take(self, now_s: float) -> None:
-        """Count the attempt that was due: it has left, at `now_s` at the latest.
+    def take(self, now_s: float, attempts: int = 1) -> None:
+        """Count attempts that were due: they have left, at `now_s` at the latest.
 
-        If this is long after it was seen to be due, it is as if it had been due now.
+        If this is long after they were seen to be due, it is as if they had been due now.
         """
         self._lose(now_s)
-        self._attempts += 1
+        self._attempts += attempts
 
     def delay(self, now_s: float) -> None:
         """Note that what was taken last has left at `now_s` at the latest: as if taken then."""
@@ -119,11 +119,10 @@ class Schedule:
 
     def _lose(self, now_s: float) -> None:
         """Let go of what was missed, beyond the credit; once for each moment."""
-        if now_s == self._lost_s:
-            return
-        self._lost_s = now_s
-        earliest = self._curve.attempts_at(now_s - CREDIT_S - self._start_s) + self._before
-        self._attempts = max(self._attempts, earliest)
+        if now_s != self._lost_s:
+            self._lost_s = now_s
+            earliest = self._curve.attempts_at(now_s - CREDIT_S - self._start_s) + self._before
+            self._attempts = max(self._attempts, earliest)
 
     def limit(self, tps: float, *, now_s: float) -> None:
         """Keep the rate at or below `tps`, above 0, from `now_s` on."""

@@ -94,13 +94,13 @@ class Connection(asyncio.Protocol):
         turn.ask(self)
         return waiter
 
-    def go(self) -> bool:
+    def go(self, now_s: float) -> bool:
         """Write the request that waits for its turn; return whether it was: see Ready.go."""
         request, self._unsent = self._unsent, None
         if self._waiter is None or self._transport is None or request is None:
             return False  # it has ended meanwhile
         if self.is_open if self._is_first else self.is_usable:
-            self.since_s, self._waited_s, self._is_late = self._clock.now_s(), 0.0, False
+            self.since_s, self._waited_s, self._is_late = now_s, 0.0, False
             self._transport.write(request)
             return True
         self._finish(UNSENT)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from worker.runtime.clock import Clock
 from worker.transport.base import Ready
 
 
 class Outbox:
     """A Turn that comes for all when the tasks that are ready now have run."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._ready = deque[Ready]()
 
@@ -35,7 +37,7 @@ class Outbox:
     def _flush(self) -> None:
         try:
             while self._ready:
-                self._ready.popleft().go()
+                self._ready.popleft().go(self._clock.now_s())
         finally:
             if self._ready:  # one has raised; the others are none the worse for it
                 self._loop.call_soon(self._flush)

@@ -25,6 +25,7 @@ IDLE_S_MAX = 15.0
 ADDRESSES_S_MAX = 30.0  # how long a name's addresses are believed
 DEAD_S = 10.0  # how long an address that refused comes after all others
 _SWEEPS_PER_TIMEOUT = 20
+_SWEEP_S_MAX = 1.0  # how much longer than IDLE_S_MAX a connection may be idle
 _CLOSING_TURNS_MAX = 100
 
 Address = tuple[str, int]
@@ -54,7 +55,7 @@ class Pool:
         self._clock = clock
         self._addresses = Addresses(host, port)
         self.intake = intake or Intake()
-        self._outbox = Outbox()
+        self._outbox = Outbox(clock)
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []  # the one that was used last is at the end
         self._sweeper: Timer | None = None
@@ -88,7 +89,7 @@ class Pool:
         certificate is not trusted.
         """
         turn = turn or self._outbox
-        while (connection := self._take_idle(self._clock.now_s())) is not None:
+        while (connection := self._take_idle()) is not None:
             reply = await _end_of(connection, connection.send(request, turn))
             if reply is not UNSENT:
                 return reply
@@ -109,14 +110,10 @@ class Pool:
             opened.since_s = self._clock.now_s()
             self._idle.append(opened)
 
-    def _take_idle(self, now_s: float) -> Connection | None:
+    def _take_idle(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if not connection.is_open:
-                continue
-            if now_s - connection.since_s >= IDLE_S_MAX:
-                connection.close()
-            else:
+            if connection.is_open:
                 return connection
         return None
 
@@ -175,13 +172,18 @@ class Pool:
             self._addresses.leave(address)
 
     def _sweep(self) -> None:
-        """Fail the exchanges whose time is over: one timer for all, not one each."""
+        """End what has waited too long, for an answer or for a request: one timer for all."""
         now_s = self._clock.now_s()
+        used_s = now_s - IDLE_S_MAX
+        for connection in self._idle:
+            if connection.since_s <= used_s:
+                connection.close()
+        self._idle[:] = [connection for connection in self._idle if connection.is_open]
         for connection in tuple(self._connections):
             if connection.is_late(now_s, self._timeout_s):
                 connection.give_up(TIMED_OUT, f"no whole answer within {self._timeout_s} s")
-        due_s = now_s + self._timeout_s / _SWEEPS_PER_TIMEOUT
-        self._sweeper = self._clock.call_at(due_s, self._sweep)
+        wait_s = min(self._timeout_s / _SWEEPS_PER_TIMEOUT, _SWEEP_S_MAX)
+        self._sweeper = self._clock.call_at(now_s + wait_s, self._sweep)
 
 
 async def _end_of(

@@ -76,7 +76,7 @@ class SdkTransport:
         self._shape = SHAPES[operation]
         self._timeout_s = timeout_s
         self._clock = clock
-        self._outbox = Outbox()
+        self._outbox = Outbox(clock)
         events = client.meta.events
         events.register("before-parse.personalize-runtime", _keep_body)
         events.register("before-call.personalize-runtime", _send_compact)

@@ -60,7 +60,7 @@ class Departure:
         self.has_left = self.is_sent_back = False
         self.is_stale = False  # the connection it got was used, and is not to be used again
 
-    def go(self) -> bool:
+    def go(self, _: float) -> bool:
         """Go on, soon: see Ready.go."""
         self._tell(is_turn=True)
         return False

@@ -14,8 +14,8 @@ SENT_BACK = Failure(CONNECTION_LOST, "the request was not sent: there was no tur
 class Ready(Protocol):
     """A request that has all it needs to leave, an open connection above all."""
 
-    def go(self) -> bool:
-        """Leave, now. False: it has not, and asks again if it still may."""
+    def go(self, now_s: float) -> bool:
+        """Leave, now: at `now_s` by the clock. False: it has not, and asks again if it may."""
         ...
 
     def send_back(self) -> None:

@@ -68,7 +68,7 @@ class Bench:
             self.transport,
             switch=self.switch,
             tally=self.tally,
-            clock=HastyClock(),
+            clock=self.pacer.clock,
             pacer=self.pacer,
             attempts_max=attempts_max,
             calls_max=calls_max,
@@ -98,7 +98,8 @@ class CountingPacer(Pacer):
     """Lets everyone through and counts them."""
 
     def __init__(self) -> None:
-        super().__init__(Ramp(tps=1.0, start_tps=1.0, ramp_s=0.0), MonotonicClock())
+        self.clock = HastyClock()
+        super().__init__(Ramp(tps=1.0, start_tps=1.0, ramp_s=0.0), self.clock)
         self.turns = 0
         self.retry_turns = 0
 
@@ -111,6 +112,6 @@ class CountingPacer(Pacer):
         return True
 
     def ask(self, one: Waiting) -> None:
-        if one.go():
+        if one.go(self.clock.now_s()):
             self.turns += 1
             self.retry_turns += one.is_urgent

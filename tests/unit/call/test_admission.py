@@ -50,7 +50,7 @@ class Leaving:
     def __init__(self) -> None:
         self.left_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
-    def go(self) -> bool:
+    def go(self, _: float) -> bool:
         self.left_s.set_result(anyio.current_time())
         return True
 

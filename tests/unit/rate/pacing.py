@@ -36,7 +36,7 @@ class Caller:
         self.can_go = True
         self._left: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-    def go(self) -> bool:
+    def go(self, _: float) -> bool:
         if self.can_go:
             self._left.set_result(True)
         return self.can_go

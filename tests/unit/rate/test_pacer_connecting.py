@@ -175,10 +175,10 @@ async def test_a_process_that_was_stopped_between_turn_and_write_makes_no_burst(
     class Stopped(Caller):
         """Its request is written five seconds after its turn came."""
 
-        def go(self) -> bool:
+        def go(self, now_s: float) -> bool:
             clock.time_s += 5.0
             left.append(callers.now_s)
-            return super().go()
+            return super().go(now_s)
 
     stopped = Stopped("stopped")
     async with anyio.create_task_group() as group:

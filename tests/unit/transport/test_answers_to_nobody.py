@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Literal
 
 import pytest
@@ -88,7 +89,7 @@ async def test_an_answer_that_comes_while_a_request_waits_for_its_turn_is_not_it
         assert len(service.received) == 1
         while not waiting.done():
             assert turn.ready is not None
-            turn.ready.go()
+            turn.ready.go(monotonic())
             await asyncio.sleep(0)
         assert await waiting == body_of("second").decode()
         assert len(service.peers) == 2

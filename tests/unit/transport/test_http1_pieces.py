@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from itertools import pairwise
+from time import monotonic
 
 import pytest
 from hypothesis import given, settings
@@ -50,7 +51,7 @@ class AtOnce:
     """A turn that is now."""
 
     def ask(self, ready: Ready) -> None:
-        assert ready.go()
+        assert ready.go(monotonic())
 
     def take(self) -> bool:
         return True

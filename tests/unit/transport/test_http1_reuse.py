@@ -228,7 +228,9 @@ async def test_an_answer_of_a_server_that_reads_no_further_counts() -> None:
 async def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:
     async with wired(echoing()) as service, pool_of(service) as pool:
         await bodies(pool, b"1")
-        connections(pool)[0].since_s -= IDLE_S_MAX
+        (idle,) = connections(pool)
+        idle.since_s -= IDLE_S_MAX
+        await eventually(lambda: not idle.is_open)
         assert await bodies(pool, b"2", b"3") == [b"2", b"3"]
         assert len(service.peers) == 2
 
