@@ -103,6 +103,21 @@ def test_what_is_nowhere_else_than_on_stdout_is_to_be_asked_for_again(
         assert_advice(done, 75, "cannot write to stdout: No space left on device")
 
 
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-"])
+def test_nothing_is_done_where_what_was_asked_for_cannot_be_written_to_a_closed_stdout(
+    closed: str, tmp_path: Path, redirected: Redirected, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 3)
+    config = write_config()
+    commands: list[tuple[str | Path, ...]] = [
+        ("plan", config), ("plan", config, "--json"), ("schema",), ("--help",),
+        ("emulate", "--set", "emulator.port=0"),
+    ]  # fmt: skip
+    for arguments in commands:
+        done = redirected(closed, *arguments)
+        assert_advice(done, 75, "cannot write to stdout: Bad file descriptor")
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("--version",)])
 def test_nobody_reading_help_is_no_error(arguments: tuple[str, ...], tmp_path: Path) -> None:
     result = run_with_closed_stdout(*arguments, folder=tmp_path)

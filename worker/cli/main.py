@@ -29,6 +29,7 @@ from worker.cli.options import (
 from worker.cli.streams import Cli, echo, open_closed_ones, show, tell
 from worker.commands.advice import told
 from worker.errors import ExitCode
+from worker.runtime import signals
 from worker.runtime.descriptors import raise_limit
 
 if TYPE_CHECKING:
@@ -275,9 +276,9 @@ def schema() -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code of the interface."""
-    # While an event loop runs, it watches signals; before that, SIGTERM ends the program as Ctrl-C
-    # does, even where Ctrl-C itself is ignored, as in a shell's background jobs.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # While an event loop runs, it watches signals; before and after that, others end the program as
+    # Ctrl-C does, SIGTERM even where Ctrl-C itself is ignored, as in a shell's background jobs.
+    signals.handle(signal.default_int_handler)
     open_closed_ones()
     raise_limit()
     try:

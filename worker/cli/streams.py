@@ -16,16 +16,16 @@ from worker.runtime.text import as_text, printable_lines
 
 
 def open_closed_ones() -> None:
-    """Lead standard streams that were closed (`>&-`) nowhere.
+    """Put something in the place of standard streams that were closed (`>&-`).
 
-    Else the next file or connection that is opened takes the place of one, and gets what is meant
-    for it. For a process of one's own.
+    Else the next file or connection that is opened takes it, and gets what is meant for the stream.
+    What is written to stdout is still refused: nobody gets it. For a process of one's own.
     """
-    for number in range(3):
+    for number, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, mode)  # takes the lowest number that is free: this one
     sys.stdin = sys.stdin or _stream(0, "r")
     sys.stdout = sys.stdout or _stream(1, "w")
     sys.stderr = sys.stderr or _stream(2, "w")

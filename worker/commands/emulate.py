@@ -5,7 +5,6 @@ The emulator shares no code with the rest, so its errors become this program's h
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from worker.errors import ExitCode, WorkerError, leaves
+from worker.runtime import signals
 
 if TYPE_CHECKING:
     from worker.emulator.settings import EmulatorSettings
@@ -27,7 +27,7 @@ class EmulatorNotReadyError(WorkerError):
 def serve_until_stopped(
     settings: EmulatorSettings, *, on_ready: Callable[[str], None], until_eof: bool
 ) -> None:
-    """Serve until SIGINT or SIGTERM; with `until_eof` also until standard input ends.
+    """Serve until SIGINT, SIGTERM or SIGHUP; with `until_eof` also until standard input ends.
 
     Raises EmulatorNotReadyError when the data or the address cannot be used.
     """
@@ -69,8 +69,8 @@ def introduction(settings: EmulatorSettings, url: str) -> list[str]:
 
 
 async def _set_on_signal(stop: anyio.Event) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
+    with anyio.open_signal_receiver(*signals.watched()) as received:
+        async for _ in received:
             stop.set()
 
 

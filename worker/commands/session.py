@@ -12,7 +12,7 @@ import anyio
 from worker.aws.access import Access, target_access
 from worker.commands.emulator_process import running_emulator
 from worker.config.model import Target
-from worker.runtime import log
+from worker.runtime import log, signals
 from worker.runtime.event_loop import loop_factory
 from worker.runtime.stop import StopSwitch, watch_signals
 
@@ -47,7 +47,8 @@ def run_with_access(
             group.cancel_scope.cancel()
         return result
 
-    return anyio.run(inside, backend_options={"loop_factory": loop_factory()})
+    with signals.kept():
+        return anyio.run(inside, backend_options={"loop_factory": loop_factory()})
 
 
 def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

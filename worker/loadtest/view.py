@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any, Protocol
 
 import anyio
@@ -52,7 +53,8 @@ class LoadLiveView:
         from rich.live import Live
         from rich.table import Table
 
-        with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+        live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
+        with suppress(OSError), live:  # a terminal that is gone shows nothing any more
             while True:
                 panel = Table.grid(padding=(0, 2))
                 for label, text in rows(status, self._per_1000_usd):

@@ -11,7 +11,7 @@ from datetime import datetime
 import anyio
 
 from worker.errors import StoppedError
-from worker.runtime import log
+from worker.runtime import log, signals
 from worker.runtime.deadline import deadline_at
 
 _CARRIES_ON = "run the same command again: it carries on after the last committed part"
@@ -61,9 +61,9 @@ class StopSwitch:
 
 
 async def watch_signals(switch: StopSwitch) -> None:
-    """Throw the switch at the first SIGINT or SIGTERM; raise StoppedError at the second."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
+    """Throw the switch at the first signal that ends; raise StoppedError at the second."""
+    with anyio.open_signal_receiver(*signals.watched()) as received:
+        async for number in received:
             name = signal.Signals(number).name
             if switch.reason is not None:
                 raise StoppedError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import anyio
@@ -122,7 +123,7 @@ class LiveView:
             transient=True,
         )
         bar = progress.add_task("", total=tally.rows_expected, state="")
-        with progress:
+        with suppress(OSError), progress:  # a terminal that is gone shows nothing any more
             while True:
                 now_s = time.monotonic()
                 rate, left_s = calls.rate(now_s, tally.calls), eta.left_s(tally, now_s)
