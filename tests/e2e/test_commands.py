@@ -134,7 +134,7 @@ def test_plan_is_readable_for_people(
     assert [json.loads(line)["userId"] for line in shown] == user_ids(3)
 
 
-def test_plan_takes_the_rate_from_the_campaign_when_none_is_set(
+def test_the_rate_is_the_campaigns_when_none_is_set_and_a_run_says_so(
     tmp_path: Path, command: RunCommand, write_config: WriteConfig
 ) -> None:
     write_users(tmp_path, 10)
@@ -149,6 +149,12 @@ def test_plan_takes_the_rate_from_the_campaign_when_none_is_set(
     assert result.returncode == 0, result.stderr
     plan = json.loads(result.stdout)
     assert (plan["tps"], plan["calls"]) == (40, 10)
+    told = command("run", config, "--emulator").stderr
+    assert "tps=40.0 tps_from=minProvisionedTPS" in told
+    assert (
+        "tps_from"
+        not in command("run", write_config(output={"path": "other"}), "--emulator").stderr
+    )
 
 
 def test_plan_warns_of_an_output_of_another_run(

@@ -69,7 +69,16 @@ async def provisioned_tps(login: Login, target: Target) -> float:
             f"rate.tps is not set, and the provisioned TPS cannot be asked for: {said(str(error))}",
             hint="run the same command again, or set rate.tps",
         ) from None
-    return tps_in(body.content, _CAMPAIGN if target.campaign_arn else _RECOMMENDER)
+    return tps_in(body.content, _path(target))
+
+
+def rate_name(target: Target) -> str:
+    """Return what the service calls the rate of a campaign, or of a recommender."""
+    return _path(target)[-1]
+
+
+def _path(target: Target) -> tuple[str, ...]:
+    return _CAMPAIGN if target.campaign_arn else _RECOMMENDER
 
 
 def control_endpoint(access: Access) -> Access:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import anyio
 
 from worker.aws.access import Access
-from worker.aws.control_plane import provisioned_tps
+from worker.aws.control_plane import provisioned_tps, rate_name
 from worker.aws.login import Login, logged_in
 from worker.call.admission import Admission
 from worker.call.breaker import Breaker
@@ -128,6 +128,7 @@ def _log_start(config: Config, tally: Tally, *, parts: int, tps: float) -> None:
         rows=tally.rows_expected,
         parts=parts,
         tps=tps,
+        **({} if config.rate.tps else {"tps_from": rate_name(config.target)}),
     )
 
 
