@@ -121,6 +121,7 @@ _ROWS: Iterable[tuple[Meaning, tuple[str, ...]]] = (
             "InternalFailure",
             "InternalServerError",
             "InternalServerException",
+            "RequestAbortedException",
             "ServiceUnavailable",
             "ServiceUnavailableException",
             "RequestTimeout",
@@ -131,9 +132,13 @@ _ROWS: Iterable[tuple[Meaning, tuple[str, ...]]] = (
     (
         _EXPIRED,  # others may be there already: temporary ones that were renewed, replaced keys
         (
+            "AuthFailure",
             "ExpiredToken",
             "ExpiredTokenException",
+            "InvalidAccessKeyId",
             "InvalidClientTokenId",
+            "InvalidToken",
+            "TokenRefreshRequired",
             "UnrecognizedClientException",
         ),
     ),
@@ -161,6 +166,7 @@ _ROWS: Iterable[tuple[Meaning, tuple[str, ...]]] = (
     (_UNSPOKEN, ("401", "403", "404", "407")),
 )
 _BY_CODE = {code: meaning for meaning, codes in _ROWS for code in codes}
+_LOGIN_STATUSES = frozenset({401, 403})
 _TRANSIENT_STATUSES = frozenset({408, *range(500, 600)} - {501, 505})  # these two say never
 
 
@@ -173,6 +179,8 @@ def meaning_of(code: str, http_status: int | None) -> Meaning:
         meaning = _THROTTLED
     elif http_status in _TRANSIENT_STATUSES:
         meaning = _TRANSIENT
+    elif http_status in _LOGIN_STATUSES and not is_bare:
+        meaning = _EXPIRED  # by another name; it says nothing of this row
     else:
         meaning = _REJECTED._replace(hint=_NOT_PERSONALIZE) if is_bare else _UNKNOWN
     return meaning._replace(source=Source.OTHER) if is_bare else meaning
