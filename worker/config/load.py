@@ -32,6 +32,8 @@ _IN_TOML = {
     "dict_type": 'should be a table such as { KEY = "value" }',
     "tuple_type": "should be a list in brackets",
     "list_type": "should be a list in brackets",
+    "float_type": "should be a number",
+    "int_type": "should be a whole number",
 }
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -61,10 +63,7 @@ def load_emulator_settings(
         section = {**section, "region": _validate_config(values, source).target.region_name}
     from worker.config.schema import EmulatorSection
 
-    emulator = _validate(EmulatorSection, {"emulator": section}, source).emulator
-    if problems := booleans_for_numbers({"emulator": section}, EmulatorSection):
-        raise _config_error(source, problems)
-    return emulator
+    return _validate(EmulatorSection, {"emulator": section}, source).emulator
 
 
 def _validate_config(values: dict[str, Any], source: str) -> Config:

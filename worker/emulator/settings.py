@@ -16,6 +16,7 @@ from worker.emulator.conditions.settings import (
     CredentialSettings,
     Share,
     WeatherSettings,
+    Whole,
 )
 from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Kind, Recipe
 
@@ -50,7 +51,7 @@ class CampaignSettings(BaseModel, frozen=True, extra="forbid", defer_build=True)
     recipe: Annotated[str, AfterValidator(_known_recipe)] = Field(
         description="AWS's name of the recipe, such as aws-user-personalization-v2."
     )
-    min_provisioned_tps: int = Field(
+    min_provisioned_tps: Whole = Field(
         default=1, ge=1, description="minProvisionedTPS, requests per second."
     )
     metadata: bool | None = Field(
@@ -72,7 +73,7 @@ class RecommenderSettings(BaseModel, frozen=True, extra="forbid", defer_build=Tr
     use_case: Annotated[str, AfterValidator(_known_use_case)] = Field(
         description="AWS's name of the domain use case, such as aws-vod-top-picks."
     )
-    min_recommendation_requests_per_second: int = Field(
+    min_recommendation_requests_per_second: Whole = Field(
         default=1, ge=1, description="minRecommendationRequestsPerSecond."
     )
     metadata: bool = Field(
@@ -159,8 +160,8 @@ class EmulatorSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_err
     host: Annotated[str, StringConstraints(min_length=1)] = Field(
         default="127.0.0.1", description="Address to listen on. Anything but loopback is warned of."
     )
-    port: int = Field(default=8765, ge=0, le=65535, description="TCP port; 0 picks a free one.")
-    seed: int = Field(default=1, ge=0, lt=2**63, description="Seed of made-up data and chance.")
+    port: Whole = Field(default=8765, ge=0, le=65535, description="TCP port; 0 picks a free one.")
+    seed: Whole = Field(default=1, ge=0, lt=2**63, description="Seed of made-up data and chance.")
     account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")] = Field(
         default="000000000000",
         coerce_numbers_to_str=True,  # 123456789012 is a number in TOML

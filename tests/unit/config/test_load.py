@@ -229,12 +229,17 @@ def test_the_emulator_takes_its_section_and_the_targets_region(tmp_path: Path) -
     assert (settings.seed, settings.port, settings.region) == (7, 0, "eu-west-1")
 
 
-def test_a_boolean_is_no_number_of_the_emulator_either(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("port=true", "emulator.port: should be a whole number"),
+        ("weather.error_shares={ InternalFailure = true }", "should be a number"),
+    ],
+)
+def test_a_boolean_is_no_number_of_the_emulator_either(key: str, says: str, tmp_path: Path) -> None:
     load(tmp_path)
-    for key in ("port=true", "weather.error_shares={ InternalFailure = true }"):
-        setting = f"emulator.{key}"
-        with pytest.raises(ConfigError, match="should be a number, not true"):
-            load_emulator_settings(tmp_path / "config.toml", settings=[setting], environ={})
+    with pytest.raises(ConfigError, match=rf"{says} \(seen: True\)"):
+        load_emulator_settings(tmp_path / "config.toml", settings=[f"emulator.{key}"], environ={})
 
 
 def test_a_file_for_the_emulator_needs_no_other_section(tmp_path: Path) -> None:

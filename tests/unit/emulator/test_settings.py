@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 import worker.emulator
+from worker.emulator.conditions.settings import (
+    CapacitySettings,
+    CredentialSettings,
+    StallSettings,
+    WeatherSettings,
+)
 from worker.emulator.recipes import CAMPAIGN_RECIPES, USE_CASES, Kind
 from worker.emulator.resources import Resources
-from worker.emulator.settings import EmulatorSettings
+from worker.emulator.settings import CampaignSettings, EmulatorSettings, RecommenderSettings
 
 USER_PERSONALIZATION = {"name": "home", "recipe": "aws-user-personalization-v2"}
 
@@ -57,6 +64,35 @@ def test_wrong_settings_are_refused_with_a_message_that_helps(
 ) -> None:
     with pytest.raises(ValidationError, match=says):
         EmulatorSettings.model_validate(values)
+
+
+MODELS = (
+    EmulatorSettings, CampaignSettings, RecommenderSettings, CapacitySettings, CredentialSettings,
+    StallSettings, WeatherSettings,
+)  # fmt: skip
+NUMBERS = [
+    (model, name)
+    for model in MODELS
+    for name, field in model.model_fields.items()
+    if set(re.findall(r"\w+", str(field.annotation))) & {"int", "float"}
+]
+
+
+def test_there_are_settings_that_are_numbers() -> None:
+    assert {"port", "seed", "min_provisioned_tps", "error_shares", "reset_share", "every_s",
+            "latency_ms_p99", "expires_after_s", "ranking_influence"} <= {
+        name for _, name in NUMBERS
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "name"), NUMBERS)
+@pytest.mark.parametrize("wrong", ["true", '"1"', "NaN", "Infinity"])
+def test_a_number_is_a_number_alone(model: type[BaseModel], name: str, wrong: str) -> None:
+    key = {"error_shares": "InternalFailure", "ranking_influence": "FRESHNESS"}.get(name)
+    given = f'{{"{key}": {wrong}}}' if key else wrong
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate_json(f'{{"{name}": {given}}}')
+    assert name in {each["loc"][0] for each in caught.value.errors() if each["loc"]}
 
 
 def test_a_campaign_and_a_recommender_may_share_a_name() -> None:

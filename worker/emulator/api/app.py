@@ -68,8 +68,6 @@ class Application:
         self._admin = Admin(
             stats=self._stats, dues=self._dues, weather=weather, capacity=capacity, clock=clock
         )
-        settings = capacity.settings
-        self._throttle_status = settings.throttle_status if settings else 400
 
     def handle(self, request: Request) -> tuple[Answer, Fate, float]:
         """Return the answer, its fate, and the seconds to wait before it is sent."""
@@ -117,13 +115,13 @@ class Application:
             if fate.error is not None:
                 outcome = Outcome.INJECTED
                 is_throttle = fate.error == "ThrottlingException"
-                status = self._throttle_status if is_throttle else INJECTED_STATUS[fate.error]
+                status = self._throttle_status() if is_throttle else INJECTED_STATUS[fate.error]
                 raise ServiceFault(fate.error, status, "the emulator's weather has it so")
             self._updates.settle(now_s)
             throttled = self._capacity.refused(arn, now_s)
             if throttled is not None:
                 outcome = Outcome.THROTTLED
-                raise ServiceFault("ThrottlingException", self._throttle_status, throttled)
+                raise ServiceFault("ThrottlingException", self._throttle_status(), throttled)
             content = operation(request.body)
             outcome = Outcome.SERVED
             return Answer(status=200, content=content)
@@ -136,6 +134,10 @@ class Application:
         wait_s = self._weather.wait_s(fate.latency_s, now_s)
         self._dues.note(wait_s)
         return answer, fate, wait_s
+
+    def _throttle_status(self) -> int:
+        settings = self._capacity.settings  # which may have been set since the last throttle
+        return settings.throttle_status if settings else INJECTED_STATUS["ThrottlingException"]
 
     def _named(self, body: bytes) -> str:
         """Return the ARN of the resource that a runtime request names, if it exists."""

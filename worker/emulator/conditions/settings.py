@@ -8,7 +8,15 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AllowInfNan,
+    BaseModel,
+    Field,
+    SecretStr,
+    Strict,
+    StringConstraints,
+    model_validator,
+)
 
 OperationName = Literal[
     "GetRecommendations",
@@ -28,8 +36,11 @@ OperationName = Literal[
 """The operations that the emulator knows, as a credential may be allowed them."""
 
 InjectedCode = Literal["InternalFailure", "ServiceUnavailable", "ThrottlingException"]
-Share = Annotated[float, Field(ge=0, le=1)]
-_Seconds = Annotated[float, Field(gt=0, le=86_400)]
+# Numbers and nothing else: pydantic would take true for 1, and text for the number in it.
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict(), AllowInfNan(allow_inf_nan=False)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+_Seconds = Annotated[Number, Field(gt=0, le=86_400)]
 
 
 class CredentialSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
@@ -47,7 +58,7 @@ class CredentialSettings(BaseModel, frozen=True, extra="forbid", defer_build=Tru
         default=None,
         description="Session token that a request must bring, too, as temporary keys have one.",
     )
-    expires_after_s: float | None = Field(
+    expires_after_s: Number | None = Field(
         default=None,
         gt=0,
         description="Seconds from the start after which it is ExpiredTokenException.",
@@ -62,10 +73,10 @@ class CapacitySettings(BaseModel, frozen=True, extra="forbid", defer_build=True)
     the time to scale in and the size of a burst are documented nowhere.
     """
 
-    buffer_share: float = Field(
+    buffer_share: Number = Field(
         default=0.2, ge=0, le=10, description="Served above the provisioned rate, as a share of it."
     )
-    burst_s: float = Field(
+    burst_s: Number = Field(
         default=0.25,
         gt=0,
         le=60,
@@ -80,16 +91,16 @@ class CapacitySettings(BaseModel, frozen=True, extra="forbid", defer_build=True)
     update_s: _Seconds = Field(
         default=300.0, description="Time from UpdateCampaign to the update's ACTIVE."
     )
-    time_factor: float = Field(
+    time_factor: Number = Field(
         default=1.0,
         gt=0,
         le=100_000,
         description="Service time per real time for the three above; 60: a minute in a second.",
     )
-    campaign_tps_max: float = Field(
+    campaign_tps_max: Number = Field(
         default=500.0, gt=0, description="Quota of each campaign or recommender, calls per second."
     )
-    account_tps_max: float = Field(
+    account_tps_max: Number = Field(
         default=2500.0, gt=0, description="Quota of all of them together, calls per second."
     )
     throttle_status: Literal[400, 429] = Field(
@@ -117,11 +128,11 @@ class WeatherSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
     Each request's fate is drawn from `seed` and its number, so that it is the same in every run.
     """
 
-    seed: int = Field(default=1, ge=0, lt=2**63, description="Seed of every request's fate.")
-    latency_ms_p50: float = Field(
+    seed: Whole = Field(default=1, ge=0, lt=2**63, description="Seed of every request's fate.")
+    latency_ms_p50: Number = Field(
         default=0.0, ge=0, le=600_000, description="Median of the time added to an answer."
     )
-    latency_ms_p99: float | None = Field(
+    latency_ms_p99: Number | None = Field(
         default=None,
         ge=0,
         le=600_000,
@@ -133,7 +144,7 @@ class WeatherSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
     reset_share: Share = Field(default=0.0, description="Share of connections reset (RST).")
     cut_body_share: Share = Field(default=0.0, description="Share of bodies that end too early.")
     slow_body_share: Share = Field(default=0.0, description="Share of bodies sent piece by piece.")
-    slow_body_s: float = Field(default=1.0, gt=0, le=600, description="Duration of a slow body.")
+    slow_body_s: Number = Field(default=1.0, gt=0, le=600, description="Duration of a slow body.")
     close_share: Share = Field(
         default=0.0, description="Share of answers with Connection: close, and closed then."
     )

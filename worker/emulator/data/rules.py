@@ -25,6 +25,8 @@ USERS_MIN: Final = 25
 USERS_SHARE_MIN: Final = 0.01
 CATEGORICAL_LENGTH_MAX: Final = 1000
 TEXTUAL_LENGTH_MAX: Final = 20_000
+CHINESE_OR_JAPANESE_LENGTH_MAX: Final = 7_000
+TEXTUAL_COLUMNS_MAX: Final = 1
 CONTEXT_COLUMNS_MAX: Final = 5
 TYPES_AND_COLUMNS_MAX: Final = 10
 ACTIONS_MAX: Final = 1000
@@ -48,6 +50,8 @@ _RESERVED: Final = _COUNTED | {
     "RECOMMENDATION_ID",
 }
 _LINE_BREAK: Final = r"[\r\n]"
+_CHINESE_OR_JAPANESE: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}]"
+_BY_TEXT: Final = "aws-semantic-similarity"
 _TIMES: Final = frozenset({"CREATION_TIMESTAMP", "ACTION_EXPIRATION_TIMESTAMP"})
 
 
@@ -57,7 +61,13 @@ def check_data(sources: Sources, settings: EmulatorSettings, findings: Findings)
     for what, (path, table) in sources.given.items():
         where = f"the {what} data set {path}"
         schema = sources.schemas.get(what)
-        _check_text(table, schema.textual if schema else frozenset(), where, findings)
+        textual = schema.textual if schema else frozenset()
+        _check_text(table, textual, where, findings)
+        if len(textual) > TEXTUAL_COLUMNS_MAX:
+            findings.add(
+                f"the schema of {where} calls {len(textual)} columns textual",
+                f"items may have {TEXTUAL_COLUMNS_MAX}",
+            )
         for name, values in zip(table.column_names, table.columns, strict=True):
             if name.upper() in _TIMES:
                 times: Any = in_seconds(values)
@@ -110,11 +120,25 @@ def _check_text(table: pa.Table, textual: frozenset[str], where: str, findings: 
                 f"values have at most {CATEGORICAL_LENGTH_MAX} characters; a column of items that "
                 f"the schema calls textual may have {TEXTUAL_LENGTH_MAX}",
             )
+        elif longest > CHINESE_OR_JAPANESE_LENGTH_MAX and (length := _chinese_or_japanese(text)):
+            findings.add(
+                f"column {name} of {where} has a Chinese or Japanese value of {length} characters",
+                f"in these languages values have at most {CHINESE_OR_JAPANESE_LENGTH_MAX}",
+            )
         if pc.any(pc.match_substring_regex(text, _LINE_BREAK)).as_py():
             findings.add(
                 f"column {name} of {where} has a line break in a value",
                 "each record of an import must be on one line",
             )
+
+
+def _chinese_or_japanese(text: Any) -> int:
+    """Return the length of the longest value too long for its language; 0 where there is none."""
+    lengths: Any = pc.utf8_length(text)
+    letters: Any = pc.count_substring_regex(text, _CHINESE_OR_JAPANESE)
+    most_are: Any = pc.greater(pc.multiply(letters, 2), lengths)
+    too_long: Any = pc.greater(lengths, pa.scalar(CHINESE_OR_JAPANESE_LENGTH_MAX))
+    return pc.max(lengths.filter(pc.and_(most_are, too_long))).as_py() or 0
 
 
 def _texts(table: pa.Table) -> Iterator[tuple[str, Any]]:
@@ -203,11 +227,18 @@ def _check_use_cases(
 
 def _check_needed(sources: Sources, settings: EmulatorSettings, findings: Findings) -> None:
     """Note recipes without the data set that they cannot be without."""
-    needed = {"aws-semantic-similarity": "items", "aws-next-best-action": "actions"}
+    needed = {_BY_TEXT: "items", "aws-next-best-action": "actions"}
     for each in settings.campaigns:
         what = needed.get(each.recipe)
         if what is not None and what not in sources.given:
             findings.add(
                 f"campaign {each.name} is on {each.recipe}, without a data set of {what}",
                 f"give emulator.{what}",
+            )
+        schema = sources.schemas.get("items")
+        if each.recipe == _BY_TEXT and schema and not (schema.textual and schema.title):
+            findings.add(
+                f"campaign {each.name} is on {_BY_TEXT}, and the schema of the items calls no "
+                f"column {'itemName' if schema.textual else 'textual'}",
+                "that recipe needs a string field with itemName, and one with textual",
             )

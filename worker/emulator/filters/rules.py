@@ -50,6 +50,7 @@ OF_EVENTS: Final = frozenset({"INTERACTIONS", "ACTION_INTERACTIONS"})
 """Data sets that can be filtered by event type alone."""
 
 _STORED_IN: Final = {"CURRENTUSER": "USERS", "CURRENTITEM": "ITEMS"}
+_OBEYED_ANYWAY: Final = frozenset({"ACTION_EXPIRATION_TIMESTAMP", "REPEAT_FREQUENCY"})
 
 
 def dataset_of(field: Field) -> str:
@@ -134,6 +135,12 @@ def _check_datasets(expression: Expression) -> None:
             )
         if dataset in OF_EVENTS:
             _check_event_type(condition)
+        if dataset == "ACTIONS" and field.name in _OBEYED_ANYWAY:
+            raise BadExpression(
+                field.at,
+                f"{field}, which the service filters actions by in any case",
+                hint="leave the condition out, or filter by another column",
+            )
     for condition in expression.user:
         if dataset_of(condition.field) != "CURRENTUSER":
             raise BadExpression(

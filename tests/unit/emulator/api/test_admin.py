@@ -133,6 +133,17 @@ def test_the_capacity_can_be_set_while_it_runs() -> None:
         assert (status, b"campaign_tps: Extra" in body) == (400, True)
 
 
+def test_throttles_have_the_status_that_was_set_last() -> None:
+    storm = b'{"error_shares": {"ThrottlingException": 1}}'
+    with emulator() as address:
+        assert post(address, "/emulator/weather", storm, method="PUT")[0] == 200
+        assert post(address, "/recommendations", b"{}")[0] == 400
+        assert (
+            post(address, "/emulator/capacity", b'{"throttle_status": 429}', method="PUT")[0] == 200
+        )
+        assert post(address, "/recommendations", b"{}")[0] == 429
+
+
 def test_the_latencies_that_were_due_are_told_until_the_weather_changes() -> None:
     moments = [0.0]
     answers = Answers(DECLARED, load(DECLARED), Resources(DECLARED))

@@ -94,6 +94,52 @@ def test_numbers_that_the_schema_calls_strings_are_compared_by_no_filter(tmp_pat
         Emulated(**settings(tmp_path, years + fields), filters=SINCE)
 
 
+SIMILAR = [{"name": "similar", "recipe": "aws-semantic-similarity"}]
+
+
+@pytest.mark.parametrize(
+    ("title", "more", "says"),
+    [
+        ({"itemName": True}, {"textual": True}, "calls 2 columns textual"),
+        ({}, {}, "calls no column itemName"),
+        ({"itemName": True}, {"textual": False}, None),
+    ],
+)
+def test_what_texts_a_recipe_and_a_data_set_may_have_is_told(
+    title: dict[str, bool],
+    more: dict[str, bool],
+    says: str | None,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fields: list[dict[str, Any]] = [
+        {"name": "ITEM_ID", "type": "string"},
+        {"name": "TITLE", "type": "string", **title},
+        {"name": "TEXT", "type": NULLABLE, "textual": True},
+        {"name": "PRICE", "type": NULLABLE, **more},
+    ]
+    Emulated(**settings(tmp_path, fields), campaigns=SIMILAR)
+    told = [each.getMessage() for each in caplog.records if "textual" in each.getMessage()]
+    assert all((says or "") in each for each in told)
+    assert bool(told) is (says is not None)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_too_long"),
+    [("\u5b57" * 7_000, False), ("\u5b57" * 7_001, True), ("\u30ab" * 4_000 + "a" * 3_001, True),
+     ("\u5b57" + "a" * 19_000, False), ("a" * 20_001, True)],
+)  # fmt: skip
+def test_how_long_a_text_may_be_depends_on_its_language(
+    text: str, is_too_long: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = settings(tmp_path, FIELDS)
+    (tmp_path / "items.csv").write_text(
+        f"ITEM_ID,TITLE,YEAR,PRICE,NEW,TEXT\n1,One,1999,1.0,true,{text}\n", encoding="utf-8"
+    )
+    Emulated(**given)
+    assert ("column TEXT" in caplog.text) is is_too_long
+
+
 def test_no_filter_goes_by_a_textual_column(tmp_path: Path) -> None:
     with pytest.raises(EmulatorError, match="TEXT of the items data set is textual"):
         Emulated(

@@ -168,6 +168,18 @@ def test_what_the_service_takes_is_taken(expression: str) -> None:
             "USER_ID, AGE",
         ),
         ("INCLUDE ActionID WHERE Actions.NOPE > 1", 23, "actions data set has no", "VALUE"),
+        (
+            "EXCLUDE ActionID WHERE Actions.VALUE > 1 OR Action.action_expiration_timestamp < 9",
+            44,
+            "filters actions by in any case",
+            "leave the condition out",
+        ),
+        (
+            "INCLUDE ActionID WHERE Actions.REPEAT_FREQUENCY < $DAYS",
+            23,
+            "filters actions by in any case",
+            "leave the condition out",
+        ),
         ("INCLUDE ItemID WHERE Items.GENRE > 1", 21, "is text such as 'x'", "NOT IN"),
         ("INCLUDE ItemID WHERE Items.STOCK > 1", 21, "is text such as 'n/a'", "empty"),
         ("INCLUDE ItemID WHERE Items.YEAR > CurrentItem.GENRE", 34, "is text", "NOT IN"),
