@@ -37,6 +37,8 @@ def configured_endpoint(session: Any, service: str) -> tuple[str, str] | None:
     profile = session.get_scoped_config()
     services = profile.get("services")
     sections = session.full_config.get("services", {})
+    if isinstance(services, dict):
+        raise InvalidConfigError(error_msg="services of the profile is no name of a section")
     if services is not None and not sections.get(services):
         raise InvalidConfigError(error_msg=f"there is no section [services {services}]")
     section = sections.get(services, {}).get(name, {})

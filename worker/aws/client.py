@@ -23,7 +23,7 @@ from worker.aws._config import session_variables
 from worker.aws.access import Access, tls_context
 from worker.aws.errors import SDK_CONFIG_ERRORS, not_set_up
 from worker.aws.login import Login
-from worker.aws.session import client_options, trust_root
+from worker.aws.session import client_options, proxy_for, trust_root
 from worker.personalize.limits import BODY_BYTES_MAX
 
 
@@ -67,6 +67,7 @@ async def open_client(
     except SDK_CONFIG_ERRORS as error:
         raise not_set_up(error, profile=access.profile) from None
     try:
+        proxy_for(entered.meta.endpoint_url, entered.meta.config.proxies)  # is one, or none is set
         yield entered
     finally:
         await client.__aexit__(None, None, None)

@@ -44,6 +44,8 @@ def flaw(access_key: object, secret_key: object, token: object) -> str | None:
             return f"the {name} is no text"
         if not value:
             return f"the {name} is empty"
+        if any("\ud800" <= letter <= "\udfff" for letter in value):  # bytes that are no UTF-8
+            return f"the {name} is no text"
         if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in value):
             return f"the {name} has a control character, such as a newline at its end"
         if value != value.strip():

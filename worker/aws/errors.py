@@ -22,8 +22,16 @@ from worker.personalize.error_codes import (
 )
 
 SDK_ERRORS = (aws.BotoCoreError, aws.ClientError)
-# What files and variables of the SDK make it raise where they are wrong.
-SDK_CONFIG_ERRORS = (aws.BotoCoreError, OSError, ValueError)
+# What files and variables of the SDK make it raise where they are wrong: it takes some for what
+# they should be (`api_versions = x` is an AttributeError).
+SDK_CONFIG_ERRORS = (
+    aws.BotoCoreError,
+    AttributeError,
+    LookupError,
+    OSError,
+    TypeError,
+    ValueError,
+)
 CREDENTIAL_ERRORS = (
     aws.NoCredentialsError,
     aws.PartialCredentialsError,
@@ -57,6 +65,8 @@ def failure_of(error: Exception) -> Failure:
     match error:
         case aws.ClientError():
             return service_failure(error.response)
+        case aws.ProxyConnectionError() if status := _status_of_proxy(error):
+            return Failure(str(status), f"the proxy does not connect (HTTP {status})", status)
         case aws.SSLError() | aws.EndpointConnectionError() | aws.ProxyConnectionError():
             return Failure(code=CONNECT_FAILED, message=said(str(error)))
         case aws.ParamValidationError():
@@ -69,6 +79,12 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, CREDENTIAL_ERRORS):
         raise no_credentials(error)
     raise error
+
+
+def _status_of_proxy(error: aws.ProxyConnectionError) -> int | None:
+    """Return with which status a proxy has refused to connect, if it has answered."""
+    status = getattr(error.kwargs.get("error"), "status", None)
+    return status if isinstance(status, int) and status >= 400 else None
 
 
 def untrusted(error: Exception) -> RefusedError:
@@ -97,7 +113,10 @@ def no_credentials(error: Exception | str) -> RefusedError:
 
 def _of_source(error: Exception) -> str:
     """Return what is wrong with a source of credentials, in one line."""
-    text = said(str(error))
+    text = str(error)
+    if isinstance(error, ResponseParserError):  # below it, all of an answer, with the keys in it
+        text = text.partition("\n")[0]
+    text = said(text)
     if isinstance(error, TypeError) and "offset-naive" in text:  # as Python says it of two dates
         return "when they expire is said without a time zone (it ends in Z, or in +00:00)"
     if isinstance(error, _SPEAKING) and text:
@@ -128,9 +147,14 @@ def not_set_up(error: Exception, *, profile: str | None) -> ConfigError | Refuse
             hint="correct ~/.aws/config and ~/.aws/credentials (or what AWS_CONFIG_FILE and "
             "AWS_SHARED_CREDENTIALS_FILE name)",
         )
+    text = said(str(error))
+    if isinstance(error, AttributeError | LookupError | TypeError):
+        text = (
+            f"its files or variables are not what they should be ({type(error).__name__}: {text})"
+        )
     return ConfigError(
-        f"the AWS SDK cannot be set up: {said(str(error))}",
-        hint="check [target] and the AWS_* environment variables",
+        f"the AWS SDK cannot be set up: {text}",
+        hint="check [target], the AWS_* environment variables and the profile in ~/.aws/config",
     )
 
 

@@ -24,6 +24,11 @@ _SECRETS = (
     re.compile(r"\b[0-9a-fA-F]{64}\b"),  # signatures, and hashes that are signed
     re.compile(r"(?<=://)[^/@\s'\"]+(?=@)"),  # whom a URL is for
 )
+# Members of what issues credentials, and keys of files and variables, in JSON, XML or plain.
+_NAMED = re.compile(
+    r"(?i)((?:secret_?access_?key|(?:session|security|access|refresh|id)_?token|client_?secret"
+    r"|[\"']token(?=[\"']))[\"']?\s?[:=>]\s?[\"']?)[^\s,;'\"<]+"
+)
 _PLAIN_ID = re.compile(r"[0-9a-f-]{1,48}")  # as AWS makes them (UUIDs): too short for a signature
 _TOKEN = re.compile(r"[\w+/=|~-]{100,}")  # or a long path, so it is hidden in others' words only
 
@@ -45,4 +50,4 @@ def without_secrets(text: str) -> str:
     text = _ECHO.sub("", text)
     for secret in _SECRETS:
         text = secret.sub(HIDDEN, text)
-    return text
+    return _NAMED.sub(rf"\1{HIDDEN}", text)

@@ -21,6 +21,7 @@ from worker.aws._sources import find
 from worker.aws.access import Access
 from worker.aws.credentials import SigningCredentials
 from worker.aws.errors import CREDENTIAL_ERRORS, SDK_CONFIG_ERRORS, no_credentials, not_set_up
+from worker.errors import ConfigError
 from worker.personalize.operations import METHODS, Operation
 
 
@@ -117,6 +118,31 @@ def trust_root(access: Access, session: Any) -> str:
     return str(configured or get_cert_path(verify=True))
 
 
+def proxy_for(url: str, proxies: dict[str, str] | None) -> str | None:
+    """Return the proxy that the SDK sends a request for `url` through, if there is one.
+
+    `proxies` are those of a client; None: the environment's. Raises ConfigError for what is none.
+    """
+    scheme = urlsplit(url).scheme
+    proxy = (get_environ_proxies(url) if proxies is None else proxies).get(scheme)
+    if proxy and not _is_proxy(proxy):
+        raise ConfigError(
+            f"{scheme.upper()}_PROXY is not an address such as http://127.0.0.1:3128 "
+            f"(seen: {proxy.rpartition('@')[2]!r})",
+            hint="correct it, or unset it, or name the service's host in NO_PROXY",
+        )
+    return proxy
+
+
+def _is_proxy(text: str) -> bool:
+    """Whether it is the address of one; the SDK puts a scheme before it where there is none."""
+    try:
+        parts = urlsplit(text if "//" in text else f"//{text}", scheme="http")
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _capture_request(client: Any, operation: Operation) -> PreparedRequest:
     event = f"before-send.{SERVICE}"
     client.meta.events.register(event, _capture)
@@ -135,10 +161,7 @@ def _capture_request(client: Any, operation: Operation) -> PreparedRequest:
         name: value.decode() if isinstance(value, bytes) else str(value)
         for name, value in request.headers.items()
     }
-    proxies = client.meta.config.proxies
-    if proxies is None:
-        proxies = get_environ_proxies(request.url)
-    proxy = proxies.get(urlsplit(request.url).scheme)
+    proxy = proxy_for(request.url, client.meta.config.proxies)
     return PreparedRequest(request.url, headers, request.body, proxy)
 
 

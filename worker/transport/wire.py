@@ -151,7 +151,7 @@ def template_of(prepared: PreparedRequest) -> tuple[Endpoint, RequestTemplate]:
     algorithm, _, fields = authorization.partition(" ")
     if algorithm != ALGORITHM:
         raise NotWireableError(f"the SDK authorizes with {algorithm!r}, not SigV4")
-    values = dict(field.strip().split("=", 1) for field in fields.split(","))
+    values = dict(field.split("=", 1) for field in fields.split(", "))
     _, _, region, service, _ = values["Credential"].rsplit("/", 4)
     url = urlsplit(prepared.url)
     if url.query:

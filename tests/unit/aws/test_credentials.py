@@ -20,7 +20,9 @@ def test_keys_that_fit_into_a_header_are_good(key: str, secret: str, token: str 
     assert flaw(key, secret, token) is None
 
 
-@pytest.mark.parametrize("bad", ["", None, 5, "a\n", "a\r\nX: y", "\x00", "a\x7f", " a", "a\t", []])
+@pytest.mark.parametrize(
+    "bad", ["", None, 5, "a\n", "a\r\nX: y", "\x00", "a\x7f", " a", "a\t", [], "a\udcff"]
+)
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_keys_that_would_end_a_header_are_not_and_are_not_repeated(bad: object, at: int) -> None:
     keys: list[object] = ["AKID", "hidden-secret", "hidden-token"]

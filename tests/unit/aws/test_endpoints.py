@@ -148,6 +148,12 @@ def test_an_address_that_is_none_is_told_with_who_says_it(
         target_access(target())
 
 
+def test_services_that_name_no_section_are_told(profile: Path) -> None:
+    profile.write_text("[profile p]\nservices =\n  personalize_runtime = x\n")
+    with pytest.raises(RefusedError, match="services of the profile is no name"):
+        target_access(target())
+
+
 def test_the_control_plane_is_an_emulators_own_or_who_is_named_for_it() -> None:
     emulator, other = "http://127.0.0.1:8", "http://127.0.0.1:9"
     access = Access(region="us-east-1", endpoint_url=emulator, ca_bundle="ca.pem")

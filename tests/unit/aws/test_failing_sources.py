@@ -31,7 +31,7 @@ def refusal(profile: str | None = None) -> str:
         look(profile)
     text = f"{raised.value.what}\n{raised.value.hint}"
     assert raised.value.hint
-    assert "hidden" not in text
+    assert "hidden" not in text.replace("[hidden]", "")
     assert text.count("\n") == 1
     return text
 
@@ -61,6 +61,10 @@ PROCESSES = {
     "no end": ("while True: print('x' * 65536)", "prints over"),
     "deep JSON": ("print('[' * 200_000)", "no usable AWS credentials"),
     "an error": ("raise SystemExit('log in first')", "log in first"),
+    "an error that repeats keys": (
+        """raise SystemExit('cannot renew {"SecretAccessKey": "hidden", "Token":"hidden"}')""",
+        "cannot renew",
+    ),
     "an error without a word": ("raise SystemExit(3)", "custom-process"),
     "an error that is no text": (
         "import sys; sys.stderr.buffer.write(b'\\xff'); sys.exit(1)",
@@ -166,6 +170,10 @@ STS = {
     ),
     "an error of its own": (error("InternalFailure", 500), "no usable AWS credentials"),
     "a lost connection": (Reply(drop=True), "no usable AWS credentials"),
+    "half an answer": (
+        Reply(raw=b"<R><C><SecretAccessKey>hidden</SecretAccessKey><SessionToken>hid"),
+        "invalid XML received",
+    ),
 }
 
 

@@ -48,13 +48,20 @@ def test_a_signature_that_does_not_match_is_told_without_the_request() -> None:
         (f"Signature={SIGNATURE}.", "Signature=[hidden]"),
         (f"is {SIGNATURE} not", "is [hidden] not"),
         (f"the token {TOKEN} is expired", "the token [hidden] is expired"),
+        ('{"SecretAccessKey": "short", "Expiration": 1}',
+         '{"SecretAccessKey": "[hidden]", "Expiration": 1}'),
+        ("<SecretAccessKey>short</SecretAccessKey>", "<SecretAccessKey>[hidden]</SecretAccessKey>"),
+        ("AWS_SESSION_TOKEN=short; x", "AWS_SESSION_TOKEN=[hidden]; x"),
+        ('"Token" : "short"', '"Token" : "[hidden]"'),
+        ("the session token is empty, aws_secret_access_key is missing", None),
+        ("Token expired: current date/time 1", None),
         ("key ASIAIOSFODNN7EXAMPLE is", "key [hidden] is"),
         ("at http://me:word@host/x", "at http://[hidden]@host/x"),
         ("User: arn:aws:iam::123456789012:user/nightly may not", None),
         ("1 validation error: 'userId' has over 256 characters", None),
         ("a\r\nb\tc\x1b[31md\x07\x9be\u202ef\ud800", r"a  b c\x1b[31md\x07\x9be\u202ef\ud800"),
     ],
-)
+)  # fmt: skip
 def test_secrets_and_control_characters_are_not_shown(text: str, shown: str | None) -> None:
     assert said(text) == (text if shown is None else shown)
 

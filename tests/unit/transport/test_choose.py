@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from pathlib import Path
@@ -12,41 +11,21 @@ import pytest
 from botocore import UNSIGNED
 from support.services import Service, wired
 from unit.transport.messages import SOUND, answering, reply
-from unit.transport.transports import REGION, opened, opened_by
+from unit.transport.transports import ELSEWHERE, opened, transport_of, warnings
 
 from worker.aws.access import Access
 from worker.aws.credentials import SigningCredentials
-from worker.aws.login import Login
 from worker.aws.session import PreparedRequest, client_options
-from worker.errors import RefusedError
+from worker.errors import ConfigError, RefusedError
 from worker.model import Answer, Failure
 from worker.transport._sdk import SdkTransport
 from worker.transport.wire import NotWireableError, WireTransport, signer_like
 
-# Nothing listens here, and nobody is asked: the address is one of documentation's.
-ELSEWHERE = "http://192.0.2.1:1"
 SECRET = "hidden-secret"
 
 
 def headers(service: Service) -> list[dict[str, str]]:
     return [dict(request.headers) for request in service.received]
-
-
-def warnings(caplog: pytest.LogCaptureFixture) -> str:
-    """Return what was said, with all fields."""
-    assert {record.levelname for record in caplog.records} <= {"WARNING"}
-    return " ".join(f"{each.getMessage()} {vars(each)}" for each in caplog.records)
-
-
-async def transport_of(
-    url: str, wanted: Any = "wire", **options: Any
-) -> tuple[type[WireTransport | SdkTransport], Any]:
-    """Open a transport and close it; return its class, and the answer to a call."""
-    async with (
-        Login(Access(region=REGION, endpoint_url=url, **options)) as login,
-        opened_by(login, wanted) as transport,
-    ):
-        return type(transport), await transport.call(b'{"userId":"1"}')  # type: ignore[return-value] # there are two
 
 
 @pytest.mark.parametrize(("wanted", "kind"), [("wire", WireTransport), ("sdk", SdkTransport)])
@@ -58,46 +37,16 @@ async def test_the_transport_is_the_wanted_one_and_nothing_is_said(
     assert not caplog.records
 
 
-async def test_a_proxy_of_the_environment_is_used_by_the_sdk(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("key", ["AK,ID", "AK=ID", "AK/ID", "{AKID}%s"])
+async def test_an_access_key_of_any_signs_is_signed_with(
+    key: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "worker")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    async with wired(answering(reply())) as proxy:
-        monkeypatch.setenv("http_proxy", f"http://user:{SECRET}@{proxy.host}:{proxy.port}")
-        assert await transport_of(ELSEWHERE) == (SdkTransport, Answer(SOUND, None))
-        assert proxy.received[0].line == f"POST {ELSEWHERE}/recommendations HTTP/1.1"
-    assert f"the proxy {proxy.host}:{proxy.port}" in warnings(caplog)
-    assert SECRET not in warnings(caplog)
-
-
-@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
-@pytest.mark.parametrize("value", ["127.0.0.1", "*", "localhost,127.0.0.1"])
-async def test_an_endpoint_that_needs_no_proxy_is_reached_without(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", ELSEWHERE)
-    monkeypatch.setenv("http_proxy", ELSEWHERE)
-    monkeypatch.setenv(name, value)
     async with wired(answering(reply())) as service:
         assert await transport_of(service.url) == (WireTransport, Answer(SOUND, None))
-
-
-@pytest.mark.parametrize(("wanted", "kind"), [("wire", WireTransport), ("sdk", SdkTransport)])
-@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
-async def test_this_machines_loopback_is_reached_without_a_proxy(
-    name: str, wanted: str, kind: type, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(name, ELSEWHERE)
-    async with wired(answering(reply())) as service:
-        assert await transport_of(service.url, wanted) == (kind, Answer(SOUND, None))
-
-
-async def test_a_proxy_for_another_scheme_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("https_proxy", ELSEWHERE)
-    async with wired(answering(reply())) as service:
-        assert await transport_of(service.url) == (WireTransport, Answer(SOUND, None))
+        assert f"Credential={key}/2" in headers(service)[0]["Authorization"]
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("has_keys", [True, False])
@@ -175,6 +124,32 @@ async def test_credentials_that_cannot_be_had_refuse_the_run(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     with pytest.raises(RefusedError, match="credentials"):
         await transport_of(ELSEWHERE, profile="p")
+
+
+@pytest.mark.parametrize("wanted", ["wire", "sdk"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "api_versions = x",
+        "defaults_mode = x",
+        "csm_enabled = true\ncsm_port = x",
+        "account_id_endpoint_mode = x",
+        "request_checksum_calculation =\n  a = b",
+        "request_min_compression_size_bytes = x",
+    ],
+)
+async def test_a_profile_that_the_sdk_stumbles_over_is_told(
+    line: str, wanted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        f"[profile p]\naws_access_key_id = AKID\naws_secret_access_key = {SECRET}\n{line}\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    with pytest.raises((ConfigError, RefusedError)) as error:
+        await transport_of(ELSEWHERE, wanted, profile="p")
+    assert "config" in error.value.hint
+    assert "hidden" not in error.value.what
 
 
 # What the profile's process prints is the content of a file; "-" stands for none.

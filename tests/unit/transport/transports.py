@@ -20,15 +20,19 @@ from worker.aws.login import Login
 from worker.personalize.operations import Operation
 from worker.transport._http1 import Connection
 from worker.transport._pool import Pool
+from worker.transport._sdk import SdkTransport
 from worker.transport.base import Transport
 from worker.transport.choose import open_transport
 from worker.transport.intake import Intake
+from worker.transport.wire import WireTransport
 
 # Each test of a module with these marks runs on every event loop and transport there is.
 EVERY_NETWORK = [pytest.mark.every_loop, pytest.mark.usefixtures("with_and_without_aiofastnet")]
 SHORT_S = 0.3  # of what must not happen
 NOW = dt.datetime(2026, 3, 1, 12, 0, 0)  # noqa: DTZ001 - as botocore's own: UTC, and naive
 REGION = "eu-central-1"
+# Nothing listens here, and nobody is asked: the address is one of documentation's.
+ELSEWHERE = "http://192.0.2.1:1"
 
 
 @contextmanager
@@ -127,3 +131,20 @@ async def pool_of(
 def connections(pool: Pool) -> list[Connection]:
     """Return a pool's connections, busy and idle."""
     return list(pool._connections)
+
+
+async def transport_of(
+    url: str, wanted: Any = "wire", **options: Any
+) -> tuple[type[WireTransport | SdkTransport], Any]:
+    """Open a transport and close it; return its class, and the answer to a call."""
+    async with (
+        Login(Access(region=REGION, endpoint_url=url, **options)) as login,
+        opened_by(login, wanted) as transport,
+    ):
+        return type(transport), await transport.call(b'{"userId":"1"}')  # type: ignore[return-value] # there are two
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> str:
+    """Return what was said, with all fields."""
+    assert {record.levelname for record in caplog.records} <= {"WARNING"}
+    return " ".join(f"{each.getMessage()} {vars(each)}" for each in caplog.records)
