@@ -53,6 +53,24 @@ def test_a_run_is_refused_long_before_all_its_rows_are_called(
     assert not list((tmp_path / "out").glob("part-*"))
 
 
+@pytest.mark.parametrize("name", ["a throttle", "wrapped"])
+def test_rows_of_a_refused_run_are_asked_again_by_the_next(
+    name: str, tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    """Though something else answered them, with HTTP 200."""
+    write_users(tmp_path, ROWS)
+    with serving(lambda _: Reply(body=BODIES[name])) as service:
+        config = write_config(
+            target={"endpoint_url": service.url}, rate={"tps": 1000, "in_flight_max": 8}
+        )
+        assert command("run", config).returncode == 4
+    with serving(echo) as service:
+        again = command("run", write_config(target={"endpoint_url": service.url}))
+        assert again.returncode == 0, again.stderr
+    assert len(service.received) == results(tmp_path / "out").num_rows == ROWS
+    assert not (tmp_path / "out" / "_errors").exists()
+
+
 @pytest.mark.parametrize("name", ["nothing", "a throttle", "another operation"])
 def test_a_load_test_is_refused_too(
     name: str, tmp_path: Path, command: RunCommand, write_config: WriteConfig

@@ -26,7 +26,8 @@ that the answer took, request ID or null. More may come behind these.
 
 A row is believed when run and Chunk are the reader's, whoever the owner is, and its digest is that
 of the request which the row makes now. Of several entries of a row the last one counts. A writer
-appends to files of its own. Blocks of other formats are not read.
+appends to files of its own. Blocks of other formats are not read. An answer that turned out to be
+none is taken back by a later entry of its row, with a digest of ones (worker.output.disowned).
 """
 
 from __future__ import annotations

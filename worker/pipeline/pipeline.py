@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 
 import anyio
+from anyio import to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
 from worker.call.lane import Lane
 from worker.job import Job
 from worker.model import Batch, Chunk, Failure, answer_bytes, without_body
+from worker.output.disowned import disown_malformed
 from worker.pipeline._dispatch import OpenRows
 from worker.pipeline._drain import Drain, OnCommit
 from worker.pipeline._feed import feed, reads
@@ -71,6 +73,9 @@ async def run_chunks(
             group.cancel_scope.cancel()
     finally:
         await keeper.close()
+        if tally.malformed:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(disown_malformed, store, job.run_id, chunks, job.shape)
 
 
 async def _work(
