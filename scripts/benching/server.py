@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import gzip
 import json
 import os
 import pwd
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benching.process import BenchError, program, said_by
 
@@ -48,18 +50,23 @@ http {{
         location = /body-read {{ internal; return 204; }}
 {answers}
         location ~ json$ {{ internal; add_header x-amzn-RequestId $request_id always; }}
+        location ~ gzip$ {{ internal; add_header Content-Encoding gzip always; }}
     }}
 }}
 """
 _ANSWER = """
         location = {place}/recommendations {{
             mirror /body-read;
-            alias {folder}/{items}.json;
-            error_page 405 =200 /{items}.json;
+            alias {folder}/{file};
+            error_page 405 =200 /{file};
         }}
 """
 _READY_S = 10.0
 _PLACES = {25: "", 500: "/p500"}  # of the answers with so many items
+LARGE_ITEMS = 50
+_METADATA = 10, 6_000  # of each item of a large answer: values, and their letters; 3 MB in all
+LARGE_PLACES = {"3 MB": "/large", "3 MB, as gzip": "/compressed"}
+_FILES = {"": "25.json", "/p500": "500.json", "/large": "large.json", "/compressed": "large.gzip"}
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,10 @@ class Server:
             f"https://127.0.0.1:{self.tls_port}" if tls else f"http://127.0.0.1:{self.plain_port}"
         )
         return base + _PLACES[items]
+
+    def large_endpoint(self, name: str) -> str:
+        """Return the endpoint whose answers have LARGE_ITEMS items and 3 MB; see LARGE_PLACES."""
+        return f"https://127.0.0.1:{self.tls_port}{LARGE_PLACES[name]}"
 
 
 @contextmanager
@@ -99,8 +110,8 @@ def canned_server(folder: Path) -> Iterator[Server]:
             plain=server.plain_port,
             tls=server.tls_port,
             answers="".join(
-                _ANSWER.format(folder=folder, place=place, items=items)
-                for items, place in _PLACES.items()
+                _ANSWER.format(folder=folder, place=place, file=file)
+                for place, file in _FILES.items()
             ),
         )
     )
@@ -124,16 +135,29 @@ def canned_server(folder: Path) -> Iterator[Server]:
 def _write_answers(folder: Path) -> None:
     rng = random.Random(1)  # noqa: S311 - the same answers each time
     for items in _PLACES:
-        scores = sorted((rng.random() for _ in range(items)), reverse=True)
-        total = sum(scores)
-        answer = {
-            "itemList": [
-                {"itemId": f"item-{rng.randrange(1_000_000):06}", "score": round(score / total, 7)}
-                for score in scores
-            ],
-            "recommendationId": "RID-6b1d9c7e-0c52-4f0e-9d0a-5f1e6a4c2b38-CID-f0a1b2",
-        }
-        (folder / f"{items}.json").write_text(json.dumps(answer, separators=(",", ":")))
+        (folder / f"{items}.json").write_bytes(_answer(_items(rng, items)))
+    values, letters = _METADATA
+    metadata = {f"column_{number}": f"{number}" * letters for number in range(values)}
+    large = _answer([{**each, "metadata": metadata} for each in _items(rng, LARGE_ITEMS)])
+    (folder / "large.json").write_bytes(large)
+    (folder / "large.gzip").write_bytes(gzip.compress(large))
+
+
+def _items(rng: random.Random, items: int) -> list[dict[str, Any]]:
+    scores = sorted((rng.random() for _ in range(items)), reverse=True)
+    total = sum(scores)
+    return [
+        {"itemId": f"item-{rng.randrange(1_000_000):06}", "score": round(score / total, 7)}
+        for score in scores
+    ]
+
+
+def _answer(items: list[dict[str, Any]]) -> bytes:
+    answer = {
+        "itemList": items,
+        "recommendationId": "RID-6b1d9c7e-0c52-4f0e-9d0a-5f1e6a4c2b38-CID-f0a1b2",
+    }
+    return json.dumps(answer, separators=(",", ":")).encode()
 
 
 def _make_certificate(folder: Path) -> None:
