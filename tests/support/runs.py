@@ -88,7 +88,7 @@ def toml(value: Any) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            return json.dumps(value, ensure_ascii=False)  # TOML has the same escapes
         case Path():
             return toml(str(value))
         case Mapping():

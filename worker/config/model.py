@@ -76,6 +76,8 @@ class Target(Section):
             raise ValueError(f"{self.operation} takes a campaign_arn, not a recommender_arn")
         if not self.region_name:
             raise ValueError("needs a region: the ARN names none")
+        if not limits.REGION_PATTERN.fullmatch(self.region_name):
+            raise ValueError(f"the region {self.region_name!r} is none, such as us-east-1")
         return self
 
 

@@ -32,6 +32,8 @@ def _local(path: str) -> str:
         raise ValueError(
             "must be a path of this machine; this version reads and writes local files"
         )
+    if "\0" in path:
+        raise ValueError("must have no NUL, which no path has")
     return path
 
 
@@ -41,8 +43,9 @@ def check_endpoint_url(url: str) -> str:
     port = parts.port  # raises ValueError beyond 65535
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ValueError("is not an address such as http://127.0.0.1:8765")
-    if parts.username is not None or parts.query or parts.fragment or " " in url:
-        raise ValueError("must have no user, query, fragment or space")
+    is_one_word = url.isprintable() and " " not in url
+    if parts.username is not None or parts.query or parts.fragment or not is_one_word:
+        raise ValueError("must have no user, query, fragment, space or line's end")
     return url
 
 
@@ -73,4 +76,4 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Section(BaseModel):
     """A config section: frozen, and a typo in a key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)

@@ -41,7 +41,16 @@ ResourceName = Annotated[
     # shape `Name` of botocore's personalize model: what fits behind the last slash of an ARN
     StringConstraints(min_length=1, max_length=63, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9\-_]*$"),
 ]
-DataPath = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _path(text: str) -> str:
+    if "\0" in text:
+        msg = "must have no NUL, which no path has"
+        raise ValueError(msg)
+    return text
+
+
+DataPath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_path)]
 
 
 class CampaignSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):

@@ -10,6 +10,7 @@ import re
 
 ID_CHARS_MAX = 256  # BM UserID, ItemID
 ARN_CHARS_MAX = 256  # BM Arn
+REGION_PATTERN = re.compile(r"[A-Za-z0-9-]{1,63}")  # botocore.utils.validate_region_name
 ARN_PATTERN = re.compile(r"arn:([a-z\d-]+):personalize:.*:.*:.+")  # BM Arn
 
 NUM_RESULTS_MAX = 500  # BM NumResults ("the maximum is 500")

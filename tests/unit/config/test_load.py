@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,17 @@ PROMOTION = {"name": "p", "percent_promoted_items": 20, "filter_arn": FILTER_ARN
             "target.endpoint_url: must have no user",
         ),
         ({"target": {"endpoint_url": "http://h:99999"}}, "target.endpoint_url: Port out of range"),
+        (
+            {"target": {"endpoint_url": "http://h:1\n"}},
+            "space or line's end (seen: 'http://h:1\\n')",
+        ),
+        ({"target": {"region": "us-east-1\n"}}, "target: the region 'us-east-1\\n' is none"),
+        ({"target": {"region": "us east"}}, "target: the region 'us east' is none"),
+        ({"target": {"campaign_arn": "arn:aws:personalize:a\r:1:campaign/c"}}, "'a\\r' is none"),
+        ({"target": {"ca_bundle": "a\0b"}}, "target.ca_bundle: must have no NUL"),
+        ({"input": {"path": "\0"}}, "input.path: must have no NUL"),
+        ({"emulator": {"items": "\0", "interactions": "i"}}, "emulator.items: must have no NUL"),
+        ({"price": {"per_1000_usd": math.inf}}, "price.per_1000_usd: should be a finite number"),
         ({"target": {"endpoint_url": "127.0.0.1:80"}}, "target.endpoint_url: is not an address"),
         ({"request": {"num_results": 501}}, "request.num_results: should be less than or eq"),
         (
