@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 from support.runs import (
@@ -51,6 +53,21 @@ def test_while_the_service_is_down(tmp_path: Path, write_config: WriteConfig) ->
         with started("run", config, folder=tmp_path) as process:
             wait_for_line(process, "service down")
             assert "service answers again" not in end(process)
+
+
+def test_while_connections_hang_in_their_handshake(
+    tmp_path: Path, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, 50)
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:  # nobody takes what comes
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        config = write_config(target={"endpoint_url": url}, retry={"timeout_s": 60.0})
+        with (
+            started("run", config, folder=tmp_path) as process,
+            closing(listener.accept()[0]) as accepted,
+        ):
+            assert accepted.recv(1)
+            end(process)
 
 
 def test_while_a_row_waits_as_long_as_the_service_asks(

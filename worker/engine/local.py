@@ -72,6 +72,7 @@ async def work(
                 config, login, switch, clock, intake, connections_max=config.rate.in_flight_max
             )
         )
+        switch.on_throw(transport.call_off)
         target, ramp = config.target, ceiling(config.rate, tps=tps)
         key = ceiling_key(target.arn, target.region_name, access.endpoint_url)
         pacer, governor = steered(config.rate, ramp, tally, clock, ceiling_key=key)

@@ -50,6 +50,12 @@ class Patience:
             self._timer.cancel()
             self._timer = None
 
+    def end(self) -> None:
+        """Let it have run out."""
+        self.rest()
+        if self._is_on:
+            self._run_out()
+
     def pause(self) -> None:
         """Rest, to go on later with what is left."""
         if self._timer is not None:

@@ -17,7 +17,7 @@ from worker.runtime.event_loop import connect
 from worker.runtime.patience import Patience
 from worker.transport._http1 import UNSENT, Connection, Reply
 from worker.transport._outbox import Outbox
-from worker.transport.base import Turn
+from worker.transport.base import SENT_BACK, Turn
 from worker.transport.intake import Intake
 
 # After that a server may close at any moment, and a request that meets this is lost.
@@ -59,7 +59,8 @@ class Pool:
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []  # the one that was used last is at the end
         self._sweeper: Timer | None = None
-        self._is_closed = False
+        self._opening: set[Patience] = set()
+        self._is_called_off = self._is_closed = False
 
     async def __aenter__(self) -> Self:
         self._sweep()
@@ -110,6 +111,12 @@ class Pool:
             opened.since_s = self._clock.now_s()
             self._idle.append(opened)
 
+    def call_off(self) -> None:
+        """Connect no more; see Transport.call_off."""
+        self._is_called_off = True
+        for patience in self._opening:
+            patience.end()
+
     def _take_idle(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
@@ -118,10 +125,16 @@ class Pool:
         return None
 
     async def _open(self) -> Connection | Failure:
+        if self._is_called_off:
+            return SENT_BACK
+        patience = Patience(self._timeout_s, self._clock)
+        self._opening.add(patience)
         try:
-            async with Patience(self._timeout_s, self._clock):
+            async with patience:
                 return await self._connect()
         except TimeoutError:
+            if self._is_called_off:
+                return SENT_BACK
             message = f"no connection to {self._host} within {self._timeout_s} s"
             return Failure(code=TIMED_OUT, message=message)
         except ssl.SSLCertVerificationError:
@@ -130,6 +143,8 @@ class Pool:
             said = str(error) or "the connection ended at once"  # in its TLS handshake, say
             message = f"cannot connect to {self._host}: {said}"
             return Failure(code=CONNECT_FAILED, message=message)
+        finally:
+            self._opening.discard(patience)
 
     async def _connect(self) -> Connection:
         """Connect to the best address that takes a connection."""

@@ -77,6 +77,8 @@ class SdkTransport:
         self._timeout_s = timeout_s
         self._clock = clock
         self._outbox = Outbox(clock)
+        self._calls: set[Departure] = set()
+        self._is_called_off = False
         events = client.meta.events
         events.register("before-parse.personalize-runtime", _keep_body)
         events.register("before-call.personalize-runtime", _send_compact)
@@ -84,23 +86,34 @@ class SdkTransport:
 
     async def call(self, body: bytes, turn: Turn | None = None) -> Answer | Failure:
         """See Transport.call."""
-        while True:
+        while not self._is_called_off:
             patience = Patience(self._timeout_s, self._clock)
             departure = Departure(turn or self._outbox, patience)
             DEPARTURE.set(departure)
+            self._calls.add(departure)
             try:
                 async with patience:
                     with self._reading.timed_by(patience):
                         result = await self._call(orjson.loads(body))
             except TimeoutError:
+                if departure.is_sent_back:
+                    return SENT_BACK
                 what = "whole answer" if departure.has_left else "connection"
                 return Failure(TIMED_OUT, f"no {what} within {self._timeout_s} s")
             finally:
+                self._calls.discard(departure)
                 departure.end()
             if departure.is_sent_back:
                 return SENT_BACK
             if not departure.is_stale:
                 return result
+        return SENT_BACK
+
+    def call_off(self) -> None:
+        """See Transport.call_off."""
+        self._is_called_off = True
+        for departure in self._calls:
+            departure.call_off()
 
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
         """See Transport.renew."""

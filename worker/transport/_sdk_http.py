@@ -69,6 +69,12 @@ class Departure:
         """See Ready.send_back."""
         self._tell(is_turn=False)
 
+    def call_off(self) -> None:
+        """Give up what has not left."""
+        if not self.has_left:
+            self.is_sent_back = True
+            self._patience.end()
+
     def end(self) -> None:
         """Wait no more: the call has ended."""
         self._tell(is_turn=False)

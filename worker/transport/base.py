@@ -55,6 +55,10 @@ class Transport(Protocol):
         """
         ...
 
+    def call_off(self) -> None:
+        """Connect no more: what has no connection, and would wait for one, is sent back."""
+        ...
+
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
         """Look for other credentials than an attempt had that the service calls expired.
 

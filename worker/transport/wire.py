@@ -109,6 +109,10 @@ class WireTransport:
         except ssl.SSLCertVerificationError as error:
             raise untrusted(error) from None
 
+    def call_off(self) -> None:
+        """See Transport.call_off."""
+        self._pool.call_off()
+
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
         """See Transport.renew."""
         return await self._login.renew(failure, since_s=since_s)
