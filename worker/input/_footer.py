@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from worker.input._parquet import open_parquet
 from worker.input.file_state import FileState
 
 _MAGIC = b"PAR1"
+_ENCRYPTED_MAGIC = b"PARE"
 _TAIL_BYTES = 8  # footer length (4, little-endian) and magic; Parquet format, "File format"
 _FOOTER_BYTES_MAX = 256 << 20
 
@@ -39,6 +41,7 @@ def read_footer(path: str) -> Footer:
         with open_parquet(path) as file:
             metadata = file.metadata
             groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+            _check_has_own_data(path, groups)
             return Footer(
                 schema=file.schema_arrow,
                 group_rows=tuple(group.num_rows for group in groups),
@@ -63,6 +66,16 @@ def read_footer(path: str) -> Footer:
         ) from None
 
 
+def _check_has_own_data(path: str, groups: Sequence[pq.RowGroupMetaData]) -> None:
+    """Raise InputError when a file just says where data is, as `_metadata` beside a data set."""
+    elsewhere = groups[0].column(0).file_path if groups and groups[0].num_columns else ""
+    if elsewhere:
+        raise InputError(
+            f"{path} has no data of its own: its footer speaks of other files, such as {elsewhere}",
+            hint="name these, or the folder that they are in; there a file _metadata is left out",
+        )
+
+
 def _row_bytes(group: pq.RowGroupMetaData) -> int:
     return group.total_byte_size // max(1, group.num_rows)
 
@@ -71,6 +84,11 @@ def _raw_footer(path: str) -> bytes:
     with Path(path).open("rb") as file:
         head = file.read(len(_MAGIC))
         size = file.seek(0, os.SEEK_END)
+        if head == _ENCRYPTED_MAGIC:
+            raise InputError(
+                f"{path} is an encrypted Parquet file, its footer too",
+                hint="write it without encryption: this program has no keys for it",
+            )
         if size and head != _MAGIC:
             raise InputError(
                 f"{path} is not a Parquet file: it starts with {head!r}, not {_MAGIC!r}",

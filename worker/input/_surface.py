@@ -7,6 +7,7 @@ asked only about what has each word where it may stand; what stands for what is 
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 
 import sqlglot
 from sqlglot import Token, TokenType
@@ -69,10 +70,8 @@ def check_surface(where: str) -> None:
     Raises SqlglotError when the text is not made of SQL's words and signs at all.
     """
     tokens = sqlglot.tokenize(where)
-    letters = "".join(
-        _letter(token, following)
-        for token, following in zip(tokens, [*tokens[1:], None], strict=True)
-    )
+    pairs = zip_longest(tokens, tokens[1:])
+    letters = "".join(_letter(token, following) for token, following in pairs)
     astray = _ASTRAY.search(letters)
     if astray is None:
         return

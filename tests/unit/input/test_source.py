@@ -42,3 +42,23 @@ def test_a_name_that_is_not_utf8_is_refused(column: list[object], tmp_path: Path
     path.write_bytes(path.read_bytes().replace(b"NAME", b"NAM\xff"))
     with pytest.raises(InputError, match=r"a\.parquet has a column whose name is not UTF-8"):
         open_source(str(path), rows_per_chunk=10)
+
+
+def test_a_file_of_metadata_alone_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    footers: list[pq.FileMetaData] = []
+    table = pa.table({"ID": ["a"]})
+    pq.write_to_dataset(
+        table, tmp_path, metadata_collector=footers, basename_template="part-{i}.parquet"
+    )
+    pq.write_metadata(table.schema, str(tmp_path / "_metadata"), metadata_collector=footers)
+    with pytest.raises(InputError, match=r"other files, such as part-0\.parquet"):
+        open_source(str(tmp_path / "_metadata"), rows_per_chunk=10)
+    assert open_source(str(tmp_path), rows_per_chunk=10).rows == 1
+
+
+def test_a_file_whose_footer_is_encrypted_is_called_that(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"PARE" + bytes(100) + b"PARE")
+    with pytest.raises(InputError, match="encrypted Parquet file") as caught:
+        open_source(str(path), rows_per_chunk=10)
+    assert "without encryption" in caught.value.hint

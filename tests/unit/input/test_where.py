@@ -145,6 +145,8 @@ def test_anything_but_a_condition_on_columns_is_refused_with_advice(where: str) 
         ("N BETWEEN 0 2", "'2' does not belong where it stands"),
         ("N IN (1, , 2)", "',' does not belong"),
         ("N = 1 AND", "'AND' does not belong"),
+        ("  ", "it ends too early"),
+        ("/* N = 1 */", "it ends too early"),
         ("N = 1 AND (A = 'x'", "cannot be read from"),
         ("A = 'x", "a quote"),
         ("(" * 200 + "N = 1" + ")" * 200, "nested too deeply"),
