@@ -112,7 +112,7 @@ class Pool:
             self._idle.append(opened)
 
     def call_off(self) -> None:
-        """Connect no more; see Transport.call_off."""
+        """Connect no more; see ConnectingTransport.call_off."""
         self._is_called_off = True
         for patience in self._opening:
             patience.end()
@@ -133,10 +133,7 @@ class Pool:
             async with patience:
                 return await self._connect()
         except TimeoutError:
-            if self._is_called_off:
-                return SENT_BACK
-            message = f"no connection to {self._host} within {self._timeout_s} s"
-            return Failure(code=TIMED_OUT, message=message)
+            return self._not_connected()
         except ssl.SSLCertVerificationError:
             raise
         except (OSError, UnicodeError) as error:  # UnicodeError: this can be no host's name
@@ -145,6 +142,12 @@ class Pool:
             return Failure(code=CONNECT_FAILED, message=message)
         finally:
             self._opening.discard(patience)
+
+    def _not_connected(self) -> Failure:
+        if self._is_called_off:
+            return SENT_BACK
+        message = f"no connection to {self._host} within {self._timeout_s} s"
+        return Failure(code=TIMED_OUT, message=message)
 
     async def _connect(self) -> Connection:
         """Connect to the best address that takes a connection."""

@@ -110,7 +110,7 @@ class SdkTransport:
         return SENT_BACK
 
     def call_off(self) -> None:
-        """See Transport.call_off."""
+        """See ConnectingTransport.call_off."""
         self._is_called_off = True
         for departure in self._calls:
             departure.call_off()

@@ -55,10 +55,6 @@ class Transport(Protocol):
         """
         ...
 
-    def call_off(self) -> None:
-        """Connect no more: what has no connection, and would wait for one, is sent back."""
-        ...
-
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
         """Look for other credentials than an attempt had that the service calls expired.
 
@@ -66,4 +62,12 @@ class Transport(Protocol):
         when there are others now, else why not: `failure` itself when there are only the same.
         Raises RefusedError when there are none at all. May take as long as the SDK takes.
         """
+        ...
+
+
+class ConnectingTransport(Transport, Protocol):
+    """A transport that makes connections, and need not wait for them."""
+
+    def call_off(self) -> None:
+        """Connect no more: what has no connection, and would wait for one, is sent back."""
         ...

@@ -20,7 +20,7 @@ from worker.runtime.clock import Clock
 from worker.runtime.stop import StopSwitch
 from worker.transport._pool import Pool
 from worker.transport._sigv4 import RequestSigner
-from worker.transport.base import Transport
+from worker.transport.base import ConnectingTransport
 from worker.transport.intake import Intake
 from worker.transport.wire import Endpoint, NotWireableError, WireTransport, signer_like
 
@@ -34,7 +34,7 @@ async def configured_transport(
     intake: Intake | None = None,
     *,
     connections_max: int,
-) -> AsyncIterator[Transport]:
+) -> AsyncIterator[ConnectingTransport]:
     """Yield the transport as the config says; see `open_transport`.
 
     Raises StoppedError when `switch` is thrown before it is open.
@@ -67,7 +67,7 @@ async def open_transport(
     connections_max: int,
     clock: Clock,
     intake: Intake | None = None,
-) -> AsyncIterator[Transport]:
+) -> AsyncIterator[ConnectingTransport]:
     """Yield the transport for a run; say so when it is not the `wanted` one.
 
     What takes too long is told by `clock`.

@@ -110,7 +110,7 @@ class WireTransport:
             raise untrusted(error) from None
 
     def call_off(self) -> None:
-        """See Transport.call_off."""
+        """See ConnectingTransport.call_off."""
         self._pool.call_off()
 
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:

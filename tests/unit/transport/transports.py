@@ -21,7 +21,7 @@ from worker.personalize.operations import Operation
 from worker.transport._http1 import Connection
 from worker.transport._pool import Pool
 from worker.transport._sdk import SdkTransport
-from worker.transport.base import Transport
+from worker.transport.base import ConnectingTransport, Transport
 from worker.transport.choose import open_transport
 from worker.transport.intake import Intake
 from worker.transport.wire import WireTransport
@@ -56,7 +56,7 @@ async def opened_by(
     timeout_s: float = 20.0,
     connections_max: int = 10,
     intake: Intake | None = None,
-) -> AsyncIterator[Transport]:
+) -> AsyncIterator[ConnectingTransport]:
     """Open a transport that calls as `login`; it need not be the wanted one."""
     with running() as clock:
         async with open_transport(
@@ -81,7 +81,7 @@ async def opened(
     connections_max: int = 10,
     intake: Intake | None = None,
     **access: Any,
-) -> AsyncIterator[Transport]:
+) -> AsyncIterator[ConnectingTransport]:
     """Open the wanted transport to a service at `url`."""
     async with (
         Login(Access(region=REGION, endpoint_url=url, **access)) as login,
