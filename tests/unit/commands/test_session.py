@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import signal
 import ssl
 
 import pytest
@@ -15,6 +16,7 @@ from support.services import HOST, Peer, serving_talk
 from worker.aws.access import Access
 from worker.commands.session import run_with_access
 from worker.config.model import Target
+from worker.runtime import signals
 from worker.runtime.event_loop import connect
 from worker.runtime.stop import StopSwitch
 
@@ -77,3 +79,20 @@ def test_a_connection_that_ends_in_its_handshake_is_raised_and_not_told_of_besid
     with serving_talk(_hang_up) as service, caplog.at_level(logging.INFO, logger="worker"):
         run_with_access(main, TARGET, emulator=None, settings=())
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+def test_signals_are_handled_afterwards_as_before() -> None:
+    def handler(*_: object) -> None:
+        raise AssertionError("nobody sends one")
+
+    async def main(_: Access, __: StopSwitch) -> None:
+        while signal.getsignal(signal.SIGTERM) is handler:  # noqa: ASYNC110 - until it is watched
+            await asyncio.sleep(0)
+
+    before = {number: signal.signal(number, handler) for number in signals.ALL}
+    try:
+        run_with_access(main, TARGET, emulator=None, settings=())
+        assert {signal.getsignal(number) for number in signals.ALL} == {handler}
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -36,10 +36,12 @@ _PAGE_MAX: Final = 100  # shape MaxResults
 _RECIPE_TYPES: Final = {
     Kind.USER: "USER_PERSONALIZATION",
     Kind.ITEM: "RELATED_ITEMS",
-    Kind.POPULAR: "USER_PERSONALIZATION",
+    Kind.POPULAR: "POPULAR_ITEMS",
     Kind.RANKING: "PERSONALIZED_RANKING",
     Kind.ACTION: "PERSONALIZED_ACTIONS",
 }
+# By its own page; by the page "Choosing a recipe" it is one of POPULAR_ITEMS.
+_TYPES_OF_THEIR_OWN: Final = {"aws-popularity-count": "USER_PERSONALIZATION"}
 _Members = dict[str, Any]
 _T = TypeVar("_T")
 
@@ -174,7 +176,7 @@ class Control:
         described = {
             "name": recipe.name,
             "recipeArn": recipe.arn,
-            "recipeType": _RECIPE_TYPES[recipe.kind],
+            "recipeType": _TYPES_OF_THEIR_OWN.get(recipe.name, _RECIPE_TYPES[recipe.kind]),
             **self._status(),
         }
         return {"recipe": described}

@@ -111,6 +111,9 @@ def test_every_recipe_and_use_case_is_described() -> None:
     [
         ("aws-next-best-action", "PERSONALIZED_ACTIONS"),
         ("aws-similar-items", "RELATED_ITEMS"),
+        ("aws-semantic-similarity", "RELATED_ITEMS"),
+        ("aws-trending-now", "POPULAR_ITEMS"),
+        ("aws-popularity-count", "USER_PERSONALIZATION"),
         ("aws-personalized-ranking-v2", "PERSONALIZED_RANKING"),
         ("aws-user-personalization-v2", "USER_PERSONALIZATION"),
     ],
