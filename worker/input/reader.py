@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Self
 
 import pyarrow as pa
@@ -103,6 +104,7 @@ class RowReader:
                     where_it_is = f"row group {piece.row_group} of {path}"
                     if self._may_select(file, piece):
                         yield from self._read_piece(file, piece)
+                _check_not_overwritten(self._source, path)
             except ARROW_ERRORS as error:
                 self.close()
                 raise InputError(
@@ -162,8 +164,23 @@ def _hint(message: str) -> str:
 
 def _check_unchanged(source: Source, path: str) -> None:
     if FileState.of(path).is_written_since(source.files[path].state):
-        raise InputError(
-            f"{path} was written again after this run had read its footer",
-            hint="let the job that writes it end first; then start a run with a new output.path, "
-            "or bring the old file back",
-        )
+        raise _written_again(path)
+
+
+def _check_not_overwritten(source: Source, path: str) -> None:
+    """Look once more when a file's rows have been read: old and new ones may be among them.
+
+    Not where it was removed or replaced meanwhile: what is open stays as it was.
+    """
+    with suppress(FileNotFoundError):
+        now, before = FileState.of(path), source.files[path].state
+        if now.inode == before.inode and now.is_written_since(before):
+            raise _written_again(path)
+
+
+def _written_again(path: str) -> InputError:
+    return InputError(
+        f"{path} was written again after this run had read its footer",
+        hint="let the job that writes it end first; then start a run with a new output.path, "
+        "or bring the old file back",
+    )

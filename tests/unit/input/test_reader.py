@@ -276,3 +276,25 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     source = open_source(str(tmp_path), rows_per_chunk=10)
     with pytest.raises(InputError, match="more than one column 'ID'"):
         require_columns(source, ["ID"], key="input.columns")
+
+
+@pytest.mark.parametrize("how", ["overwritten", "replaced", "removed"])
+def test_a_file_that_is_overwritten_while_it_is_read_is_told_of(how: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", ID=list(range(100)), row_group_size=10)
+    source = open_source(str(path), rows_per_chunk=1000)
+    other = write(tmp_path / "b.parquet", ID=list(range(100, 200)), row_group_size=10)
+    with RowReader(source, columns=["ID"], batch_rows=10) as reader:
+        batches = reader.read(source.chunks[0])
+        read = next(batches).num_rows
+        match how:
+            case "overwritten":
+                path.write_bytes(path.read_bytes())  # others in the same places, say
+                with pytest.raises(InputError, match="written again"):
+                    list(batches)
+                return
+            case "replaced":
+                other.replace(path)
+            case _:
+                path.unlink()
+        rows = [value for batch in batches for value in batch["ID"].to_pylist()]
+    assert rows == list(range(read, 100))
