@@ -16,7 +16,7 @@ from typing import Self
 import anyio
 
 from worker.aws._look import Looker
-from worker.aws.access import Access
+from worker.aws.access import EMULATOR_KEY, Access
 from worker.aws.credentials import SigningCredentials, look_due_s
 from worker.aws.errors import no_credentials
 from worker.aws.session import SdkSession
@@ -142,6 +142,8 @@ class Login:
     async def _look(self) -> None:
         try:
             found = await self._looker.look()
+            if self._are_gone(found.keys):
+                raise no_credentials("there are none any more where they came from")
         except (ConfigError, RefusedError):
             self._failures += 1
             raise
@@ -151,6 +153,15 @@ class Login:
         if found.keys != self.keys:
             self._changed_s = time.monotonic()
         self.keys = found.keys
+
+    def _are_gone(self, found: SigningCredentials | None) -> bool:
+        """Whether there are none, or made-up ones, where there were some: a file is written anew.
+
+        That is a look that fails: calls go on with those there were, and it is looked again.
+        """
+        if self.keys is None or self.keys.access_key == EMULATOR_KEY:
+            return False
+        return found is None or found.access_key == EMULATOR_KEY
 
     def _due_s(self) -> float:
         return look_due_s(

@@ -21,6 +21,8 @@ from worker.errors import RefusedError
 from worker.model import Failure
 
 ACCESS = Access(region="us-east-1", endpoint_url="http://127.0.0.1:1")
+NONE = SigningCredentials("none", "found", None)
+MADE_UP = SigningCredentials("emulator", "emulator", None)
 EXPIRED = Failure("ExpiredTokenException", "expired", 403)
 
 
@@ -45,7 +47,7 @@ class Source:
         keys = self.keys.pop(0) if len(self.keys) > 1 else self.keys[0]
         if keys is None:
             raise no_credentials("the source is dry")
-        return Found(SdkSession(ACCESS), keys, began_s)
+        return Found(SdkSession(ACCESS), None if keys is NONE else keys, began_s)
 
 
 @pytest.fixture
@@ -80,6 +82,33 @@ async def test_calls_go_on_with_keys_that_are_good_while_others_are_asked_for(
         await eventually(lambda: named(login) == "new")
         assert source.looks == 2
         group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("gone", [NONE, MADE_UP])
+async def test_keys_that_are_gone_for_a_moment_are_looked_for_again(
+    gone: SigningCredentials, source: Source
+) -> None:
+    source.keys = [key("old", 4.1), gone, gone, key("new", 3600.0)]
+    async with Login(ACCESS) as login, anyio.create_task_group() as group:
+        seen = {named(login)}
+
+        async def watch() -> None:
+            while True:
+                seen.add(named(login))
+                await asyncio.sleep(0)
+
+        group.start_soon(watch)
+        await login.renew(EXPIRED, since_s=time.monotonic())
+        group.cancel_scope.cancel()
+    assert seen | {named(login)} == {"old", "new"}
+
+
+async def test_keys_that_are_gone_for_good_end_a_run_that_needs_others(source: Source) -> None:
+    source.keys = [key("old"), NONE]
+    async with Login(ACCESS) as login:
+        with pytest.raises(RefusedError, match="none any more"):
+            await login.renew(EXPIRED, since_s=time.monotonic())
+        assert named(login) == "old"
 
 
 async def test_whoever_waits_there_is_one_look_at_a_time(source: Source) -> None:
