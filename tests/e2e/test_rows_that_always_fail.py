@@ -12,6 +12,7 @@ from support.runs import (
     assert_advice,
     failed,
     results,
+    success,
     user_ids,
     values,
     write_users,
@@ -66,6 +67,25 @@ def test_failed_rows_as_the_next_input_end_it_too(
         again = {"input": {"path": "out/_errors"}, "output": {"path": "again"}}
         result = command("run", write_config(target=target, **{**KEYS, **again}))
     assert_advice(result, 3, f"{len(bad)} rows failed")
+    assert values(failed(tmp_path / "again"), "USER_ID") == bad
+
+
+@pytest.mark.parametrize("first", [0, ROWS - 15])
+def test_more_in_turn_than_may_be_in_work_fail_and_so_they_do_as_the_next_input(
+    first: int, tmp_path: Path, command: RunCommand, write_config: WriteConfig
+) -> None:
+    write_users(tmp_path, ROWS)
+    bad = user_ids(ROWS)[first : first + 15]
+    keys = {**KEYS, "rate": {"tps": 500, "in_flight_max": 4}}
+    with serving(failing(set(bad))) as service:
+        target = {"endpoint_url": service.url}
+        result = command("run", write_config(target=target, **keys))
+        assert result.returncode == 0, result.stderr
+        assert success(tmp_path / "out")["calls"] == len(service.received)
+        again = {"input": {"path": "out/_errors"}, "output": {"path": "again"}}
+        result = command("run", write_config(target=target, **{**keys, **again}))
+    assert_advice(result, 3, "15 rows failed")
+    assert values(failed(tmp_path / "out"), "USER_ID") == bad
     assert values(failed(tmp_path / "again"), "USER_ID") == bad
 
 

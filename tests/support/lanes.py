@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from support.clock import LoopClock, simulate
 
 from worker.call.admission import Admission
 from worker.call.breaker import Breaker
-from worker.call.lane import Lane
+from worker.call.lane import Lane, PutOff
 from worker.call.outage import Gate
 from worker.call.retry import RetryBudget
 from worker.model import Answer, Failure, Outcome
@@ -154,15 +155,23 @@ class Run:
             rng=random.Random(self.seed),
             governor=governor,
         )
-        left = iter(range(self.rows))
+        left = deque[tuple[int, PutOff | None]]((row, None) for row in range(self.rows))
+        put_off = deque[tuple[int, PutOff | None]]()
 
         async def work() -> None:
-            for row in left:
-                if switch.reason or (outcome := await lane.settle(b"%d" % row)) is None:
+            while (left or put_off) and not switch.reason:
+                if lane.wants_others:
+                    row, before = left.pop() if left else put_off.popleft()
+                else:
+                    row, before = (put_off or left).popleft()
+                outcome = await lane.settle(b"%d" % row, before)
+                if outcome is None:
                     return
+                if isinstance(outcome, PutOff):
+                    put_off.append((row, outcome))
+                    continue
                 self.outcomes[row] = outcome
                 tally.note(outcome)
-            lane.note_last_row()
 
         async with anyio.create_task_group() as watching:
             if self.is_watched:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 
 from worker.aws.login import Login
-from worker.call.breaker import RowTrouble
-from worker.call.outage import Gate
+from worker.call.attempt import Attempt
+from worker.call.outage import Gate, Leave
+from worker.call.trouble import RowTrouble
 from worker.model import Failure
 from worker.personalize.error_codes import Verdict
 from worker.rate.governor import Governor
@@ -22,87 +23,12 @@ from worker.transport.base import Ready
 _PASSING = (Verdict.THROTTLED, Verdict.TRANSIENT)
 
 
-class Attempt:
-    """The attempt of a row that is on, or is to come; there is one at a time.
-
-    To the transport it is the turn that it asks for, to the pacer who waits for it.
-    """
-
-    __slots__ = (
-        "_admission",
-        "_is_waiting",
-        "_ready",
-        "has_left",
-        "is_probe",
-        "is_retry",
-        "left_s",
-        "number",
-        "sent_s",
-        "sent_us",
-        "took_s",
-        "trouble",
-    )
-
-    def __init__(self, admission: Admission) -> None:
-        self._admission = admission
-        self._ready: Ready | None = None
-        self._is_waiting = False  # at the pacer, with `_ready`
-        self.is_retry = self.is_probe = self.has_left = False
-        self.number = 0  # that grows with the rows, once one has to wait
-        self.sent_s = 0.0  # when it left, by admission's clock; until then, when it began
-        self.sent_us = 0  # when it left, microseconds UTC
-        self.left_s = 0.0  # the same, by time.monotonic
-        self.took_s = 0.0  # from `sent_s` to its end
-        self.trouble: RowTrouble | None = None  # of the row, once an attempt has failed
-
-    @property
-    def counted(self) -> int:
-        """How many of the row's failed attempts count: not those of an outage."""
-        return self.trouble.attempts if self.trouble else 0
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the row had all its attempts, while nothing but such rows was left."""
-        return self.trouble is not None and self.trouble.is_finished
-
-    @property
-    def is_urgent(self) -> bool:
-        """See Waiting.is_urgent."""
-        return self.is_retry or self.is_probe
-
-    def ask(self, ready: Ready) -> None:
-        """See Turn.ask."""
-        self._ready = ready
-        if not self._is_waiting:
-            self._is_waiting = True
-            self._admission.ask(self)
-
-    def take(self) -> bool:
-        """See Turn.take."""
-        return self._admission.take(self)
-
-    def left(self) -> None:
-        """See Turn.left."""
-        self._admission.note_written()
-
-    def go(self, now_s: float) -> bool:
-        """See Waiting.go."""
-        self._is_waiting, ready = False, self._ready
-        return ready is not None and self._admission.let_go(self, ready, now_s)
-
-    def send_back(self) -> None:
-        """See Waiting.send_back."""
-        self._is_waiting, ready = False, self._ready
-        if ready is not None:
-            ready.send_back()
-
-    def end(self) -> None:
-        """Note that it waits no more: it has ended before its turn, and the next one is to ask."""
-        self._is_waiting, self._ready = False, None
-
-
 class Admission:
-    """Keeps the attempts of all rows of a run back until they may go. Holds no row's state."""
+    """Keeps the attempts of all rows of a run back until they may go. Holds no row's state.
+
+    The witness is the row that was answered last: where rows fail, and there are no others, it is
+    asked again in their place, which shows whether the service is down.
+    """
 
     def __init__(
         self,
@@ -123,6 +49,7 @@ class Admission:
         self._tally = tally
         self._calls_max = calls_max
         self._governor = governor
+        self._witness: bytes | None = None  # its request
         self._was_down = False
         self._numbered = 0
         switch.on_throw(pacer.end)
@@ -132,19 +59,25 @@ class Admission:
         """Whether calls wait for the rate, or for the service: not for this process."""
         return self._gate.is_down or self._pacer.holds_back
 
-    def may_go_now(self, attempt: Attempt) -> bool:
+    @property
+    def wants_others(self) -> bool:
+        """Whether rows that have not been tried are to come before those that were put off."""
+        return self._gate.wants_others
+
+    def may_go_now(self, attempt: Attempt) -> Attempt | None:
         """Let the attempt go if its turn is near already; else it is to ask `may_go`."""
         is_free = not attempt.is_retry and not self._gate.is_down and self._can_sign
-        return is_free and self._pacer.come_near_now(attempt) and self._begin(attempt)
+        is_near = is_free and self._pacer.come_near_now(attempt)
+        return attempt if is_near and self._begin(attempt) else None
 
-    async def may_go(self, attempt: Attempt) -> bool:
-        """Let the attempt go as soon as its turn is near; False when the run is to stop before.
+    async def may_go(self, attempt: Attempt) -> Attempt | None:
+        """Return the attempt that may go, as soon as its turn is near; None: the run is to stop.
 
-        It leaves when it has asked for its turn, with a connection. `note_end` must follow. Raises
-        RefusedError when there are no good credentials, and none can be had.
+        It may be another one, at the witness, for which `note_witness` is to follow. It leaves when
+        it has asked for its turn, with a connection. `note_end` must follow. Raises RefusedError
+        when there are no good credentials, and none can be had.
         """
         gate, pacer, login = self._gate, self._pacer, self._login
-        attempt.is_probe = False
         if not attempt.number:
             self._numbered += 1
             attempt.number = self._numbered
@@ -154,18 +87,31 @@ class Admission:
                 with self._switch.interruptible():
                     await login.wait()
                 continue
-            attempt.is_probe = gate.is_down and await gate.admit(
-                attempt.trouble, number=attempt.number
-            )
-            is_near = await pacer.come_near(attempt)
-            if is_near and self._can_sign and (attempt.is_probe or not gate.is_down):
-                return self._begin(attempt)
-            pacer.leave(attempt)
-        return False
+            going = attempt
+            attempt.is_probe = False
+            if gate.is_down:
+                going = await self._admitted(attempt)
+            is_near = await pacer.come_near(going)
+            is_in_time = going.is_probe if gate.is_down else going is attempt
+            if is_near and self._can_sign and is_in_time:
+                return going if self._begin(going) else None
+            pacer.leave(going)
+        return None
 
-    def note_last_row(self) -> None:
-        """Note that no row will come but those that wait or are called."""
-        self._gate.note_last_row()
+    def put_off(self, attempt: Attempt) -> bool:
+        """Have the row of an attempt that failed give way to others, if an outage took it."""
+        is_put_off = attempt.is_taken and self._gate.is_down
+        if is_put_off:
+            self._gate.put_off()
+        return is_put_off
+
+    def take_back(self) -> None:
+        """Note that a row goes on that was put off."""
+        self._gate.take_back()
+
+    def note_kept(self, request: bytes) -> None:
+        """Take a row for the witness that an earlier invocation had answered, if there is none."""
+        self._witness = self._witness or request
 
     def ask(self, attempt: Attempt) -> None:
         """Have the attempt leave when it is its turn, or sent back when that does not come."""
@@ -210,39 +156,47 @@ class Admission:
 
     def note_answer(self, attempt: Attempt) -> None:
         """Learn from an attempt that was answered."""
+        self._witness = attempt.request
         if self._governor is not None and not self._gate.is_down:
             self._governor.note_answer(attempt.sent_s, attempt.sent_s + attempt.took_s)
         if self._gate.is_troubled:
             self._note_served(attempt)
 
     def note_failure(self, attempt: Attempt, failure: Failure, verdict: Verdict) -> bool:
-        """Learn from an attempt that failed; return whether an outage took it.
+        """Learn from an attempt that failed; return whether it does not count for its row.
 
-        Such an attempt does not count for its row.
+        It does not where an outage took it, or where there was no connection.
         """
+        trouble = attempt.trouble
         if not attempt.has_left:
-            self._tally.calls += 1
-            self._tally.retries += attempt.is_retry
-            self._pacer.take(attempt)  # the turn that it came near for, if it is due
+            self._note_unsent(attempt)
         elif self._governor is not None and not self._gate.is_down:  # an outage says nothing of it
-            self._governor.note_failure(verdict, attempt.sent_s, attempt.sent_s + attempt.took_s)
+            is_rows = verdict is Verdict.TRANSIENT and trouble is not None and trouble.is_to_blame
+            self._governor.note_failure(
+                Verdict.REJECTED if is_rows else verdict,
+                attempt.sent_s,
+                attempt.sent_s + attempt.took_s,
+            )
         attempt.is_retry = True
+        attempt.is_taken = False
         self._tally.throttles += verdict is Verdict.THROTTLED
         if verdict is Verdict.REJECTED and self._gate.is_troubled:
             self._note_served(attempt)
-        if verdict not in _PASSING:
-            return False
-        trouble = attempt.trouble = attempt.trouble or RowTrouble()
-        is_taken = self._gate.note_failure(
-            failure,
-            verdict,
-            trouble,
-            sent_s=attempt.sent_s,
-            has_results=self._tally.results > 0,
-        )
-        self._look()
-        self._tally.outage = self._gate.outage
-        return is_taken
+        if verdict in _PASSING:
+            trouble = attempt.trouble = trouble or RowTrouble()
+            attempt.is_taken = self._note_broken(attempt, failure, verdict, trouble)
+        return attempt.is_taken
+
+    def note_witness(self, attempt: Attempt, failure: Failure | None, verdict: Verdict) -> None:
+        """Learn from an attempt at the witness, which may have failed."""
+        if not attempt.has_left:
+            self._note_unsent(attempt)
+        if failure is None:
+            self.note_answer(attempt)
+        elif verdict in _PASSING:
+            self._note_broken(attempt, failure, verdict, None)
+        else:  # for want of credentials, say: the rows are to meet that
+            self._witness = None
 
     async def is_outage(self, attempt: Attempt) -> bool:
         """Return whether it is the service that failed and not the row, as soon as that is known.
@@ -256,6 +210,22 @@ class Admission:
     @property
     def _can_sign(self) -> bool:
         return self._login is None or self._login.is_good
+
+    async def _admitted(self, attempt: Attempt) -> Attempt:
+        """Return what may be tried while the service is down: this row, or the witness."""
+        witness = self._witness
+        leave = await self._gate.admit(
+            attempt.trouble,
+            number=attempt.number,
+            rows_left=self._tally.rows_to_call,
+            has_witness=witness is not None,
+        )
+        going = attempt
+        if leave is Leave.WITNESS and witness is not None:
+            going = Attempt(self, witness)
+            going.is_retry = True
+        going.is_probe = leave is not Leave.FREE
+        return going
 
     def _begin(self, attempt: Attempt) -> bool:
         attempt.has_left = False
@@ -279,6 +249,23 @@ class Admission:
         tally.in_flight += 1
         if self._governor is not None:
             self._governor.note_sent(sent_s)
+
+    def _note_unsent(self, attempt: Attempt) -> None:
+        """Count an attempt that has failed without a request, with its turn if that is due."""
+        self._tally.calls += 1
+        self._tally.retries += attempt.is_retry
+        self._pacer.take(attempt)
+
+    def _note_broken(
+        self, attempt: Attempt, failure: Failure, verdict: Verdict, row: RowTrouble | None
+    ) -> bool:
+        """Tell of an attempt, the witness's without a row; return whether it counts for no row."""
+        is_taken = self._gate.note_failure(
+            failure, verdict, row, sent_s=attempt.sent_s, has_results=self._tally.results > 0
+        )
+        self._look()
+        self._tally.outage = self._gate.outage
+        return is_taken
 
     def _note_served(self, attempt: Attempt) -> None:
         self._gate.note_answer(attempt.sent_s, attempt.trouble)

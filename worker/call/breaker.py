@@ -7,17 +7,18 @@ more rarely, and the first answer ends it. A row that broke before, while others
 bears no witness: at the end of a run, those that always fail are among themselves.
 
 Probes are for rows that have not failed. When one of these is served soon, there was no outage,
-and the attempts that failed are their rows' own. Where only rows that failed are left, and the
-service itself says that it fails, a row is finished that had all its attempts over `outage_s`.
+and the attempts that failed are their rows' own. Where there are none, a witness is asked: a row
+that was answered before. Where there is no witness either, only few rows are left, and the service
+itself says that it fails, a row is finished that had all its attempts over `outage_s`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from worker.call.retry import HINT_MAX_S
+from worker.call.trouble import RowTrouble, Spell
 from worker.model import Failure
 from worker.personalize.error_codes import (
     CONNECT_FAILED,
@@ -30,44 +31,18 @@ from worker.personalize.error_codes import (
 
 FAILURES_TO_OPEN = 10
 # Throttling is an answer, of a service that may serve others of these rows a moment later: the rate
-# is what helps. Only when none of them is served for so long, it is an outage.
+# is what helps. Only when none of them is served for so long, it is an outage. So it is where few
+# are left to fail, and those cannot connect.
 THROTTLED_S_TO_OPEN = 2.0
 PROBE_S_MIN = 0.1
 PROBE_S_MAX = 5.0
 SPACED_S_MIN = 0.05  # between attempts where only rows that failed are left
-# A shorter outage costs a row that fails again an attempt: with many rows that always fail, it may
-# take some probes to find one that does not.
-REAL_S_MIN = 2.0
+# So many rows, none of which was tried before, may all be rows that always fail. More of them end a
+# run by its share of failed rows.
+FEW_ROWS_MAX = 1_000
+PROBES_TO_WITNESS = 2  # that are for other rows, where there are some
 # Before the first answer of any kind: who named a wrong endpoint should know soon.
 UNREACHED_S_MAX = 10.0
-
-
-@dataclass(slots=True, eq=False)
-class Spell:
-    """One time in which the service counts as down."""
-
-    since_s: float
-    is_tried: bool = False  # a row that had not failed was tried, in vain
-    is_real: bool = True  # unless such a row was served, at once or nearly so
-    is_over: bool = False
-
-
-@dataclass(slots=True)
-class RowTrouble:
-    """What the breaker knows of one row that failed; kept with the row."""
-
-    is_counted: bool = False  # it has failed before, and that was no outage
-    attempts: int = 0  # that count: not those of an outage
-    spell: Spell | None = None  # the outage that took its last attempt
-    spoken: int = 0  # attempts that the service itself said have failed
-    spoken_s: float = 0.0  # since when
-    is_spoken: bool = False  # the last one is one of these
-    is_finished: bool = False  # it had all its attempts, over all the time of an outage
-
-    @property
-    def is_suspect(self) -> bool:
-        """Whether it may be the row that is at fault."""
-        return self.attempts > 0 or (self.spell is not None and not self.spell.is_over)
 
 
 class Breaker:
@@ -77,47 +52,47 @@ class Breaker:
         self._outage_s = outage_s
         self._attempts_max = max(2, attempts_max)  # of a row, over `outage_s`
         self._spell = Spell(-math.inf, is_over=True)
-        self._is_final = self._is_hopeless = False
-        self._failures = self._broken_rows = 0
+        self._failures = self._broken_rows = self._unreached = 0
         self._ended_s = -math.inf  # the last outage
         self._last: Failure | None = None
         self._probe_after_s = PROBE_S_MIN
-        self.has_all_rows = False  # no others will come
+        self.rows_left = math.inf  # that have not been tried yet, as far as is known
+        self.has_witness = False  # there is a row that was answered, and may be asked again
         self.has_spoken = False  # anything that came from the service, an error even
         self.since_s: float | None = None  # the first failure since the last answer
         self.is_open = False  # the service counts as down
         self._hinted_s = -math.inf  # until when the service asks to wait
         self.probe_s = 0.0  # when the next probe is due, while open
 
-    def note_answer(self, now_s: float, row: RowTrouble | None = None) -> None:
+    def note_answer(
+        self, now_s: float, row: RowTrouble | None = None, *, sent_s: float | None = None
+    ) -> None:
         """The service has answered an attempt of `row`: what failed before is over."""
         if self.is_open:
             self._ended_s = now_s
-            is_short = not self._spell.is_tried or now_s - self._spell.since_s < REAL_S_MIN
-            self._spell.is_real = not is_short or (row is not None and row.is_suspect)
+            is_suspect = row is not None and row.is_suspect
+            self._spell.end(now_s if sent_s is None else sent_s, is_suspect=is_suspect)
         self.has_spoken = True
-        self._failures = self._broken_rows = 0
+        self._failures = self._broken_rows = self._unreached = 0
         self._probe_after_s = PROBE_S_MIN
         self.since_s, self.is_open = None, False
-        self._spell.is_over = True
-        self._is_final = self._is_hopeless = False
 
     def note_failure(
         self, failure: Failure, verdict: Verdict, row: RowTrouble, *, sent_s: float, now_s: float
     ) -> bool:
-        """Count an attempt that was throttled or broken; return whether an outage took it.
+        """Count an attempt that was throttled or broken; return whether it counts for no row.
 
-        One that left before an outage was over belongs to it, even if it ends later.
+        One that left before an outage was over belongs to it, even if it ends later. That it cannot
+        be connected can be no row's fault.
         """
-        self._look_back(row)
+        row.look_back()
         if not self.is_open and sent_s <= self._ended_s:
             row.spell = self._spell
             return True
-        self._note_word(failure, row, now_s)
-        if self.is_open and not row.is_suspect and sent_s >= self._spell.since_s:
-            self._spell.is_tried = True
-            self._is_hopeless = self._is_final and not self.has_all_rows
+        row.note_word(now_s, is_spoken=_is_spoken(failure))
         self._last = failure
+        is_unreached = failure.code == CONNECT_FAILED
+        is_first = is_unreached and not self.has_spoken
         if failure.http_status is not None:
             self.has_spoken = True
         if self.since_s is None:
@@ -126,55 +101,50 @@ class Breaker:
         # out of attempts before so many have failed.
         self._failures += not row.is_counted or verdict is Verdict.THROTTLED
         self._broken_rows += not row.is_counted and verdict is Verdict.TRANSIENT
-        row.is_counted = True
+        self._unreached += is_unreached
+        row.is_counted |= not is_unreached
         if self.is_open:
             hint_s = min(failure.retry_after_s or 0.0, HINT_MAX_S)
             self._hinted_s = now_s + hint_s
             self.probe_s = max(self.probe_s, self._hinted_s)
-        elif failure.code == CONNECT_FAILED:  # can be no row's fault
+        elif is_first:
             self._open(now_s)
         else:
             self.look(now_s)
+        row.unreached = row.unreached + 1 if is_unreached and not self.is_open else 0
         if self.is_open:
+            self._spell.note_failure(sent_s, is_suspect=row.is_suspect)
             row.spell = self._spell
             over_s = now_s - row.spoken_s
             row.is_finished = row.spoken >= self._attempts_max and over_s >= self._outage_s
         else:
-            row.attempts += 1
-        return self.is_open
+            row.attempts += not is_unreached
+        return self.is_open or is_unreached
+
+    def note_refuted(
+        self, failure: Failure, verdict: Verdict, *, sent_s: float, now_s: float
+    ) -> None:
+        """Count an attempt of the witness that failed: a row that was answered before."""
+        self.note_failure(failure, verdict, RowTrouble(), sent_s=sent_s, now_s=now_s)
+        self._spell.refuted_s = max(self._spell.refuted_s, sent_s)
 
     def excuse(self, row: RowTrouble) -> None:
         """Take a row's last attempt for one of the outage that there is, so far."""
         row.attempts, row.is_counted, row.spell = row.attempts - 1, False, self._spell
 
-    def _look_back(self, row: RowTrouble) -> None:
-        """See what became of the outage that took a row's last attempt."""
-        if row.spell is None or not row.spell.is_over:
-            return
-        if row.spell.is_real:
-            row.is_counted, row.spoken = False, 0
-        else:
-            row.attempts += 1
-        row.spell = None
-
-    @staticmethod
-    def _note_word(failure: Failure, row: RowTrouble, now_s: float) -> None:
-        row.is_spoken = _is_spoken(failure)
-        if row.is_spoken:
-            row.spoken_s = row.spoken_s if row.spoken else now_s
-            row.spoken += 1
-
     def look(self, now_s: float) -> bool:
         """Return whether the service counts as down now; time alone may decide it."""
         if not self.is_open and self.since_s is not None:
-            lasts_s = now_s - self.since_s
-            throttled = self._failures >= FAILURES_TO_OPEN and lasts_s >= THROTTLED_S_TO_OPEN
-            if throttled or self._broken_rows >= FAILURES_TO_OPEN:
+            is_long = now_s - self.since_s >= THROTTLED_S_TO_OPEN
+            are_many = self._failures >= FAILURES_TO_OPEN or self._unreached > 0
+            most = max(self._broken_rows, self._unreached)
+            if (is_long and are_many) or most >= FAILURES_TO_OPEN:
                 self._open(now_s)
         return self.is_open
 
     def take_probe(self, now_s: float) -> None:
         """Send one probe; the next one is due after twice the time."""
+        self._spell.probes += 1
         self.probe_s = now_s + self._probe_after_s
         self._probe_after_s = min(2 * self._probe_after_s, PROBE_S_MAX)
 
@@ -184,11 +154,26 @@ class Breaker:
         return self._spell.is_tried
 
     @property
-    def is_spoken(self) -> bool:
-        """Whether the service itself said last that it fails."""
-        return self._last is not None and _is_spoken(self._last)
+    def is_theirs(self) -> bool:
+        """Whether it may well be the rows that fail, all that are left: nothing says otherwise."""
+        are_few = self.rows_left <= FEW_ROWS_MAX
+        return self.is_open and are_few and not self.has_witness and self._is_spoken
 
-    def spaced_s(self, rows: int) -> float:
+    def asks_witness(self, *, has_others: bool, is_turn: bool) -> bool:
+        """Return whether the witness is to be the next probe: it may show that it is the rows.
+
+        In turns with these where there are no others. Silence stops a run in any case.
+        """
+        is_time = self._spell.probes == PROBES_TO_WITNESS if has_others else is_turn
+        return self.has_witness and self._is_spoken and is_time
+
+    @property
+    def is_last_word_due(self) -> bool:
+        """Whether the witness is still to be asked when an outage's time is up."""
+        is_known = self._spell.refuted_s >= self.over_s
+        return self.has_witness and self._is_spoken and not is_known
+
+    def spaced_s(self, rows: float) -> float:
         """Return the time between attempts, when all of so many rows are to have all of theirs."""
         return max(SPACED_S_MIN, self._outage_s / (self._attempts_max * max(1, rows)))
 
@@ -198,7 +183,7 @@ class Breaker:
         When the service says itself that it fails: as often as attempts are allowed, evenly over
         the time of an outage. Else with the probes.
         """
-        if not row.is_spoken:
+        if not row.is_spoken or self.has_witness:
             return self.probe_s
         share = min(row.spoken / (self._attempts_max - 1), 1.0)
         return max(self._hinted_s, row.spoken_s + share * self._outage_s)
@@ -217,27 +202,28 @@ class Breaker:
     def reason(self, now_s: float, *, suspects: Iterable[RowTrouble] = ()) -> str | None:
         """Return why the run is to stop, or None while it may wait.
 
-        `suspects` are the rows that wait, when all of them have failed: each may be at fault, while
-        it is the service itself that says so, and until another row is tried in vain.
+        `suspects` are the rows that wait and have failed: where no others but a few are left, each
+        may be at fault, while it is the service itself that says so.
         """
         if not self.is_open or self.since_s is None or self._last is None or now_s < self.over_s:
             return None
-        if not self._is_hopeless:
-            listed = [row.is_spoken for row in suspects]
-            are_all = bool(listed) or (self.has_all_rows and self.is_spoken)
-            self._is_final = are_all and all(listed)
-            if self._is_final:
-                return None
+        if self.is_last_word_due or (self.is_theirs and all(row.is_spoken for row in suspects)):
+            return None
         return (
             f"the service does not answer: no attempt succeeded for {now_s - self.since_s:.0f} s; "
             f"the last ended with {told_of(self._last)}"
         )
+
+    @property
+    def _is_spoken(self) -> bool:
+        return self._last is not None and _is_spoken(self._last)
 
     def _open(self, now_s: float) -> None:
         self.is_open = True
         self._spell = Spell(now_s)
         self.probe_s = now_s
         self.take_probe(now_s)
+        self._spell.probes = 0
 
 
 def _is_spoken(failure: Failure) -> bool:

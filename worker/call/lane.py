@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 import anyio
 
-from worker.call.admission import Admission, Attempt
+from worker.call.admission import Admission
+from worker.call.attempt import Attempt
 from worker.call.retry import RetryBudget, wait_s
 from worker.model import Answer, Failure, Outcome
 from worker.personalize.clock_skew import IN_A_ROW_MAX, ClockSkew
@@ -16,7 +18,17 @@ from worker.telemetry.tally import Tally
 from worker.transport.base import SENT_BACK, Transport
 
 _PASSING = (Verdict.THROTTLED, Verdict.TRANSIENT, Verdict.SKEWED)
+_UNREACHED_MAX = 4  # that the wait for the next connection grows with: up to 4 s
 _ATTEMPTS_TOLD_MAX = 127  # the output's column is int8; an outage may take more
+
+
+class PutOff(NamedTuple):
+    """A row that gives way to others: it has failed, and so may the service have."""
+
+    attempt: Attempt
+    row: _Failed
+    attempts: int
+    throttles: int
 
 
 class Lane:
@@ -47,22 +59,38 @@ class Lane:
         """Whether calls wait for the rate, or for the service: not for this process."""
         return self._admission.is_held_back
 
-    async def settle(self, request: bytes) -> Outcome | None:
+    @property
+    def wants_others(self) -> bool:
+        """Whether rows that have not been tried are to come before those that were put off."""
+        return self._admission.wants_others
+
+    async def settle(self, request: bytes, before: PutOff | None = None) -> Outcome | PutOff | None:
         """Return how the row of `request` ends; None when the run is stopped before it does.
 
-        Raises RefusedError when every other row would end the same way.
+        Or that it is put off until other rows have had their turn; it goes on with that as
+        `before`. Raises RefusedError when every other row would end the same way.
         """
-        self._budget.note_first_attempt()
-        admission, attempt, row = self._admission, Attempt(self._admission), None
-        attempts = throttles = 0
-        while admission.may_go_now(attempt) or await admission.may_go(attempt):
+        admission, attempts, throttles = self._admission, 0, 0
+        row: _Failed | None = None
+        if before is None:
+            self._budget.note_first_attempt()
+            attempt = Attempt(admission, request)
+        else:
+            admission.take_back()
+            attempt, row, attempts, throttles = before
+        while going := admission.may_go_now(attempt) or await admission.may_go(attempt):
             try:
-                result = await self._transport.call(request, attempt)
+                result = await self._transport.call(going.request, going)
             finally:
-                admission.note_end(attempt)
+                admission.note_end(going)
             if result is SENT_BACK:
                 continue  # it has not left
-            attempts += 1
+            attempts = min(
+                attempts + 1, _ATTEMPTS_TOLD_MAX
+            )  # at the witness, too: in this row's place
+            if going is not attempt:
+                self._note_witness(going, result)
+                continue
             latency_ms = attempt.took_s * 1e3
             if isinstance(result, Answer):
                 admission.note_answer(attempt)
@@ -76,12 +104,13 @@ class Lane:
                 if self._switch.reason and verdict in _PASSING:
                     break
                 return Outcome(row.failure, attempts, throttles, attempt.sent_us, latency_ms)
-            attempts = min(attempts, _ATTEMPTS_TOLD_MAX - 1)
+            if admission.put_off(attempt):
+                return PutOff(attempt, row, attempts, throttles)
         return None
 
-    def note_last_row(self) -> None:
-        """Note that no other row will come than those that are being settled."""
-        self._admission.note_last_row()
+    def note_kept(self, request: bytes) -> None:
+        """Note a row that an earlier invocation had answered."""
+        self._admission.note_kept(request)
 
     def judge_run(self) -> None:
         """See, after a row that failed, whether the run is to go on.
@@ -92,6 +121,14 @@ class Lane:
             raise refusal
         if reason := self._tally.failing():
             self._switch.throw(reason, hint=_TOO_MANY_FAIL)
+
+    def _note_witness(self, attempt: Attempt, result: Answer | Failure) -> None:
+        """Learn from a row that was answered before, and asked again: its answer is known."""
+        failure = result if isinstance(result, Failure) else None
+        verdict = Verdict.UNSPOKEN if failure is None else judge(failure)
+        if verdict is Verdict.UNSPOKEN:
+            verdict = Verdict.TRANSIENT
+        self._admission.note_witness(attempt, failure, verdict)
 
     async def _verdict(self, row: _Failed, attempt: Attempt) -> Verdict:
         """Return what the row's last failure means here and now."""
@@ -118,7 +155,7 @@ class Lane:
     async def _may_try_again(self, row: _Failed, attempt: Attempt, verdict: Verdict) -> bool:
         """Wait as long as a row has to before its next attempt; False when there is to be none.
 
-        An attempt that an outage took does not count, nor does it use up the budget.
+        An attempt that does not count for the row does not use up the budget, either.
         """
         is_taken = self._admission.note_failure(attempt, row.failure, verdict)
         if verdict is Verdict.EXPIRED:
@@ -128,23 +165,28 @@ class Lane:
         if verdict is Verdict.REJECTED or self._switch.reason:
             return False
         if verdict is Verdict.SKEWED:  # no row's fault, and so none of its attempts
-            with self._switch.interruptible():
-                await anyio.sleep(wait_s(row.skews, row.failure, self._rng))
+            await self._wait(row.skews, row.failure)
             return True
         if attempt.is_finished or (is_taken and attempt.counted >= self._attempts_max):
             self._tally.note_exhausted(row.failure)
             return False
         if is_taken:
+            await self._wait(min(attempt.unreached, _UNREACHED_MAX), row.failure)
             return True
         if attempt.counted < self._attempts_max and self._budget.take():
-            with self._switch.interruptible():
-                await anyio.sleep(wait_s(attempt.counted, row.failure, self._rng))
+            await self._wait(attempt.counted, row.failure)
             return True
         if await self._admission.is_outage(attempt):
             return True
         if self._switch.reason is None:
             self._tally.note_exhausted(row.failure)
         return False
+
+    async def _wait(self, attempts: int, failure: Failure) -> None:
+        """Wait as long as so many failed attempts ask for, in turn; a stop ends it."""
+        if attempts:
+            with self._switch.interruptible():
+                await anyio.sleep(wait_s(attempts, failure, self._rng))
 
 
 class _Failed:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from enum import Enum, auto
 from typing import NamedTuple
 
-from worker.call.breaker import SPACED_S_MIN, THROTTLED_S_TO_OPEN, Breaker, RowTrouble
+from worker.call.breaker import PROBE_S_MAX, SPACED_S_MIN, THROTTLED_S_TO_OPEN, Breaker
+from worker.call.trouble import RowTrouble
 from worker.model import Failure
 from worker.personalize.error_codes import Verdict
 from worker.runtime import log
@@ -18,14 +20,20 @@ from worker.telemetry.tally import Outage
 # By then the breaker has decided; timers may be a millisecond early.
 _DECIDED_S = THROTTLED_S_TO_OPEN + 0.1
 _LOGGED_S_MIN = 1.0  # shorter outages are not worth a line
-# When a row has ended, since only such were left that failed: so long another may take its place.
-_HELD_S = 0.25
+
+
+class Leave(Enum):
+    """What an attempt may be made as."""
+
+    FREE = auto()  # the service is not down, or the run is to stop
+    PROBE = auto()
+    WITNESS = auto()  # a probe: not this row's attempt, but one of a row that was answered before
 
 
 class _Waiting(NamedTuple):
     """A row that waits for the service."""
 
-    turn: asyncio.Future[bool]  # True: as a probe
+    turn: asyncio.Future[Leave]
     row: RowTrouble | None  # what is known of it, if it has failed
     number: int  # that grows with the rows
 
@@ -43,8 +51,9 @@ class Gate:
         self.clock = clock
         self._switch = switch
         self._waiting = deque[_Waiting]()
-        self._probed_s = self._held_s = -math.inf
+        self._probed_s = self._asked_s = -math.inf  # the last probe; and of the witness
         self._tries_failed = False  # the next probe may be for a row that failed
+        self._put_off = 0  # rows that have failed in an outage, and do not wait here
         self._timer: Timer | None = None
         self._decided = asyncio.Event()
         self._undecided = 0  # rows that wait for it
@@ -71,7 +80,7 @@ class Gate:
         self._answered_s = max(self._answered_s, sent_s)
         if self._is_logged:
             log.warning("service answers again", seconds=now_s - (self._breaker.since_s or now_s))
-        self._breaker.note_answer(now_s, row)
+        self._breaker.note_answer(now_s, row, sent_s=sent_s)
         self.is_troubled = self._undecided > 0
         self.is_down = self._is_logged = False
         self._release()
@@ -80,42 +89,62 @@ class Gate:
         self,
         failure: Failure,
         verdict: Verdict,
-        row: RowTrouble,
+        row: RowTrouble | None,
         *,
         sent_s: float,
         has_results: bool,
     ) -> bool:
         """Tell of an attempt that was throttled or broken, and whether any was ever answered.
 
-        Return whether an outage took it.
+        Without a row it was the witness's. Return whether the attempt counts for no row.
         """
-        now_s = self.clock.now_s()
-        self._breaker.has_spoken |= has_results
-        is_taken = self._breaker.note_failure(failure, verdict, row, sent_s=sent_s, now_s=now_s)
-        self.is_troubled = self._breaker.since_s is not None
-        if row.is_finished:
-            self._held_s = now_s + _HELD_S
+        now_s, breaker = self.clock.now_s(), self._breaker
+        breaker.has_spoken |= has_results
+        is_taken = False
+        if row is None:
+            breaker.note_refuted(failure, verdict, sent_s=sent_s, now_s=now_s)
+        else:
+            is_taken = breaker.note_failure(failure, verdict, row, sent_s=sent_s, now_s=now_s)
+        self.is_troubled = breaker.since_s is not None
         self._update()
         return is_taken
 
-    async def admit(self, row: RowTrouble | None = None, *, number: int = 0) -> bool:
-        """Return when an attempt may be made: True as a probe, False as all are free to go.
+    async def admit(
+        self,
+        row: RowTrouble | None = None,
+        *,
+        number: int = 0,
+        rows_left: float = math.inf,
+        has_witness: bool = False,
+    ) -> Leave:
+        """Return what an attempt may be made as, when it may.
 
         `row` is what is known of the attempt's row, if it has failed before; `number` grows with
-        the rows.
+        the rows. `rows_left` have not been tried yet, those that wait here included; the witness is
+        a row that was answered, and can be asked again.
         """
         if self._switch.reason is not None or not self.is_down:
-            return False
-        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            return Leave.FREE
+        self._breaker.rows_left, self._breaker.has_witness = rows_left, has_witness
+        waiter: asyncio.Future[Leave] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(waiter, row, number))
         if self._timer is not None:
             self._timer.cancel()  # this row may be due before those that wait
         self._wake()
         return await waiter
 
-    def note_last_row(self) -> None:
-        """Note that no row will come but those that wait or are called."""
-        self._breaker.has_all_rows = True
+    @property
+    def wants_others(self) -> bool:
+        """Whether rows that have not failed are to come before those that were put off."""
+        return self.is_down and (self._breaker.is_theirs or not self._tries_failed)
+
+    def put_off(self) -> None:
+        """Note that a row, which has failed, gives way to others."""
+        self._put_off += 1
+
+    def take_back(self) -> None:
+        """Note that a row is here again that was put off."""
+        self._put_off -= 1
 
     async def is_outage(self, sent_s: float, row: RowTrouble | None = None) -> bool:
         """Return whether it is the service that failed and not a row, as soon as that is known.
@@ -149,7 +178,7 @@ class Gate:
     def _update(self) -> None:
         """See what the breaker makes of it now."""
         if not self.is_down and self._breaker.look(self.clock.now_s()):
-            self.is_down = True
+            self.is_down, self._tries_failed = True, False
             self._decide()
 
     def _wake(self) -> None:
@@ -157,7 +186,7 @@ class Gate:
         self._timer = None
         breaker, now_s = self._breaker, self.clock.now_s()
         self._waiting = deque(each for each in self._waiting if not each.turn.done())  # cancelled
-        suspects = self._suspects
+        suspects = [each.row for each in self._waiting if each.row and each.is_suspect]
         if reason := breaker.reason(now_s, suspects=suspects):
             self._switch.throw(reason)
             return
@@ -165,57 +194,55 @@ class Gate:
         if not self._waiting:
             return
         is_final = now_s >= breaker.over_s
-        due_s, chosen = self._next(is_final=is_final)
+        due_s, chosen, leave = self._next(is_final=is_final)
         if due_s <= now_s:
             if breaker.probe_s <= now_s:
                 breaker.take_probe(now_s)
             self._probed_s = now_s
-            self._tries_failed = not chosen.is_suspect
+            if leave is Leave.WITNESS:
+                self._asked_s = now_s
+            self._tries_failed = leave is Leave.WITNESS or not chosen.is_suspect
             self._waiting.remove(chosen)
-            chosen.turn.set_result(True)
+            chosen.turn.set_result(leave)
             if not self._waiting:
                 return
-            due_s, _ = self._next(is_final=is_final)
+            due_s, _, _ = self._next(is_final=is_final)
         self._timer = self.clock.call_at(
             due_s if is_final else min(due_s, breaker.over_s), self._wake
         )
 
-    @property
-    def _suspects(self) -> list[RowTrouble]:
-        """The rows that wait, if all of them have failed."""
-        rows = [each.row for each in self._waiting if each.row is not None]
-        if self._breaker.has_all_rows:  # the others have their turn yet
-            return [row for row in rows if row.is_suspect]
-        return rows if all(each.is_suspect for each in self._waiting) else []
-
-    def _next(self, *, is_final: bool) -> tuple[float, _Waiting]:
-        """Return who is to be tried next, and when.
+    def _next(self, *, is_final: bool) -> tuple[float, _Waiting, Leave]:
+        """Return when the next probe is due, who is to send it, and as what.
 
         The last that came of those that have not failed: rows that fail may follow each other. In
-        turns with it, one that failed: a service may cut each row's first answer. When an outage's
-        time is up and but rows that failed were left, the new one shows whether it is theirs.
+        turns with it, one that failed: a service may cut each row's first answer. Where it may well
+        be the rows that fail, all of them have their attempts in the time of an outage.
         """
         breaker = self._breaker
-        spaced_s = self._probed_s + (
-            SPACED_S_MIN if is_final else breaker.spaced_s(len(self._waiting))
-        )
-        if others := [each for each in self._waiting if not each.is_suspect]:
+        others = [each for each in self._waiting if not each.is_suspect]
+        failed = next((each for each in self._waiting if each.is_suspect), None)
+        if is_final and breaker.is_last_word_due:
+            is_asked = self._asked_s >= breaker.over_s
+            due_s = self._asked_s + PROBE_S_MAX if is_asked else breaker.over_s
+            return due_s, failed or self._waiting[0], Leave.WITNESS
+        if breaker.asks_witness(has_others=bool(others), is_turn=not self._tries_failed):
+            return breaker.probe_s, failed or self._waiting[0], Leave.WITNESS
+        rows = len(self._waiting) - len(others) + self._put_off + breaker.rows_left
+        spaced_s = self._probed_s + (SPACED_S_MIN if is_final else breaker.spaced_s(rows))
+        if others:
             chosen = max(others, key=lambda each: each.number)
-            failed = next((each for each in self._waiting if each.is_suspect), None)
-            if failed and self._tries_failed and breaker.is_tried and not is_final:
-                return breaker.probe_s, failed
-            if is_final or (breaker.has_all_rows and breaker.is_spoken):
-                is_new = is_final and not breaker.has_all_rows
-                return (-math.inf if is_new else min(spaced_s, breaker.probe_s)), chosen
-            return breaker.probe_s, chosen
+            if breaker.is_theirs:
+                return min(spaced_s, breaker.probe_s), chosen, Leave.PROBE
+            if failed and self._tries_failed and breaker.is_tried:
+                chosen = failed
+            return breaker.probe_s, chosen, Leave.PROBE
         due_s, number = min(
             (breaker.due_s(each.row), at) for at, each in enumerate(self._waiting) if each.row
         )
-        chosen = self._waiting[number]
-        due_s = max(due_s, spaced_s, self._held_s)
+        due_s = max(due_s, spaced_s)
         if not is_final and breaker.probe_s < due_s:
-            return breaker.probe_s, self._waiting[0]
-        return due_s, chosen
+            return breaker.probe_s, self._waiting[0], Leave.PROBE
+        return due_s, self._waiting[number], Leave.PROBE
 
     def _log_once(self, now_s: float) -> None:
         since_s = self._breaker.since_s
@@ -230,7 +257,7 @@ class Gate:
             self._timer = None
         for each in self._waiting:
             if not each.turn.done():
-                each.turn.set_result(False)
+                each.turn.set_result(Leave.FREE)
         self._waiting.clear()
         self._decide()
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from worker.call.lane import PutOff
 from worker.codec.digests import NO_REQUEST, request_digest
 from worker.codec.duplicates import FirstRows
 from worker.codec.requests import RequestBuilder
@@ -25,8 +27,8 @@ _SLICE_ROWS_MAX = 16
 _SLICE_BYTES = 4 << 10
 _KEPT_SLICES = 16  # of rows that are all kept: there are hundreds of thousands to get past
 
-# A batch, a row's position in it, and its request.
-OpenRow = tuple[Batch, int, bytes]
+# A batch, a row's position in it, its request, and what came of it if it was put off.
+OpenRow = tuple[Batch, int, bytes, PutOff | None]
 
 
 class OpenRows:
@@ -34,6 +36,7 @@ class OpenRows:
 
     Rows that need no call get what they end with: those that cannot be sent their Failure, later
     ones of identical requests the row that they repeat. Batches left without open rows are done.
+    `on_kept` is told of the requests of rows that were answered before.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class OpenRows:
         tally: Tally,
         *,
         deduplicate: bool,
+        on_kept: Callable[[bytes], None],
     ) -> None:
         self._builder = builder
         self._todo = todo
@@ -52,16 +56,26 @@ class OpenRows:
         self._room = room
         self._tally = tally
         self._deduplicate = deduplicate
+        self._on_kept = on_kept
         self._first_rows: FirstRows | None = None  # of the chunk
         self._chunk_rows = self._chunk_calls = 0
         self._one_at_a_time = anyio.Lock()
         self._batch: Batch | None = None  # until all of it is built
         self._next_row = 0
         self._slice_rows = 1
-        self._ready = deque[OpenRow]()  # of one batch
+        self._ready = deque[OpenRow]()  # of one batch, but after `_take_last`
+        self._put_off = deque[OpenRow]()
 
-    def take_now(self) -> OpenRow | None:
-        """Return the next open row, or None when `take` must wait."""
+    def take_now(self, *, others_first: bool = False) -> OpenRow | None:
+        """Return the next open row, or None when `take` must wait.
+
+        Those that were put off are the next ones; with `others_first`, the one that is farthest
+        from the rows before it, of all that are read: rows that fail may follow each other.
+        """
+        if others_first:
+            return self._take_last() or self._take_put_off()
+        if self._put_off:
+            return self._take_put_off()
         ready = self._ready
         if not ready and (batch := self._batch or self._begin_next()):
             self._build_some(batch)
@@ -69,6 +83,11 @@ class OpenRows:
             return None
         self._room.note_call()
         return ready.popleft()
+
+    def put_off(self, batch: Batch, row: int, request: bytes, before: PutOff) -> None:
+        """Have a row wait until others have had their turn. Who does it is to take the next."""
+        self._room.note_put_off()
+        self._put_off.append((batch, row, request, before))
 
     async def take(self) -> OpenRow | None:
         """Return what `take_now` does, or None after the last row."""
@@ -82,6 +101,20 @@ class OpenRows:
                     except anyio.EndOfStream:
                         return None
         return taken
+
+    def _take_last(self) -> OpenRow | None:
+        while batch := self._batch or self._begin_next():
+            self._build_some(batch)
+        if not self._ready or not self._room.may_call(self._ready[-1][0]):
+            return None
+        self._room.note_call()
+        return self._ready.pop()
+
+    def _take_put_off(self) -> OpenRow | None:
+        if not self._put_off:
+            return None
+        self._room.note_call()  # there was room for it before
+        return self._put_off.popleft()
 
     def _begin_next(self) -> Batch | None:
         if self._one_at_a_time.locked():  # by a lane that may be about to begin with another
@@ -101,7 +134,7 @@ class OpenRows:
         return batch
 
     def _build_some(self, batch: Batch) -> None:
-        first = self._next_row
+        first, before = self._next_row, len(self._ready)
         size = _KEPT_SLICES * self._slice_rows
         if 0 in batch.kept[first : first + size]:
             size = self._slice_rows
@@ -110,7 +143,7 @@ class OpenRows:
         for row, request in enumerate(self._builder.build(rows), first):
             self._enter(batch, row, request)
         self._chunk_rows += rows.num_rows
-        self._chunk_calls += len(self._ready)
+        self._chunk_calls += len(self._ready) - before
         if self._next_row == batch.rows.num_rows:
             self._end(batch)
 
@@ -128,11 +161,12 @@ class OpenRows:
             first = self._first_rows.find(digest, own)
         is_kept = batch.kept[row] and batch.kept_digests.startswith(digest, DIGEST_BYTES * row)
         if first == own and not is_kept:
-            self._ready.append((batch, row, request))
+            self._ready.append((batch, row, request, None))
             return
         batch.open_rows -= 1
         if is_kept:
             self._tally.note_kept(1)
+            self._on_kept(request)
         else:
             batch.duplicates[row] = first
 

@@ -88,8 +88,13 @@ class Room:
         )
 
     def note_call(self) -> None:
-        """Count a row that is called for, until `hold`."""
+        """Count a row that is called for, until `hold` or `note_put_off`."""
         self._calls += 1
+
+    def note_put_off(self) -> None:
+        """Count a row no more that is not called for until another `note_call`."""
+        self._calls -= 1
+        self._tell()
 
     async def wait_to_call(self, batch: Batch) -> None:
         """Return when there is room for another answer."""

@@ -9,7 +9,7 @@ import anyio
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
-from worker.call.lane import Lane
+from worker.call.lane import Lane, PutOff
 from worker.job import Job
 from worker.model import Batch, Chunk, Failure, answer_bytes, without_body
 from worker.output.disowned import disown_malformed
@@ -55,7 +55,13 @@ async def run_chunks(
     keeper = Keeper(store, job.run_id, room, parts_done=parts_done)
     drain = Drain(job, store, tally, switch, room, keeper, lane, on_commit, chunks=chunks)
     rows = OpenRows(
-        job.builder, todo_out, done_in, room, tally, deduplicate=job.config.input.deduplicate
+        job.builder,
+        todo_out,
+        done_in,
+        room,
+        tally,
+        deduplicate=job.config.input.deduplicate,
+        on_kept=lane.note_kept,
     )
 
     async def call_all() -> None:
@@ -89,19 +95,20 @@ async def _work(
 ) -> None:
     """Settle one row after the other until there are no more."""
     while switch.reason is None:
-        taken = rows.take_now()
+        taken = rows.take_now(others_first=lane.wants_others)
         if taken is None:
             # A stop keeps rows that others wait for: those of the oldest batch make room.
             with switch.interruptible():
                 taken = await rows.take()
         if taken is None:
-            if switch.reason is None:
-                lane.note_last_row()
             return
-        batch, row, request = taken
-        outcome = await lane.settle(request)
+        batch, row, request, before = taken
+        outcome = await lane.settle(request, before)
         if outcome is None:
             return
+        if isinstance(outcome, PutOff):
+            rows.put_off(batch, row, request, outcome)
+            continue
         batch.outcomes[row] = outcome
         keeper.note(batch, row, outcome)
         tally.note(outcome)
@@ -114,4 +121,4 @@ async def _work(
         batch.open_rows -= 1
         if batch.open_rows == 0:
             done.send_nowait(batch)
-        del taken, batch, request, outcome  # else kept until there is another answer
+        del taken, batch, request, outcome, before  # else kept until there is another answer

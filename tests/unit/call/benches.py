@@ -78,7 +78,7 @@ class Bench:
 
     async def settle(self) -> Outcome:
         outcome = await self.lane.settle(b"{}")
-        assert outcome is not None
+        assert isinstance(outcome, Outcome)
         self.tally.note(outcome)
         return outcome
 

@@ -12,7 +12,8 @@ from support.lanes import constant
 
 from worker.aws.access import Access
 from worker.aws.login import Login
-from worker.call.admission import Admission, Attempt
+from worker.call.admission import Admission
+from worker.call.attempt import Attempt
 from worker.call.breaker import Breaker
 from worker.call.outage import Gate
 from worker.errors import RefusedError
@@ -76,7 +77,7 @@ class Bench:
         self.sent_back = 0
 
     async def ask(self) -> None:
-        attempt = Attempt(self.admission)
+        attempt = Attempt(self.admission, b"{}")
         if self.admission.may_go_now(attempt) or await self.admission.may_go(attempt):
             leaving = Leaving()
             attempt.ask(leaving)
@@ -138,7 +139,11 @@ async def test_credentials_that_cannot_be_had_refuse_the_run() -> None:
 async def test_a_row_whose_connection_ended_before_its_turn_gets_another_turn() -> None:
     bench = Bench()
     bench.login.others.set()
-    admission, slow, row = bench.admission, Attempt(bench.admission), Attempt(bench.admission)
+    admission, slow, row = (
+        bench.admission,
+        Attempt(bench.admission, b"{}"),
+        Attempt(bench.admission, b"{}"),
+    )
     assert await admission.may_go(slow)
     await anyio.sleep(0.8 / TPS)  # to connect: the next one comes near so long before its turn
     slow.ask(Leaving())

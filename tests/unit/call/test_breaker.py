@@ -6,14 +6,15 @@ import pytest
 
 from worker.call.breaker import (
     FAILURES_TO_OPEN,
+    FEW_ROWS_MAX,
     PROBE_S_MAX,
     PROBE_S_MIN,
     THROTTLED_S_TO_OPEN,
     UNREACHED_S_MAX,
     Breaker,
-    RowTrouble,
 )
 from worker.call.retry import HINT_MAX_S
+from worker.call.trouble import RowTrouble
 from worker.model import Failure
 from worker.personalize.error_codes import Verdict
 
@@ -77,9 +78,64 @@ def test_throttled_rows_open_it_when_none_was_served_for_a_while() -> None:
     assert breaker.look(1.0 + THROTTLED_S_TO_OPEN)
 
 
-def test_a_connection_that_cannot_be_made_opens_it_at_once() -> None:
+def test_a_connection_that_cannot_be_made_before_any_answer_opens_it_at_once() -> None:
     breaker = Breaker(120.0)
     assert fail(breaker, 1.0, *rows(1), failure=REFUSED) == [True]
+    assert breaker.is_open
+
+
+def test_some_that_cannot_be_made_between_answers_do_not_and_count_for_no_row() -> None:
+    breaker, unlucky = Breaker(120.0), RowTrouble()
+    for number in range(100):
+        breaker.note_answer(number)
+        assert fail(breaker, number + 0.5, *[unlucky] * 2, failure=REFUSED) == [True, True]
+        assert not breaker.is_open
+    assert (unlucky.attempts, unlucky.is_suspect, unlucky.unreached) == (0, False, 200)
+
+
+def test_so_many_in_turn_open_it_or_one_when_none_was_answered_for_a_while() -> None:
+    breaker = Breaker(120.0)
+    breaker.note_answer(0.0)
+    fail(breaker, 1.0, *rows(FAILURES_TO_OPEN - 1), failure=REFUSED)
+    assert not breaker.look(1.0)
+    fail(breaker, 1.0, *rows(1), failure=REFUSED)
+    assert breaker.look(1.0)
+    breaker.note_answer(2.0)
+    fail(breaker, 3.0, *rows(1), failure=REFUSED)
+    assert not breaker.look(3.0 + THROTTLED_S_TO_OPEN - 0.1)
+    assert breaker.look(3.0 + THROTTLED_S_TO_OPEN)
+
+
+def test_the_witness_has_the_last_word_where_the_service_says_that_it_fails() -> None:
+    breaker = Breaker(120.0)
+    breaker.has_witness = True
+    fail(breaker, 0.0, *rows(FAILURES_TO_OPEN))
+    assert breaker.reason(120.0) is None
+    breaker.note_refuted(BROKEN, Verdict.TRANSIENT, sent_s=1.0, now_s=1.0)
+    assert breaker.reason(120.0) is None
+    breaker.note_refuted(BROKEN, Verdict.TRANSIENT, sent_s=120.0, now_s=120.1)
+    assert breaker.reason(120.1) is not None
+
+
+@pytest.mark.parametrize(
+    ("failure", "has_witness", "rows_left", "is_theirs"),
+    [
+        (BROKEN, False, FEW_ROWS_MAX, True),
+        (BROKEN, False, FEW_ROWS_MAX + 1, False),
+        (BROKEN, True, 0, False),
+        (SILENT, False, 0, False),
+        (THROTTLED, False, 0, False),
+    ],
+)
+def test_it_may_be_the_rows_where_few_are_left_and_the_service_itself_says_that_it_fails(
+    failure: Failure, rows_left: int, *, has_witness: bool, is_theirs: bool
+) -> None:
+    breaker = Breaker(120.0)
+    fail(breaker, 0.0, *rows(FAILURES_TO_OPEN), failure=failure)
+    breaker.look(THROTTLED_S_TO_OPEN)
+    breaker.rows_left, breaker.has_witness = rows_left, has_witness
+    assert breaker.is_open
+    assert breaker.is_theirs is is_theirs
 
 
 def test_probes_come_after_twice_the_time_each_up_to_a_bound() -> None:

@@ -6,14 +6,16 @@ Time is simulated, so minutes cost nothing, and each run goes the same way every
 from __future__ import annotations
 
 import logging
+import random
 
 import anyio
 import pytest
 from support.clock import LoopClock, simulate
 from support.lanes import ANSWER, Behaviour, Run
 
-from worker.call.breaker import FAILURES_TO_OPEN, PROBE_S_MAX, UNREACHED_S_MAX, Breaker, RowTrouble
+from worker.call.breaker import FAILURES_TO_OPEN, PROBE_S_MAX, UNREACHED_S_MAX, Breaker
 from worker.call.outage import Gate
+from worker.call.trouble import RowTrouble
 from worker.model import Answer, Failure
 from worker.personalize.error_codes import Verdict
 from worker.runtime.stop import StopSwitch
@@ -179,6 +181,14 @@ def test_an_endpoint_that_cannot_be_connected_to_is_no_rows_fault_however_few_th
     run = Run(down(REFUSED, 1.0, 100.0), rows=2, tps=0.5, lanes=1, attempts_max=1).go()
     assert run.reason is None
     assert not run.failed
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3])
+def test_connections_that_are_refused_now_and_then_leave_the_rate_to_others(share: float) -> None:
+    rng = random.Random(1)
+    run = Run(lambda *_: REFUSED if rng.random() < share else ANSWER, rows=3_600, tps=60.0).go()
+    assert not run.failed
+    assert run.sent_between(1.0, 50.0) >= 0.98 * 49.0 * 60.0
 
 
 @pytest.mark.parametrize("failure", [SILENT, BROKEN], ids=lambda each: each.code)

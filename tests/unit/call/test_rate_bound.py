@@ -21,6 +21,7 @@ from unit.rate.pacing import most_beyond
 from unit.transport.messages import reply
 from unit.transport.transports import opened
 
+from worker.call.lane import PutOff
 from worker.model import Answer, Outcome
 from worker.runtime.stop import StopSwitch
 from worker.telemetry.tally import Tally
@@ -140,6 +141,7 @@ async def run(url: str, wanted: Wanted, access: dict[str, Any]) -> list[Outcome 
         async def work() -> None:
             for row in left:
                 outcome = await lane.settle(b'{"userId":"u%d"}' % row)
+                assert not isinstance(outcome, PutOff)
                 outcomes.append(outcome)
 
         async with anyio.create_task_group() as group:
@@ -189,5 +191,5 @@ async def run_one(url: str, wanted: Wanted) -> Outcome:
     async with opened(url, wanted) as transport:
         lane = make_lane(transport, switch=StopSwitch(), tally=Tally(rows_expected=1))
         outcome = await lane.settle(b'{"userId":"u1"}')
-    assert outcome is not None
+    assert isinstance(outcome, Outcome)
     return outcome

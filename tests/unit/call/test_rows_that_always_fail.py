@@ -5,14 +5,19 @@ Time is simulated: lanes, pacer, gate and breaker together, against a service th
 
 from __future__ import annotations
 
+from collections import Counter
+
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.lanes import ANSWER, Behaviour, Run
 
-from worker.call.breaker import FAILURES_TO_OPEN, Breaker, RowTrouble
+from worker.call.breaker import FAILURES_TO_OPEN, Breaker
+from worker.call.trouble import RowTrouble
 from worker.model import Answer, Failure
 from worker.personalize.error_codes import Verdict
+from worker.transport.base import SENT_BACK, Turn
 
 BROKEN = Failure("InternalFailure", "cannot", http_status=500)
 BARE = Failure("503", "HTTP 503 without a message", http_status=503)
@@ -20,6 +25,7 @@ CUT = Failure("ConnectionLost", "the connection ended in the middle of an answer
 SILENT = Failure("TimedOut", "no whole answer within 5 s")
 ROWS = 1_000
 ATTEMPTS_MAX = 6
+FAILURE_S = 3.0
 
 
 def always_failing(rows: range | set[int], failure: Failure = BROKEN) -> Behaviour:
@@ -55,6 +61,78 @@ def test_an_input_of_such_rows_alone_is_done(count: int) -> None:
     for moments in times.values():
         assert len(moments) >= ATTEMPTS_MAX
         assert moments[-1] - moments[0] >= 15.0 - 0.1
+
+
+@pytest.mark.parametrize("lanes", [8, 64, 256])
+@pytest.mark.parametrize("where", ["start", "middle", "end"])
+def test_more_of_them_in_turn_than_may_be_in_work_fail_too(where: str, lanes: int) -> None:
+    """No row in work is another one: those farther away are, and in the end one of before."""
+    rows, count = 3_000, 300
+    first = {"start": 0, "middle": rows // 2, "end": rows - count}[where]
+    bad = range(first, first + count)
+    run = go(always_failing(bad), rows=rows, lanes=lanes, budget_share=0.2)
+    assert run.reason is None
+    assert sorted(run.failed) == [*bad]
+    twice = [row for row, times in Counter(row for _, row in run.sent).items() if times > 1]
+    assert len(set(twice) - set(bad)) <= (where == "end")
+    assert sum(outcome.attempts for outcome in run.outcomes.values()) == len(run.sent)
+
+
+@pytest.mark.parametrize(("count", "lanes"), [(30, 1), (30, 8), (200, 8), (300, 256)])
+def test_an_input_of_more_such_rows_than_may_be_in_work_is_done(count: int, lanes: int) -> None:
+    run = go(always_failing(range(count)), rows=count, lanes=lanes, outage_s=15.0)
+    assert run.reason is None
+    assert sorted(run.failed) == [*range(count)]
+    attempts = [run.outcomes[row].attempts for row in run.failed]
+    assert ATTEMPTS_MAX <= min(attempts) <= max(attempts) <= ATTEMPTS_MAX + 2
+    assert run.ended_s <= 120.0
+
+
+def test_more_rows_than_that_which_were_never_served_are_an_outage() -> None:
+    run = go(always_failing(range(2_000)), rows=2_000, lanes=64)
+    assert "does not answer" in str(run.reason)
+    assert not run.failed
+    assert run.ended_s == pytest.approx(120.0, abs=2.0)
+
+
+@pytest.mark.parametrize("lanes", [16, 64, 256])
+def test_an_outage_while_the_last_rows_are_left_fails_none_of_them(lanes: int) -> None:
+    """A row that was served before is not served now: the others are not at fault."""
+    run = go(outage(1.9, 600.0), rows=ROWS, tps=500.0, lanes=lanes)
+    assert len(run.outcomes) >= ROWS - 60
+    assert "does not answer" in str(run.reason)
+    assert not run.failed
+    assert run.sent_between(3.0, 600.0) <= 40
+
+
+@pytest.mark.parametrize("where", [0, ROWS // 2, ROWS - 100])
+def test_failures_that_take_seconds_each_are_told_from_an_outage_too(where: int) -> None:
+    bad = range(where, where + 100)
+    run = Slow(always_failing(bad), rows=ROWS, tps=500.0, budget_share=10.0).go()
+    assert run.reason is None
+    assert sorted(run.failed) == [*bad]
+    assert run.ended_s <= 120.0
+
+
+class Slow(Run):
+    """Whose rows are answered soon, but fail late."""
+
+    async def call(self, body: bytes, turn: Turn | None = None) -> Answer | Failure:
+        result = await super().call(body, turn)
+        if isinstance(result, Failure) and result is not SENT_BACK:
+            await anyio.sleep(FAILURE_S)  # of the simulated clock
+        return result
+
+
+@pytest.mark.parametrize("where", ["middle", "end"])
+def test_they_cost_others_nothing_of_an_adaptive_rate(where: str) -> None:
+    """What only its row is to blame for says nothing of the rate."""
+    rows, count, tps = 4_000, 60, 100.0
+    first = {"middle": rows // 2, "end": rows - count}[where]
+    bad = range(first, first + count)
+    run = go(always_failing(bad), rows=rows, tps=tps, budget_share=0.2, is_adaptive=True)
+    assert sorted(run.failed) == [*bad]
+    assert run.ended_s <= (rows + ATTEMPTS_MAX * count) / tps + 20.0
 
 
 @pytest.mark.parametrize("failure", [BARE, SILENT], ids=lambda each: each.code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import anyio
 import anyio.lowlevel
@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from worker.call.attempt import Attempt
+from worker.call.lane import PutOff
 from worker.codec.digests import NO_REQUEST, request_digest
 from worker.codec.requests import RequestBuilder
 from worker.config.model import InputColumns
@@ -23,6 +25,8 @@ from worker.pipeline._memory import Room
 from worker.telemetry.tally import Tally
 
 COLUMNS = InputColumns.model_validate({"user_id": "ID"})
+_NOTHING: Any = None
+PUT_OFF = PutOff(Attempt(_NOTHING, b""), _NOTHING, 1, 0)
 ANSWERED = Outcome(Answer(b"{}", "q"), 1, 0, 5, 0.5)
 BUILDER = RequestBuilder({}, COLUMNS, num_results_max=500, input_list_max=500)
 # Of each row: its ID (None cannot be sent), and whether it is kept.
@@ -41,7 +45,9 @@ class Bench:
         self.rng = random.Random(seed)
         self.tally = Tally(rows_expected=sum(map(len, chunks)))
         self.room = Room(1_000)
+        self.others_share = self.put_off_share = 0.0
         self.batches: list[Batch] = []
+        self.answered_before: list[bytes] = []
         for index, made in enumerate(chunks):
             chunk = Chunk(index, (Piece("p", 0, 0, len(made)),))
             for first in range(0, max(1, len(made)), 3):
@@ -57,8 +63,9 @@ class Bench:
         done_in, self.done = anyio.create_memory_object_stream[Batch](1_000)
         self.done_in = done_in
         self.rows = OpenRows(
-            BUILDER, self.todo, done_in, self.room, self.tally, deduplicate=deduplicate
-        )
+            BUILDER, self.todo, done_in, self.room, self.tally, deduplicate=deduplicate,
+            on_kept=self.answered_before.append,
+        )  # fmt: skip
         self.handed: list[tuple[int, int]] = []
 
     def __enter__(self) -> Self:
@@ -76,10 +83,16 @@ class Bench:
                 await self.pause()
 
     async def lane(self) -> None:
-        while taken := self.rows.take_now() or await self.rows.take():
-            batch, row, request = taken
+        while taken := (
+            self.rows.take_now(others_first=self.rng.random() < self.others_share)
+            or await self.rows.take()
+        ):
+            batch, row, request, before = taken
             (name,) = batch.rows.slice(row, 1).column("ID").to_pylist()
             assert request == b'{"userId":"%s"}' % str(name).encode()
+            if before is None and self.rng.random() < self.put_off_share:
+                self.rows.put_off(batch, row, request, PUT_OFF)
+                continue
             self.handed.append((batch.sequence, row))
             await self.pause()
             batch.outcomes[row] = ANSWERED
@@ -161,6 +174,45 @@ async def test_each_open_row_is_handed_out_once_and_each_batch_is_done_once(
         ]
         assert bench.tally.expected[index] == (len(made), len(made) - len(called))
     assert bench.tally.results == sum(kept for made in chunks for _, kept in made)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    chunks=st.lists(rows_made, min_size=1, max_size=3),
+    lanes=st.integers(1, 5),
+    seed=st.integers(0, 99),
+    deduplicate=st.booleans(),
+)
+async def test_rows_that_are_put_off_and_taken_from_afar_are_handed_out_once_too(
+    chunks: list[Made], lanes: int, seed: int, *, deduplicate: bool
+) -> None:
+    chunks = [[(name, kept and name is not None) for name, kept in made] for made in chunks]
+    with Bench(chunks, seed, deduplicate=deduplicate) as bench:
+        bench.others_share = bench.put_off_share = 0.5
+        done = await bench.run(lanes)
+    assert sorted(batch.sequence for batch in done) == list(range(len(bench.batches)))
+    called = [expected(made, deduplicate=deduplicate)[0] for made in chunks]
+    assert len(set(bench.handed)) == len(bench.handed) == sum(map(len, called))
+    for index, made in enumerate(chunks):
+        assert bench.tally.expected[index] == (len(made), len(made) - len(called[index]))
+    assert bench.room.may_call(bench.batches[-1])
+
+
+async def test_the_row_taken_first_in_an_outage_is_the_farthest_that_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_dispatch, "_SLICE_ROWS_MAX", 1)
+    with Bench([[("a", False), ("b", True), ("a", False)]], 1, deduplicate=False) as bench:
+        bench.todo_in.send_nowait(bench.batches[0])
+        taken = bench.rows.take_now(others_first=True)
+        assert taken is not None
+        assert taken[1] == 2
+        assert bench.answered_before == [b'{"userId":"b"}']
+        taken = bench.rows.take_now(others_first=True)
+        assert taken is not None
+        assert taken[1] == 0
+        bench.rows.put_off(*taken[:3], PUT_OFF)
+        assert bench.rows.take_now(others_first=True) == (*taken[:3], PUT_OFF)
 
 
 async def test_rows_wait_while_there_is_no_room_for_their_answers() -> None:
