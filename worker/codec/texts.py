@@ -36,6 +36,7 @@ LIST_TYPES = (
 _EXACT_MAX = 1 << 53
 _UUID_BYTES = 16
 _UUID_VERSIONS = range(1, 9)
+_JSON_SPACE = " \t\r\n"  # RFC 8259: it says nothing around a value
 ITEM_MEMBER = "item_id"  # of this program's own lists
 
 
@@ -209,8 +210,9 @@ def _stored_texts(column: Any) -> Sequence[Text]:
     return texts(column.storage)  # the stubs know no arrays of extension types
 
 
-def _json(text: str) -> Text:
-    if text.lstrip()[:1] not in ('"', "{", "[", "n"):
+def _json(stored: str) -> Text:
+    text = stored.strip(_JSON_SPACE)
+    if text[:1] not in ('"', "{", "[", "n"):
         return text
     try:
         value = orjson.loads(text)

@@ -99,6 +99,8 @@ def test_every_float16s_text_is_the_shortest_plain_one_of_its_width() -> None:
         ('"u 1"', pa.json_(), "u 1"),
         (' "\\u00e9"', pa.json_(), "é"),
         ("17", pa.json_(), "17"),
+        (" 17\n", pa.json_(), "17"),
+        ("\ttrue ", pa.json_(), "true"),
         ("null", pa.json_(), None),
         ("nobody", pa.json_(), "nobody"),
         ({"item_id": "i1", "score": 0.5},
