@@ -23,7 +23,7 @@ def conform(
 ) -> tuple[pa.RecordBatch, dict[str, str]]:
     """Return `columns` in the types of `schema`: hive keys repeated, missing columns null.
 
-    Also those of the `spare` ones that are null as their values do not fit, and why. Raises
+    Also those of the `spare` ones that have nulls for values that do not fit, and why. Raises
     InputError where another column's values do not fit.
     """
     arrays, lost = [], dict[str, str]()
@@ -48,7 +48,7 @@ def conform(
                         hint="write all files with one type, or name fewer in input.path",
                     ) from None
                 lost[name] = reason
-                arrays.append(pa.nulls(rows.num_rows, wanted))
+                arrays.append(_those_that_fit(stored, wanted))
     fields = pa.schema([schema.field(name) for name in columns])
     return pa.RecordBatch.from_arrays(arrays, schema=fields), lost
 
@@ -60,6 +60,18 @@ def converted(array: pa.Array[Any], wanted: pa.DataType) -> pa.Array[Any]:
     if kinds.is_decimal(array.type) and kinds.is_floating(wanted):
         return _decimals_as_floats(array, wanted)
     return array.cast(wanted)
+
+
+def _those_that_fit(array: pa.Array[Any], wanted: pa.DataType) -> pa.Array[Any]:
+    """Return the values that `wanted` holds, and nulls for others, which it finds by halves."""
+    try:
+        return converted(plain(array), wanted)
+    except pa.ArrowException:
+        if len(array) <= 1:
+            return pa.nulls(len(array), wanted)
+    middle = len(array) // 2
+    halves = [_those_that_fit(half, wanted) for half in (array[:middle], array[middle:])]
+    return pa.concat_arrays(halves)
 
 
 def _decimals_as_floats(array: pa.Array[Any], wanted: pa.DataType) -> pa.Array[Any]:

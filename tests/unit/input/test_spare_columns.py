@@ -211,6 +211,15 @@ def test_a_column_that_is_there_twice_blocks_nothing(tmp_path: Path) -> None:
     assert "more than one column 'X'" in lost["X"]
 
 
+def test_a_value_that_no_common_type_holds_costs_no_other_value(tmp_path: Path) -> None:
+    integers = [7, 2**53 + 1, None, -3, 2**62 + 1, 2**53]
+    pq.write_table(pa.table({"ID": ["a"] * 6, "X": integers}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"ID": ["b"], "X": [0.5]}), tmp_path / "b.parquet")
+    rows, lost = read(tmp_path)
+    assert [row["X"] for row in rows] == [7, None, None, -3, None, 2**53, 0.5]
+    assert "a.parquet" in lost["X"]
+
+
 ODD: dict[str, Callable[[], Any]] = {
     "struct of a view": lambda: pa.array(
         [{"a": "x"}, None, {"a": None}, {"a": "y" * 20}], pa.struct([("a", pa.string_view())])
