@@ -64,14 +64,17 @@ def converted(array: pa.Array[Any], wanted: pa.DataType) -> pa.Array[Any]:
 
 def _those_that_fit(array: pa.Array[Any], wanted: pa.DataType) -> pa.Array[Any]:
     """Return the values that `wanted` holds, and nulls for others, which it finds by halves."""
+    found: pa.Array[Any]
     try:
-        return converted(plain(array), wanted)
+        found = converted(plain(array), wanted)
     except pa.ArrowException:
-        if len(array) <= 1:
-            return pa.nulls(len(array), wanted)
-    middle = len(array) // 2
-    halves = [_those_that_fit(half, wanted) for half in (array[:middle], array[middle:])]
-    return pa.concat_arrays(halves)
+        middle = len(array) // 2
+        if middle:
+            halves = [_those_that_fit(half, wanted) for half in (array[:middle], array[middle:])]
+            found = pa.concat_arrays(halves)
+        else:
+            found = pa.array([None] * len(array), wanted)
+    return found
 
 
 def _decimals_as_floats(array: pa.Array[Any], wanted: pa.DataType) -> pa.Array[Any]:
