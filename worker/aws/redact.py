@@ -23,6 +23,7 @@ _SECRETS = (
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}"),  # access key IDs
     re.compile(r"\b[0-9a-fA-F]{64}\b"),  # signatures, and hashes that are signed
     re.compile(r"(?<=://)[^/@\s'\"]+(?=@)"),  # whom a URL is for
+    re.compile(r"(?<=Invalid header value ).*"),  # of Python's http.client: a token
 )
 # Members of what issues credentials, and keys of files and variables, in JSON, XML or plain.
 _NAMED = re.compile(

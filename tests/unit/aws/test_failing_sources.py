@@ -243,7 +243,7 @@ def test_a_pods_token_that_is_not_there_or_none(
 
 @pytest.mark.usefixtures("quickly")
 @pytest.mark.parametrize("how", ["sso", "sso-without-session"])
-@pytest.mark.parametrize("ends", ["expired", "refused", "damaged", "not there"])
+@pytest.mark.parametrize("ends", ["expired", "refused", "damaged", "not there", "with a newline"])
 def test_a_login_to_sso_that_is_over(
     how: str, ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +259,9 @@ def test_a_login_to_sso_that_is_over(
         for token in cache.iterdir():
             if ends == "damaged":
                 token.write_text(json.dumps([]))
+            elif ends == "with a newline":
+                said_to_be = json.loads(token.read_text())
+                token.write_text(json.dumps({**said_to_be, "accessToken": "hidden\n"}))
             elif ends == "not there":
                 token.unlink()
         assert "no usable AWS credentials" in refusal()

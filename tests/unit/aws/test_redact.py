@@ -51,6 +51,7 @@ def test_a_signature_that_does_not_match_is_told_without_the_request() -> None:
         ('{"SecretAccessKey": "short", "Expiration": 1}',
          '{"SecretAccessKey": "[hidden]", "Expiration": 1}'),
         ("<SecretAccessKey>short</SecretAccessKey>", "<SecretAccessKey>[hidden]</SecretAccessKey>"),
+        ("error: Invalid header value b'short\\n'", "error: Invalid header value [hidden]"),
         ("AWS_SESSION_TOKEN=short; x", "AWS_SESSION_TOKEN=[hidden]; x"),
         ('"Token" : "short"', '"Token" : "[hidden]"'),
         ("the session token is empty, aws_secret_access_key is missing", None),
