@@ -39,6 +39,10 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now_s
 
+    def stand_still(self, seconds: float) -> None:
+        """Let time pass in which nothing runs, as in a process that is stopped."""
+        self._jumping.now_s += seconds
+
 
 def simulate(main: Callable[[], Awaitable[_Result]]) -> _Result:
     """Run `main` on a loop whose time is simulated, from 0."""

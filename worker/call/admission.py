@@ -147,12 +147,12 @@ class Admission:
         now_s = self._clock.now_s()
         if attempt.has_left:
             self._tally.in_flight -= 1
-            attempt.took_s = now_s - attempt.sent_s
         else:
             attempt.end()
-            attempt.sent_s = self._pacer.leave(attempt) or now_s
-            attempt.took_s = now_s - attempt.sent_s
-            attempt.sent_us = time.time_ns() // 1_000 - round(attempt.took_s * 1e6)
+            near_s = self._pacer.leave(attempt)
+            attempt.sent_s = now_s if near_s is None else near_s
+            attempt.sent_us = time.time_ns() // 1_000 - round((now_s - attempt.sent_s) * 1e6)
+        attempt.took_s = now_s - attempt.sent_s
 
     def note_answer(self, attempt: Attempt) -> None:
         """Learn from an attempt that was answered."""

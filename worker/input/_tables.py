@@ -88,7 +88,7 @@ def _tables_at(place: Path) -> Iterator[tuple[_Format, Path]]:
         (_PAIMON, lambda: all((place / name).is_dir() for name in _PAIMON_FOLDERS)),
     )
     for each, holds in is_there:
-        with suppress(OSError):  # a folder that may not be looked into
+        with suppress(OSError):  # a folder that is not there, or may not be looked into
             if holds():
                 yield each, place
     if _HIVE_NAMES.fullmatch(place.name):
@@ -96,8 +96,5 @@ def _tables_at(place: Path) -> Iterator[tuple[_Format, Path]]:
 
 
 def _has_metadata(folder: Path) -> bool:
-    try:
-        with os.scandir(folder) as entries:
-            return any(_ICEBERG_NAMES.fullmatch(entry.name) for entry in entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    with os.scandir(folder) as entries:
+        return any(_ICEBERG_NAMES.fullmatch(entry.name) for entry in entries)

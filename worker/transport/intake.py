@@ -39,8 +39,6 @@ class Intake:
 
     def wake(self) -> None:
         """Have as many answers go on as there is room for, the oldest first."""
-        if self._is_shut:
-            return
         room = max(1, (self._bytes_max - self.held_bytes) // _READ_BYTES)
         waiting = [flow for flow in self._flows if flow.is_waiting and self.may_grow(flow)]
         for flow in waiting[:room]:

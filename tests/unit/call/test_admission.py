@@ -51,7 +51,8 @@ class Leaving:
     def __init__(self) -> None:
         self.left_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
-    def go(self, _: float) -> bool:
+    def go(self, now_s: float) -> bool:
+        del now_s
         self.left_s.set_result(anyio.current_time())
         return True
 
@@ -59,10 +60,26 @@ class Leaving:
         raise AssertionError("there is a turn for it")
 
 
+class Late(Leaving):
+    """A request that leaves in a moment, after it was told to go; as `is_at_once`, at once."""
+
+    def __init__(self, *, is_at_once: bool) -> None:
+        super().__init__()
+        self._is_at_once = is_at_once
+        self.is_told = self.is_sent_back = False
+
+    def go(self, now_s: float) -> bool:
+        self.is_told = True
+        return self._is_at_once and super().go(now_s)
+
+    def send_back(self) -> None:
+        self.is_sent_back = True
+
+
 class Bench:
     """An admission, and attempts that ask it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, calls_max: int | None = None) -> None:
         clock = LoopClock()
         self.login, self.switch = Expired(), StopSwitch()
         self.admission = Admission(
@@ -70,7 +87,7 @@ class Bench:
             gate=Gate(Breaker(120.0), clock, self.switch),
             switch=self.switch,
             tally=Tally(rows_expected=1_000),
-            calls_max=None,
+            calls_max=calls_max,
             login=self.login,
         )
         self.left_s: list[float] = []
@@ -160,3 +177,36 @@ async def test_a_row_whose_connection_ended_before_its_turn_gets_another_turn() 
     with anyio.fail_after(1.0):
         await leaving.left_s
     assert not lost.left_s.done()
+
+
+@pytest.mark.parametrize("is_at_once", [True, False])
+async def test_at_the_cap_an_attempt_that_has_its_connection_does_not_leave(
+    is_at_once: bool,
+) -> None:
+    bench = Bench(calls_max=1)
+    bench.login.others.set()
+    attempts = [Attempt(bench.admission, b"{}") for _ in range(2)]
+    asking = [Late(is_at_once=is_at_once) for _ in attempts]
+    for attempt in attempts:
+        assert await bench.admission.may_go(attempt)  # none has left by now
+    for attempt, each in zip(attempts, asking, strict=True):
+        attempt.ask(each)
+    await anyio.sleep(1.0)
+    left = [
+        each.left_s.done() if is_at_once else each.is_told and attempt.take()
+        for attempt, each in zip(attempts, asking, strict=True)
+    ]
+    assert left == [True, False]
+    assert bench.switch.reason == "the cap of 1 calls is reached"
+    assert [each.is_sent_back for each in asking] == [False, is_at_once]  # else it asks again
+
+
+async def test_an_attempt_that_ends_before_its_turn_took_as_long_as_it_was_near() -> None:
+    """To connect, in vain."""
+    bench = Bench()
+    bench.login.others.set()
+    attempt = Attempt(bench.admission, b"{}")
+    assert await bench.admission.may_go(attempt)
+    await anyio.sleep(0.3)
+    bench.admission.note_end(attempt)
+    assert attempt.took_s == pytest.approx(0.3)

@@ -16,9 +16,9 @@ import pytest
 import trustme
 from support.certificates import bundle, server_context
 from support.lanes import make_lane
-from support.services import HOST, Peer, served, wired
+from support.services import HOST, Peer, Talk, served, wired
 from unit.rate.pacing import most_beyond
-from unit.transport.messages import reply
+from unit.transport.messages import CLOSES, reply
 from unit.transport.transports import opened
 
 from worker.call.lane import PutOff
@@ -114,13 +114,19 @@ def _ended(*arguments: Any) -> None:
         writer.transport.abort()
 
 
-async def echo(peer: Peer) -> None:
-    """Answer each request; one connection in three ends after its first."""
-    while True:
-        body = (await peer.request()).body
-        await peer.send(reply(b'{"itemList":[],"recommendationId":"%b"}' % body[11:-2]))
-        if peer.number % 3 == 0:
-            return
+def echoing(closes_every: int) -> Talk:
+    """Return a talk that answers each request; one connection in so many ends after its first."""
+
+    async def talk(peer: Peer) -> None:
+        closes = peer.number % closes_every == 0
+        while True:
+            body = (await peer.request()).body
+            answer = b'{"itemList":[],"recommendationId":"%b"}' % body[11:-2]
+            await peer.send(reply(answer, headers=CLOSES if closes else b""))
+            if closes:
+                return
+
+    return talk
 
 
 async def run(url: str, wanted: Wanted, access: dict[str, Any]) -> list[Outcome | None]:
@@ -150,16 +156,18 @@ async def run(url: str, wanted: Wanted, access: dict[str, Any]) -> list[Outcome 
     return outcomes
 
 
-@pytest.mark.parametrize("wanted", ["wire", "sdk"])
-@pytest.mark.parametrize("is_tls", [False, True])
+@pytest.mark.parametrize(
+    ("wanted", "is_tls", "closes_every"),
+    [("wire", False, 1), ("wire", True, 3), ("sdk", False, 1), ("sdk", True, 3)],
+)
 async def test_no_window_holds_more_writes_than_the_rate_allows(
-    wanted: Wanted, is_tls: bool, writes: list[float], tmp_path: Path
+    wanted: Wanted, is_tls: bool, closes_every: int, writes: list[float], tmp_path: Path
 ) -> None:
     authority = trustme.CA()
     tls = server_context(authority, HOST) if is_tls else None
     access = {"ca_bundle": bundle(authority, tmp_path)} if is_tls else {}
     async with (
-        served(echo, tls=tls) as service,
+        served(echoing(closes_every), tls=tls) as service,
         unreliable(service.port, seed=1, drops=0.02) as port,
     ):
         scheme = "https" if is_tls else "http"
@@ -176,7 +184,7 @@ async def test_what_a_row_is_told_of_its_call_begins_when_it_is_written(
     wanted: Wanted, writes: list[float]
 ) -> None:
     """Connecting took HOLD_S; no call's latency has it."""
-    async with wired(echo) as service, unreliable(service.port, seed=2, drops=0.0) as port:
+    async with wired(echoing(3)) as service, unreliable(service.port, seed=2, drops=0.0) as port:
         began_us = time.time_ns() // 1_000
         outcomes = await run_one(f"http://{HOST}:{port}", wanted)
         ended_us = time.time_ns() // 1_000

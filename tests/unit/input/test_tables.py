@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from worker.errors import InputError
+from worker.input import _tables
 from worker.input._files import find_files
 
 LOGS = {
@@ -112,6 +116,36 @@ def test_a_ducklake_tables_files_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"ID": ["a"]}), tmp_path / name)
     for path in (tmp_path, tmp_path / name, tmp_path / "*.parquet"):
         assert_refused(path, tmp_path, "DuckLake")
+
+
+def test_a_folder_above_that_may_not_be_looked_into_is_taken_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pq.write_table(pa.table({"ID": ["a"]}), tmp_path / "a.parquet")
+    is_dir = Path.is_dir
+
+    def denied(self: Path) -> bool:
+        if self == tmp_path.parent / "_delta_log":
+            raise PermissionError
+        return is_dir(self)
+
+    monkeypatch.setattr(Path, "is_dir", denied)
+    assert len(find_files(str(tmp_path))[1]) == 1
+
+
+def test_each_folder_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = Counter[Path]()
+    real = _tables._tables_at
+
+    def counting(place: Path) -> Iterator[Any]:
+        looked[place] += 1
+        return real(place)
+
+    monkeypatch.setattr(_tables, "_tables_at", counting)
+    folders = [tmp_path / "a" / str(number) for number in range(20)]
+    _tables.check_no_table(folders, [])
+    assert looked[tmp_path] == 1
+    assert set(looked.values()) == {1}
 
 
 def test_what_only_looks_like_a_table_is_read(tmp_path: Path) -> None:

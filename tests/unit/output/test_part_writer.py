@@ -39,13 +39,12 @@ def rows(names: list[str]) -> pa.RecordBatch:
 
 def batch(names: list[str], outcomes: list[Outcome], *, first_row: int = 0) -> Batch:
     listed: list[Outcome | None] = list(outcomes)
-    selected = rows(names).select(["ID"])
     return Batch(
         CHUNK,
         0,
         first_row,
         True,
-        selected,
+        rows(names).select(["ID"]),
         listed,
         0,
         0,
@@ -225,6 +224,11 @@ def test_a_part_whose_rows_do_not_add_up_is_never_committed(tmp_path: Path) -> N
         part.books.results += 1
         with pytest.raises(RuntimeError, match="1 rows read, but 2 results"):
             part.commit(Again([rows(["a"])]))
+        part.discard()
+        part = writer(store)
+        part.add(batch(["a"], [failure()]))
+        with pytest.raises(RuntimeError, match="has 0 rows, but row 0 has failed"):
+            part.commit(Again([]))
     assert store.names() == []
 
 

@@ -70,3 +70,33 @@ def test_other_paths_and_rates_are_the_same_run(tmp_path: Path) -> None:
     moved = opened(tmp_path, "input", path=str(tmp_path / "elsewhere" / "users.parquet"),
                    columns={"user_id": "USER_ID"})  # fmt: skip
     assert check_owner(moved, store) is not None
+
+
+def test_other_rows_are_another_run(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "out")
+    write_users(tmp_path, 3)
+    with store.writing():
+        claim(opened(tmp_path), store, overwrite=False)
+        write_users(tmp_path, 4)
+        with pytest.raises(ConflictError, match="the input's data: files were added"):
+            check_owner(opened(tmp_path), store)
+
+
+def test_a_run_that_is_replaced_leaves_no_answers_behind_and_what_is_no_runs_alone(
+    tmp_path: Path,
+) -> None:
+    write_users(tmp_path, 3)
+    store, job = LocalStore(tmp_path / "out"), opened(tmp_path)
+    with store.writing():
+        before = claim(job, store, overwrite=False)
+        spool = store.spool_path(job.run_id, "part-00000.parquet")
+        spool.parent.mkdir(parents=True)
+        for path in (spool, store.path("part-00000.parquet")):
+            path.write_text("x")
+        assert claim(job, store, overwrite=True)["run_id"] == before["run_id"]
+        assert not spool.exists()
+        assert store.names() == ["_run.json"]
+        store.path("notes.txt").write_text("x")
+        with pytest.raises(ConflictError, match=r"notes\.txt"):
+            claim(job, store, overwrite=True)
+        assert store.names() == ["notes.txt"]

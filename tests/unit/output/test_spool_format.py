@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import orjson
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.model import Answer, Batch, Chunk, Outcome
+from worker.output import spool as spool_module
 from worker.output._spool_index import SpoolIndex
 from worker.output.spool import Spool, SpoolWriter, write_spool
-from worker.output.spool_format import Mark, Settled, pack
+from worker.output.spool_format import Block, Mark, Settled, pack
 
 CHUNK = Chunk(3, ())
 MARK = Mark.of("0123456789abcdef", CHUNK)
@@ -63,6 +68,75 @@ def test_a_block_of_another_run_or_chunk_is_passed_over(tmp_path: Path, other: M
     assert index.outcomes({1: NEW}) == {1: outcome("ours")}
     with pytest.raises(OSError, match="damaged"):
         index.outcomes({0: NEW})
+
+
+def block(number: int = 3, run: bytes = b"0123456789abcdef", more: bytes = b"") -> bytes:
+    """Return a block of one row, as another program or version may write it."""
+    head, _, entries, body = pack([Settled(0, outcome("x"), NEW)], MARK)
+    fields = list(struct.unpack("<4sHH16s16sIIQQQI", head))
+    entries = entries[:-1] + more + b"]"
+    fields[1], fields[3], fields[6], fields[10] = number, run, len(entries), zlib.crc32(entries)
+    head = struct.pack("<4sHH16s16sIIQQQI", *fields)
+    return b"".join([head, struct.pack("<I", zlib.crc32(head)), entries, body])
+
+
+@pytest.mark.parametrize(
+    ("content", "is_read"),
+    [
+        (block(), True),
+        (block(more=b',"new",[1]'), True),
+        (block(number=4), False),
+        (block(run=b"\xff" * 16), False),
+    ],
+    ids=["ours", "with more in an entry", "another format", "no text"],
+)
+def test_what_others_write_is_read_as_far_as_the_format_allows(
+    content: bytes, is_read: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "part"
+    path.write_bytes(content)
+    assert Spool(path, MARK).rows(0, 9) == ({0: outcome("x")} if is_read else {})
+    assert bool(SpoolIndex(path, MARK, rows_max=9).sizes([0])) == is_read
+
+
+@given(st.lists(st.sets(st.integers(0, 40), min_size=1, max_size=4), max_size=12), st.data())
+def test_rows_are_found_in_whatever_order_their_blocks_are(
+    blocks: list[set[int]], data: st.DataObject
+) -> None:
+    with TemporaryDirectory() as folder:
+        path, kept = Path(folder) / "part", dict[int, Outcome]()
+        for number, rows in enumerate(blocks):
+            settled = [Settled(row, outcome(f"{number}"), NEW) for row in rows]
+            write_spool(path, MARK, [settled])
+            kept |= {row: each for row, each, _ in settled}
+        spool = Spool(path, MARK)
+        for _ in range(4):
+            first, count = data.draw(st.integers(0, 41)), data.draw(st.integers(1, 41))
+            found = {row: each for row, each in kept.items() if first <= row < first + count}
+            assert spool.rows(first, count) == found
+
+
+def test_of_a_large_spool_few_entries_are_remembered_and_late_ones_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block of rows that were answered late overlaps with all others."""
+    blocks = [[Settled(row, outcome("x"), NEW) for row in range(n, n + 4)] for n in range(0, 80, 5)]
+    late = [Settled(row, outcome("late"), NEW) for row in range(4, 80, 5)]
+    write_spool(tmp_path / "part", MARK, [*blocks, late])
+    monkeypatch.setattr(spool_module, "_CACHED_ROWS", len(late) + 8)
+    read = Counter[int]()
+    lines = Block.lines
+
+    def counting(self: Block, file: int) -> list[bytes]:
+        read[self.offset] += 1
+        return lines(self, file)
+
+    monkeypatch.setattr(Block, "lines", counting)
+    spool = Spool(tmp_path / "part", MARK)
+    for first in range(0, 80, 5):
+        assert len(spool.rows(first, 5)) == 5
+        assert sum(map(len, spool._cache.values())) <= len(late) + 8
+    assert set(read.values()) == {1}
 
 
 def test_an_answer_that_another_owner_of_the_run_has_paid_for_is_as_good(tmp_path: Path) -> None:

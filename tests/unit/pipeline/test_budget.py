@@ -86,6 +86,15 @@ def test_answers_beyond_their_room_are_to_stay_in_the_spool_and_none_comes_until
     assert room.hold(batch(1), MIB)
 
 
+def test_a_row_that_failed_has_nothing_to_stay_in_the_spool() -> None:
+    room, first = Room(1000, intake=(intake := Intake())), batch(0)
+    assert room.hold(first, SPOOLED_FROM_BYTES - 1)
+    assert not room.hold(first, 10)
+    assert room.hold(first, 0)  # before the answer has left memory
+    room.release(first, 10)
+    assert not is_shut(intake)
+
+
 def test_wide_rows_do_not_shut_the_answers_out_that_they_wait_for() -> None:
     room, wide = Room(1000, intake=(intake := Intake())), batch(0, held_bytes=2**30)
     room.enter(wide)

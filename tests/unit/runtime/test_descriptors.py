@@ -37,27 +37,30 @@ def test_the_limit_is_raised_to_what_the_process_may_have(
 class Limits:
     """The limits of a system, without a process that has them."""
 
-    def __init__(self, soft: int, hard: int, *, most: int) -> None:
+    def __init__(self, soft: int, hard: int, *, most: int, error: Exception) -> None:
         self.limits = soft, hard
         self._most = most
+        self._error = error
 
     def getrlimit(self, _: int) -> tuple[int, int]:
         return self.limits
 
     def setrlimit(self, _: int, limits: tuple[int, int]) -> None:
         if limits[0] > self._most:
-            raise ValueError("invalid argument")
+            raise self._error
         self.limits = limits
 
 
 @pytest.mark.parametrize(
     ("soft", "most", "raised"),
-    [(256, 10_240, 10_240), (256, 100_000, 65_536), (256, 5_000, 256), (20_000, 10_240, 20_000)],
-)
+    [(256, 10_240, 10_240), (256, 100_000, 65_536), (256, 5_000, 256), (20_000, 10_240, 20_000),
+     (resource.RLIM_INFINITY, 100_000, resource.RLIM_INFINITY)],
+)  # fmt: skip
+@pytest.mark.parametrize("error", [ValueError("invalid argument"), OSError("invalid argument")])
 def test_a_limit_that_is_called_infinite_may_not_be(
-    soft: int, most: int, raised: int, monkeypatch: pytest.MonkeyPatch
+    soft: int, most: int, raised: int, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    system = Limits(soft, resource.RLIM_INFINITY, most=most)
+    system = Limits(soft, resource.RLIM_INFINITY, most=most, error=error)
     monkeypatch.setattr(resource, "getrlimit", system.getrlimit)
     monkeypatch.setattr(resource, "setrlimit", system.setrlimit)
     raise_limit()

@@ -7,7 +7,7 @@ import time
 
 import anyio
 import pytest
-from support.clock import running
+from support.clock import SimulatedLoop, running
 
 from worker.runtime import clock as module
 from worker.runtime.clock import RunningClock
@@ -42,26 +42,59 @@ async def test_a_stop_does_not_count(stoppable: Stoppable) -> None:
         assert clock.now_s() - before_s < 5.0
 
 
-async def test_time_in_which_the_loop_runs_counts(stoppable: Stoppable) -> None:
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have time.monotonic be the time of the simulated loop."""
+    monkeypatch.setattr(module, "monotonic", lambda: asyncio.get_running_loop().time())
+
+
+def stand_still() -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SimulatedLoop)
+    loop.stand_still(STOP_S)
+
+
+@pytest.mark.simulated_time
+@pytest.mark.usefixtures("simulated")
+async def test_all_time_in_which_the_loop_runs_counts_and_of_a_stop_a_tenth() -> None:
     """Nobody asks for the time, but the clock looks itself."""
-    del stoppable
     with running() as clock:
-        before_s, began_s = clock.now_s(), time.monotonic()
-        await anyio.sleep(0.6)  # real time is what is measured
-        passed_s = time.monotonic() - began_s
-        assert clock.now_s() - before_s <= passed_s + 0.01
-        assert clock.now_s() - before_s >= 0.1  # however busy the machine is
+        before_s = clock.now_s()
+        await anyio.sleep(60.0)
+        assert clock.now_s() - before_s == pytest.approx(60.0)
+        stand_still()
+        assert clock.now_s() - before_s == pytest.approx(60.1)
 
 
-async def test_a_timer_does_not_come_early_for_a_stop(stoppable: Stoppable) -> None:
+@pytest.mark.simulated_time
+@pytest.mark.usefixtures("simulated")
+async def test_a_timer_does_not_come_early_for_a_stop() -> None:
     with running() as clock:
         came = asyncio.Event()
-        due_s = clock.now_s() + 0.2
+        due_s = clock.now_s() + 0.5
         clock.call_at(due_s, came.set)
-        stoppable.jumped_s += STOP_S
-        assert clock.now_s() < due_s
+        stand_still()
         await came.wait()
-        assert clock.now_s() >= due_s - 0.002
+        assert clock.now_s() == pytest.approx(due_s, abs=0.002)
+
+
+@pytest.mark.simulated_time
+@pytest.mark.usefixtures("simulated")
+async def test_a_clock_that_is_stopped_looks_no_more() -> None:
+    class Counting(RunningClock):
+        looks = 0
+
+        def now_s(self) -> float:
+            self.looks += 1
+            return super().now_s()
+
+    clock = Counting()
+    await anyio.sleep(1.0)
+    assert clock.looks >= 10
+    clock.stop()
+    looks = clock.looks
+    await anyio.sleep(1.0)
+    assert clock.looks == looks
 
 
 async def test_patience_is_not_lost_in_a_stop(stoppable: Stoppable) -> None:
