@@ -193,3 +193,16 @@ async def test_a_start_does_not_try_again(source: Source) -> None:
         async with Login(ACCESS):
             raise AssertionError
     assert source.looks == 1
+
+
+async def test_after_a_look_that_failed_the_next_is_some_seconds_later_and_then_ahead_of_need(
+    source: Source,
+) -> None:
+    source.keys = [key("old", 3600.0), None, key("new", 3600.0)]
+    async with Login(ACCESS) as login:
+        login._looked_s -= 1000.0
+        with pytest.raises(RefusedError):
+            await login._look()
+        assert login._due_s() == pytest.approx(time.time() + 5.0, abs=2.0)
+        await login._look()
+        assert login._due_s() == pytest.approx(time.time() + 2700.0, abs=2.0)
