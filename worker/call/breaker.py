@@ -36,10 +36,13 @@ FAILURES_TO_OPEN = 10
 THROTTLED_S_TO_OPEN = 2.0
 PROBE_S_MIN = 0.1
 PROBE_S_MAX = 5.0
-SPACED_S_MIN = 0.05  # between attempts where only rows that failed are left
-# So many rows, none of which was tried before, may all be rows that always fail. More of them end a
-# run by its share of failed rows.
+SPACED_S_MIN = 0.02  # between attempts where only rows that failed are left
+# So many rows, none of which was tried before, may all be rows that always fail: they have had all
+# their attempts soon after the time of an outage. More of them stop the run.
 FEW_ROWS_MAX = 1_000
+FEW_ROWS_PER_S = 25  # of the time of an outage
+# It may be long since the first failure when enough have failed to count as an outage.
+PROBED_S_MIN = 1.0
 PROBES_TO_WITNESS = 2  # that are for other rows, where there are some
 # Before the first answer of any kind: who named a wrong endpoint should know soon.
 UNREACHED_S_MAX = 10.0
@@ -51,6 +54,7 @@ class Breaker:
     def __init__(self, outage_s: float, *, attempts_max: int = 6) -> None:
         self._outage_s = outage_s
         self._attempts_max = max(2, attempts_max)  # of a row, over `outage_s`
+        self._few_rows = min(FEW_ROWS_MAX, FEW_ROWS_PER_S * outage_s)
         self._spell = Spell(-math.inf, is_over=True)
         self._failures = self._broken_rows = self._unreached = 0
         self._ended_s = -math.inf  # the last outage
@@ -156,7 +160,7 @@ class Breaker:
     @property
     def is_theirs(self) -> bool:
         """Whether it may well be the rows that fail, all that are left: nothing says otherwise."""
-        are_few = self.rows_left <= FEW_ROWS_MAX
+        are_few = self.rows_left <= self._few_rows
         return self.is_open and are_few and not self.has_witness and self._is_spoken
 
     def asks_witness(self, *, has_others: bool, is_turn: bool) -> bool:
@@ -197,7 +201,7 @@ class Breaker:
     def over_s(self) -> float:
         """When an outage that has begun lasts too long."""
         limit_s = self._outage_s if self.has_spoken else min(self._outage_s, UNREACHED_S_MAX)
-        return (self.since_s or 0.0) + limit_s
+        return max((self.since_s or 0.0) + limit_s, self._spell.since_s + PROBED_S_MIN)
 
     def reason(self, now_s: float, *, suspects: Iterable[RowTrouble] = ()) -> str | None:
         """Return why the run is to stop, or None while it may wait.

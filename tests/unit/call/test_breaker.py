@@ -7,8 +7,10 @@ import pytest
 from worker.call.breaker import (
     FAILURES_TO_OPEN,
     FEW_ROWS_MAX,
+    FEW_ROWS_PER_S,
     PROBE_S_MAX,
     PROBE_S_MIN,
+    PROBED_S_MIN,
     THROTTLED_S_TO_OPEN,
     UNREACHED_S_MAX,
     Breaker,
@@ -194,3 +196,22 @@ def test_it_is_given_up_after_its_time_and_sooner_if_nothing_was_ever_heard(
     reason = breaker.reason(5.0 + limit_s)
     assert reason is not None
     assert f"{failure.code}: {failure.message}" in reason
+
+
+def test_an_outage_that_may_not_last_long_has_no_time_for_the_attempts_of_many_rows() -> None:
+    breaker = Breaker(2.0)
+    fail(breaker, 0.0, *rows(FAILURES_TO_OPEN))
+    breaker.rows_left = 2 * FEW_ROWS_PER_S
+    assert breaker.is_theirs
+    breaker.rows_left += 1
+    assert not breaker.is_theirs
+
+
+def test_other_rows_are_tried_before_a_run_stops_however_long_ago_the_first_failure_was() -> None:
+    breaker = Breaker(2.0)
+    for moment, row in enumerate(rows(FAILURES_TO_OPEN)):
+        fail(breaker, float(moment), row)
+    opened_s = FAILURES_TO_OPEN - 1.0
+    assert breaker.is_open
+    assert breaker.reason(opened_s + PROBED_S_MIN - 0.1) is None
+    assert breaker.reason(opened_s + PROBED_S_MIN) is not None
