@@ -120,7 +120,8 @@ class Breaker:
             self._spell.note_failure(sent_s, is_suspect=row.is_suspect)
             row.spell = self._spell
             over_s = now_s - row.spoken_s
-            row.is_finished = row.spoken >= self._attempts_max and over_s >= self._outage_s
+            had_all = row.spoken >= self._attempts_max and over_s >= self._outage_s
+            row.is_finished = had_all and self.is_theirs
         else:
             row.attempts += not is_unreached
         return self.is_open or is_unreached

@@ -257,3 +257,15 @@ def test_rows_whose_turns_come_late_are_not_taken_for_others() -> None:
     run = go(always_failing(range(30)), rows=30, tps=1.0, outage_s=15.0)
     assert run.reason is None
     assert len(run.failed) == 30
+
+
+def test_an_outage_finishes_no_row_while_there_are_others_however_often_that_was_tried() -> None:
+    """Its first attempts failed before the outage, so their time is up before that of the run."""
+    breaker = Breaker(120.0, attempts_max=2)
+    row = RowTrouble()
+    fail(breaker, row, 1.0)
+    breaker.note_answer(2.0)
+    opened(breaker, 30.0)
+    fail(breaker, row, 125.0)
+    assert breaker.reason(125.0) is None
+    assert not row.is_finished
