@@ -92,6 +92,9 @@ class OpenRows:
     async def take(self) -> OpenRow | None:
         """Return what `take_now` does, or None after the last row."""
         while not (taken := self.take_now()):
+            if self._put_off:  # in no line: who is first there may wait for others to end
+                await self._room.wait_until_open()
+                continue
             async with self._one_at_a_time:
                 if self._ready:
                     await self._room.wait_to_call(self._ready[0][0])
@@ -111,9 +114,9 @@ class OpenRows:
         return self._ready.pop()
 
     def _take_put_off(self) -> OpenRow | None:
-        if not self._put_off:
+        if not self._put_off or not self._room.is_open:
             return None
-        self._room.note_call()  # there was room for it before
+        self._room.note_call()  # there was room in bytes for it before
         return self._put_off.popleft()
 
     def _begin_next(self) -> Batch | None:

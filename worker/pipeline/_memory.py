@@ -68,7 +68,7 @@ class Room:
         self._calls = 0
         self._answer_bytes = float(answer_bytes)
         self._intake = intake or Intake()
-        self._is_open = True
+        self.is_open = True  # calls may begin
         self._is_passing = False  # the reader has met hardly any but kept rows of late
         self._changed: anyio.Event | None = None  # None: nobody waits
 
@@ -80,7 +80,7 @@ class Room:
 
     def may_call(self, batch: Batch) -> bool:
         """Return whether there is room for another answer."""
-        if not self._is_open:
+        if not self.is_open:
             return False
         on_their_way = (self._calls + 1) * self._answer_bytes
         return (self._calls == 0 or on_their_way <= INTAKE_BYTES_MAX) and (
@@ -90,6 +90,11 @@ class Room:
     def note_call(self) -> None:
         """Count a row that is called for, until `hold` or `note_put_off`."""
         self._calls += 1
+
+    async def wait_until_open(self) -> None:
+        """Return when calls may begin: at once, but after `close`."""
+        while not self.is_open:
+            await self._wait()
 
     def note_put_off(self) -> None:
         """Count a row no more that is not called for until another `note_call`."""
@@ -103,11 +108,11 @@ class Room:
 
     def close(self) -> None:
         """Let no call begin until `open`."""
-        self._is_open = False
+        self.is_open = False
 
     def open(self) -> None:
         """Let calls begin again."""
-        self._is_open = True
+        self.is_open = True
         self._tell()
 
     def enter(self, batch: Batch) -> None:

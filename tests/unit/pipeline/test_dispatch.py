@@ -228,6 +228,26 @@ async def test_rows_wait_while_there_is_no_room_for_their_answers() -> None:
         assert len(bench.handed) == 4
 
 
+async def test_rows_that_were_put_off_wait_too_while_no_call_may_begin() -> None:
+    with Bench([[("a", False)]], 1, deduplicate=False) as bench:
+        bench.todo_in.send_nowait(bench.batches[0])
+        taken = bench.rows.take_now()
+        assert taken is not None
+        async with anyio.create_task_group() as group:
+            group.start_soon(bench.lane)  # waits for another batch, and must not be waited for
+            await anyio.wait_all_tasks_blocked()
+            bench.room.close()
+            bench.rows.put_off(*taken[:3], PUT_OFF)
+            assert bench.rows.take_now(others_first=True) is None
+            group.start_soon(bench.lane)
+            await anyio.wait_all_tasks_blocked()
+            assert bench.handed == []
+            bench.room.open()
+            await anyio.wait_all_tasks_blocked()
+            assert bench.handed == [(0, 0)]
+            bench.todo_in.close()
+
+
 async def test_a_lane_does_not_overtake_one_that_was_given_a_batch() -> None:
     """Or the batch that it begins with would be dropped for the other's."""
     with Bench([[("a", False)] * 6], 1, deduplicate=False) as bench:
