@@ -136,6 +136,23 @@ def test_twice_does_not_wait_for_calls_and_keeps_what_is_committed(
     assert values(results(tmp_path / "out"), "USER_ID") == user_ids(10)
 
 
+def test_the_end_of_a_terminal_may_be_told_twice(tmp_path: Path, write_config: WriteConfig) -> None:
+    """By its shell, and by the system when that has ended: calls in flight are waited for."""
+    write_users(tmp_path, 25)
+    gate = Gate(15)
+    with serving(gate) as service:
+        config = write_config(target={"endpoint_url": service.url}, retry={"timeout_s": 3.0})
+        with started("run", config, folder=tmp_path) as process:
+            gate.wait_until_reached()
+            process.send_signal(signal.SIGHUP)
+            wait_for_line(process, "stopping")
+            process.send_signal(signal.SIGHUP)
+            _, log = process.communicate(timeout=60)
+        gate.open()
+    assert process.returncode == 75, log
+    assert "stopped before the end: SIGHUP" in log
+
+
 def test_while_credentials_are_fetched(tmp_path: Path, write_config: WriteConfig) -> None:
     """The process that should print them never ends."""
     write_users(tmp_path, 5)

@@ -74,4 +74,5 @@ class Patience:
 
     def _run_out(self) -> None:
         self._timer = None
-        self._timeout.reschedule(asyncio.get_running_loop().time())
+        if not self._timeout.expired():  # it may be so, and the task not have run since
+            self._timeout.reschedule(asyncio.get_running_loop().time())

@@ -65,6 +65,8 @@ async def watch_signals(switch: StopSwitch) -> None:
     with anyio.open_signal_receiver(*signals.watched()) as received:
         async for number in received:
             name = signal.Signals(number).name
+            if switch.reason is not None and number == signal.SIGHUP:
+                continue  # a shell passes a terminal's end on, and when that ends the system does
             if switch.reason is not None:
                 raise StoppedError(
                     f"stopped at once: {name} after {switch.reason}",

@@ -7,7 +7,7 @@ import time
 
 import anyio
 import pytest
-from support.clock import SimulatedLoop, running
+from support.clock import LoopClock, SimulatedLoop, running, simulate
 
 from worker.runtime import clock as module
 from worker.runtime.clock import RunningClock
@@ -140,3 +140,22 @@ async def test_patience_goes_on_with_what_is_left_after_a_pause() -> None:
             assert patience._due_s == pytest.approx(clock.now_s() + left_s, abs=1.0)
     finally:
         clock.stop()
+
+
+def test_who_is_out_of_patience_in_this_moment_may_be_told_to_end() -> None:
+    """As many connections are made at once: the first that fails may stop the run."""
+
+    async def main() -> None:
+        first, second = Patience(1.0, LoopClock()), Patience(1.0, LoopClock())
+
+        async def wait(own: Patience, other: Patience) -> None:
+            with pytest.raises(TimeoutError):
+                async with own:
+                    await anyio.sleep_forever()
+            other.end()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait, first, second)
+            group.start_soon(wait, second, first)
+
+    simulate(main)
