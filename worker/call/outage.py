@@ -55,6 +55,7 @@ class Gate:
         self._tries_failed = False  # the next probe may be for a row that failed
         self._put_off = 0  # rows that have failed in an outage, and do not wait here
         self._timer: Timer | None = None
+        self._soon: asyncio.Handle | None = None  # once for all who come to wait in a moment
         self._decided = asyncio.Event()
         self._undecided = 0  # rows that wait for it
         self._answered_s = -math.inf  # when the last of the answered attempts had left
@@ -128,9 +129,8 @@ class Gate:
         self._breaker.rows_left, self._breaker.has_witness = rows_left, has_witness
         waiter: asyncio.Future[Leave] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(waiter, row, number))
-        if self._timer is not None:
-            self._timer.cancel()  # this row may be due before those that wait
-        self._wake()
+        if self._soon is None:  # this row may be due before those that wait
+            self._soon = asyncio.get_running_loop().call_soon(self._wake)
         return await waiter
 
     @property
@@ -183,7 +183,7 @@ class Gate:
 
     def _wake(self) -> None:
         """Send a probe if it is due, give up if it is time, and come back."""
-        self._timer = None
+        self._stop_timer()
         breaker, now_s = self._breaker, self.clock.now_s()
         self._waiting = deque(each for each in self._waiting if not each.turn.done())  # cancelled
         suspects = [each.row for each in self._waiting if each.row and each.is_suspect]
@@ -251,10 +251,14 @@ class Gate:
             stops_in_s = max(0.0, self._breaker.over_s - now_s)
             log.warning("service down", last=self._breaker.last_code, stops_in_s=stops_in_s)
 
+    def _stop_timer(self) -> None:
+        for each in (self._timer, self._soon):
+            if each is not None:
+                each.cancel()
+        self._timer = self._soon = None
+
     def _release(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         for each in self._waiting:
             if not each.turn.done():
                 each.turn.set_result(Leave.FREE)

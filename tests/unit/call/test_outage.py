@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Iterable
 
 import anyio
 import pytest
@@ -214,6 +215,31 @@ def test_rows_that_wait_to_be_tried_again_leave_the_lanes_to_others(share: float
     run = Run(ambient, rows=25_000, tps=2_500.0, lanes=256).go()
     assert not run.failed
     assert run.sent_between(1.0, 9.0) >= 0.99 * 8.0 * 2_500.0
+
+
+def test_rows_that_come_to_wait_in_one_moment_are_looked_at_once() -> None:
+    """Each look goes over all that wait: with thousands, a look for each of them takes seconds."""
+
+    class Looked(Breaker):
+        looks = 0
+
+        def reason(self, now_s: float, *, suspects: Iterable[RowTrouble] = ()) -> str | None:
+            self.looks += 1
+            return super().reason(now_s, suspects=suspects)
+
+    async def main() -> int:
+        clock, switch, breaker = LoopClock(), StopSwitch(), Looked(120.0)
+        gate = Gate(breaker, clock, switch)
+        for _ in range(FAILURES_TO_OPEN):
+            gate.note_failure(BROKEN, Verdict.TRANSIENT, RowTrouble(), sent_s=0.0, has_results=True)
+        async with anyio.create_task_group() as group:
+            for _ in range(1_000):
+                group.start_soon(gate.admit)
+            await anyio.sleep(0.05)  # of the simulated clock: before the first probe is due
+            gate.note_answer(clock.now_s())
+        return breaker.looks
+
+    assert simulate(main) == 1
 
 
 def test_what_left_before_a_row_failed_does_not_acquit_the_service_of_it() -> None:
