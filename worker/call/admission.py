@@ -62,7 +62,7 @@ class Admission:
     @property
     def wants_others(self) -> bool:
         """Whether rows that have not been tried are to come before those that were put off."""
-        return self._gate.wants_others
+        return self._gate.is_down and self._gate.wants_others
 
     def may_go_now(self, attempt: Attempt) -> Attempt | None:
         """Let the attempt go if its turn is near already; else it is to ask `may_go`."""

@@ -85,10 +85,9 @@ class Lane:
                 admission.note_end(going)
             if result is SENT_BACK:
                 continue  # it has not left
-            attempts = min(
-                attempts + 1, _ATTEMPTS_TOLD_MAX
-            )  # at the witness, too: in this row's place
+            attempts += 1  # at the witness, too: in this row's place
             if going is not attempt:
+                attempts = min(attempts, _ATTEMPTS_TOLD_MAX - 1)
                 self._note_witness(going, result)
                 continue
             latency_ms = attempt.took_s * 1e3
@@ -104,6 +103,7 @@ class Lane:
                 if self._switch.reason and verdict in _PASSING:
                     break
                 return Outcome(row.failure, attempts, throttles, attempt.sent_us, latency_ms)
+            attempts = min(attempts, _ATTEMPTS_TOLD_MAX - 1)
             if admission.put_off(attempt):
                 return PutOff(attempt, row, attempts, throttles)
         return None
