@@ -18,7 +18,7 @@ from worker.codec.digests import NO_REQUEST, request_digest
 from worker.codec.duplicates import FirstRows
 from worker.codec.requests import RequestBuilder
 from worker.model import DIGEST_BYTES, Batch, Failure, Outcome
-from worker.pipeline._memory import Room
+from worker.pipeline._memory import READY_BYTES_MAX, Room
 from worker.telemetry.tally import Tally
 
 # What is built at once: of short rows so many, of long ones (lists of items) so many bytes. With
@@ -64,13 +64,15 @@ class OpenRows:
         self._next_row = 0
         self._slice_rows = 1
         self._ready = deque[OpenRow]()  # of one batch, but after `_take_last`
+        self._ready_bytes = 0  # of their requests
         self._put_off = deque[OpenRow]()
 
     def take_now(self, *, others_first: bool = False) -> OpenRow | None:
         """Return the next open row, or None when `take` must wait.
 
         Those that were put off are the next ones; with `others_first`, the one that is farthest
-        from the rows before it, of all that are read: rows that fail may follow each other.
+        from the rows before it, of all that are read and READY_BYTES_MAX have room for: rows that
+        fail may follow each other.
         """
         if others_first:
             return self._take_last() or self._take_put_off()
@@ -81,8 +83,7 @@ class OpenRows:
             self._build_some(batch)
         if not ready or not self._room.may_call(ready[0][0]):
             return None
-        self._room.note_call()
-        return ready.popleft()
+        return self._handed_out(ready.popleft())
 
     def put_off(self, batch: Batch, row: int, request: bytes, before: PutOff) -> None:
         """Have a row wait until others have had their turn. Who does it is to take the next."""
@@ -106,12 +107,16 @@ class OpenRows:
         return taken
 
     def _take_last(self) -> OpenRow | None:
-        while batch := self._batch or self._begin_next():
+        while self._ready_bytes < READY_BYTES_MAX and (batch := self._batch or self._begin_next()):
             self._build_some(batch)
         if not self._ready or not self._room.may_call(self._ready[-1][0]):
             return None
+        return self._handed_out(self._ready.pop())
+
+    def _handed_out(self, taken: OpenRow) -> OpenRow:
         self._room.note_call()
-        return self._ready.pop()
+        self._ready_bytes -= len(taken[2])
+        return taken
 
     def _take_put_off(self) -> OpenRow | None:
         if not self._put_off or not self._room.is_open:
@@ -165,6 +170,7 @@ class OpenRows:
         is_kept = batch.kept[row] and batch.kept_digests.startswith(digest, DIGEST_BYTES * row)
         if first == own and not is_kept:
             self._ready.append((batch, row, request, None))
+            self._ready_bytes += len(request)
             return
         batch.open_rows -= 1
         if is_kept:

@@ -21,6 +21,7 @@ from worker.transport.intake import INTAKE_BYTES_MAX, Intake
 HELD_BYTES_MAX = 32 << 20
 SPOOLED_FROM_BYTES = 64 << 20
 NOTED_BYTES_MAX = 2 << 20
+READY_BYTES_MAX = 8 << 20
 _FORGOTTEN = 32  # answers after which most of a larger one before them is forgotten
 
 
@@ -36,6 +37,7 @@ class Share(NamedTuple):
 # top of each; Python's own objects and the allocator's holes are not counted.
 BUDGET = (
     Share("rows read ahead", HELD_BYTES_MAX // 2, "pipeline._memory.Room"),
+    Share("requests made ahead in an outage", READY_BYTES_MAX, "pipeline._dispatch.OpenRows"),
     Share("whole answers that wait for their batch", SPOOLED_FROM_BYTES, "pipeline._memory.Room"),
     Share("answers on their way", INTAKE_BYTES_MAX, "transport.intake.Intake"),
     Share("answers that are not in the spool yet", NOTED_BYTES_MAX, "pipeline._keeper.Keeper"),

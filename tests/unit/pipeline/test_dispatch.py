@@ -215,6 +215,23 @@ async def test_the_row_taken_first_in_an_outage_is_the_farthest_that_is_read(
         assert bench.rows.take_now(others_first=True) == (*taken[:3], PUT_OFF)
 
 
+async def test_no_more_requests_are_made_ahead_in_an_outage_than_they_may_have_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_dispatch, "READY_BYTES_MAX", 3 * len(b'{"userId":"a"}'))
+    monkeypatch.setattr(_dispatch, "_SLICE_ROWS_MAX", 1)
+    with Bench([[("a", False)] * 9], 1, deduplicate=False) as bench:
+        bench.todo_in.send_nowait(bench.batches[0])
+        taken = [bench.rows.take_now(others_first=True)]
+        for batch in bench.batches[1:]:
+            bench.todo_in.send_nowait(batch)
+            taken.append(bench.rows.take_now(others_first=True))
+        assert [(each[0].sequence, each[1]) for each in taken if each] == [(0, 2), (1, 0), (1, 1)]
+        bench.todo_in.close()
+        await bench.lane()
+        assert bench.handed == [(0, 0), (0, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
+
+
 async def test_rows_wait_while_there_is_no_room_for_their_answers() -> None:
     with Bench([[("a", False)] * 4], 1, deduplicate=False) as bench:
         bench.room.close()
