@@ -171,3 +171,11 @@ def write_config(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def hangups_count() -> Iterator[None]:
+    """Have what is started take SIGHUP, even where the tests themselves are run with nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)

@@ -33,6 +33,8 @@ from worker.__main__ import main
 main()
 """
 
+pytestmark = pytest.mark.usefixtures("hangups_count")
+
 
 @pytest.mark.parametrize("number", ALL)
 def test_a_signal_while_the_command_is_imported_ends_resumably(number: signal.Signals) -> None:

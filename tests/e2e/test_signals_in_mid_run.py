@@ -11,6 +11,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from support.runs import (
     PARTS_OF_TEN,
     WriteConfig,
@@ -29,6 +30,8 @@ from support.services import Request
 
 # What must not be waited for takes a minute.
 SOON_S = 15.0
+
+pytestmark = pytest.mark.usefixtures("hangups_count")
 
 
 def end(process: subprocess.Popen[str], *, signals: int = 1) -> str:
