@@ -18,7 +18,7 @@ from support.runs import (
     wait_for_line,
     write_users,
 )
-from support.scripts import Reply, asked_for, echo, error, serving
+from support.scripts import Gate, Reply, asked_for, echo, error, serving
 from support.services import Request
 
 ROWS = 60
@@ -29,14 +29,10 @@ STOP_S = 2.5  # longer than any limit of these runs
 def test_calls_in_flight_when_it_was_stopped_are_answered_and_not_paid_twice(
     tmp_path: Path, write_config: WriteConfig, transport: str
 ) -> None:
-    """Each answer takes half a second, so that there are always some on their way."""
-
-    def slow(request: Request) -> Reply:
-        time.sleep(0.5)  # beside the service's loop
-        return echo(request)
-
+    """Their answers come while it stands still."""
     write_users(tmp_path, ROWS)
-    with serving(slow) as service:
+    gate = Gate(15)
+    with serving(gate) as service:
         config = write_config(
             target={"endpoint_url": service.url, "transport": transport},
             rate={"tps": 40, "adaptive": False},
@@ -45,6 +41,7 @@ def test_calls_in_flight_when_it_was_stopped_are_answered_and_not_paid_twice(
         with started("run", config, folder=tmp_path) as process:
             service.wait_for_calls(25)
             process.send_signal(signal.SIGSTOP)
+            gate.open()
             time.sleep(STOP_S)  # what is tested is that it passes
             process.send_signal(signal.SIGCONT)
             assert process.wait(timeout=60) == 0

@@ -242,7 +242,7 @@ async def test_an_end_waits_for_no_credentials() -> None:
         async def renew(failure: Failure, *, since_s: float) -> Failure | None:
             del since_s
             asyncio.get_running_loop().call_soon(made.stop)
-            await asyncio.sleep(1_000)
+            await asyncio.Event().wait()  # for ever
             return failure
 
         made._transport.renew = renew  # type: ignore[method-assign] # as a transport that can

@@ -60,7 +60,7 @@ async def test_all_time_in_which_the_loop_runs_counts_and_of_a_stop_a_tenth() ->
     """Nobody asks for the time, but the clock looks itself."""
     with running() as clock:
         before_s = clock.now_s()
-        await anyio.sleep(60.0)
+        await anyio.sleep(60.0)  # of the simulated clock, as each of these
         assert clock.now_s() - before_s == pytest.approx(60.0)
         stand_still()
         assert clock.now_s() - before_s == pytest.approx(60.1)
@@ -114,6 +114,8 @@ async def test_patience_runs_out(stoppable: Stoppable) -> None:
             await anyio.sleep_forever()
 
 
+@pytest.mark.simulated_time
+@pytest.mark.usefixtures("simulated")
 async def test_patience_that_rests_does_not_run_out_until_it_begins_anew() -> None:
     rested = list[bool]()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 from support.services import Peer, eventually, wired
 from unit.transport.messages import answering, reply, request
@@ -109,8 +110,8 @@ async def test_time_in_which_a_request_waits_for_its_turn_is_none_that_its_answe
     async with wired(answering(reply())) as service, pool_of(service, timeout_s=0.1) as pool:
         call = asyncio.create_task(pool.exchange(request(), turn))
         await turn.asked.wait()
-        await asyncio.sleep(0.4)  # four times what an answer may take
-        assert not call.done()
+        (connection,) = pool._connections
+        assert not connection.is_late(pool._clock.now_s() + 60.0, 0.1)
         assert turn.ready is not None
         assert turn.ready.go(pool._clock.now_s())
         assert isinstance(await call, Reply)
@@ -129,11 +130,11 @@ async def test_time_in_which_an_answer_has_waited_for_room_does_not_count_later_
         with exchanging(pool):
             await eventually(lambda: intake.held_bytes > 0)
             (connection,) = pool._connections
-            await asyncio.sleep(0.5)
+            later_s = connection._clock.now_s() + 60.0
+            connection._clock = SimpleNamespace(now_s=lambda: later_s)
             intake.shut(is_shut=False)
-            now_s = connection._clock.now_s()
-            assert not connection.is_late(now_s, 0.4)
-            assert connection.is_late(now_s + 0.4, 0.4)
+            assert not connection.is_late(later_s, 10.0)
+            assert connection.is_late(later_s + 10.0, 10.0)
 
 
 async def test_a_reader_that_is_a_task_waits_each_time_there_is_no_room() -> None:

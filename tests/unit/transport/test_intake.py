@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.services import Peer, no_socket_left, wired
+from support.services import Peer, eventually, no_socket_left, wired
 from unit.transport.messages import reply, request
 from unit.transport.transports import EVERY_NETWORK, opened, pool_of
 
@@ -66,11 +66,12 @@ async def test_time_in_which_an_answer_waits_for_room_is_none_that_it_takes() ->
     intake.shut(is_shut=True)
     async with (
         wired(together(reply(BODY), 1)) as service,
-        pool_of(service, intake=intake, timeout_s=0.2) as pool,
+        pool_of(service, intake=intake) as pool,
     ):
         call = asyncio.create_task(pool.exchange(request()))
-        await asyncio.sleep(0.6)  # three times what an answer may take
-        assert not call.done()
+        await eventually(lambda: intake.held_bytes > 0)
+        (connection,) = pool._connections
+        assert not connection.is_late(pool._clock.now_s() + 60.0, 0.2)
         intake.shut(is_shut=False)
         end = await call
         assert isinstance(end, Reply)
