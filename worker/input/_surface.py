@@ -77,7 +77,7 @@ def check_surface(where: str) -> None:
         return
     if astray.start() == len(tokens):
         raise ValueError("it ends too early" + "".join(f", behind {t.text!r}" for t in tokens[-1:]))
-    raise ValueError(f"{tokens[astray.start()].text!r} does not belong where it stands")
+    raise ValueError(f"{tokens[astray.start()].text!r} is not understood where it stands")
 
 
 def _letter(token: Token, following: Token | None) -> str:
