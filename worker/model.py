@@ -103,8 +103,9 @@ class Batch:
     first_row: int  # position of its first row among the chunk's selected ones
     last: bool  # the chunk's last batch
     rows: pa.RecordBatch  # the ID and `keep` columns, and those that requests are made from
-    outcomes: list[Outcome | None]  # None: not done yet, a duplicate, or kept
-    open_rows: int  # rows that a call is made for, or that may need one; the batch is done at 0
+    # Of each row; None: not in memory yet. The writer reads what is on disk: see `settle_unread`.
+    outcomes: list[Outcome | None]
+    open_rows: int  # rows that a call is made for, or that may need one
     held_bytes: int  # memory that ends when the batch is written: rows, answers
     # By row, 1: answered by an earlier invocation; read from the spool when the batch is written,
     # unless what was asked then is not what the row asks now.
@@ -119,6 +120,25 @@ class Batch:
     spooled: dict[int, int] = field(default_factory=dict)
     # Rows whose outcome is another's, by position: the row of the chunk that it is.
     duplicates: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the batch can be written: no row of it is open."""
+        return self.open_rows == 0
+
+    def settle(self, row: int, outcome: Outcome) -> None:
+        """End an open row with its outcome."""
+        self.outcomes[row] = outcome
+        self.open_rows -= 1
+
+    def settle_in_spool(self, row: int, outcome: Outcome) -> None:
+        """End an open row whose answer is in the spool, and is to stay there alone."""
+        self.spooled[row] = answer_bytes(outcome)
+        self.settle(row, without_body(outcome))
+
+    def settle_unread(self, row: int) -> None:
+        """End an open row whose outcome the writer reads: one that is kept, or a duplicate."""
+        self.open_rows -= 1
 
     def digest(self, row: int) -> bytes:
         """Return the digest of a row's request, which has been built."""

@@ -159,8 +159,7 @@ class OpenRows:
         """Make a row ready, or give it what it ends with."""
         if isinstance(request, Failure):
             batch.digests += NO_REQUEST
-            batch.outcomes[row] = outcome = _unsent(request)
-            batch.open_rows -= 1
+            batch.settle(row, outcome := _unsent(request))
             self._tally.note(outcome)
             return
         batch.digests += (digest := request_digest(request))
@@ -172,7 +171,7 @@ class OpenRows:
             self._ready.append((batch, row, request, None))
             self._ready_bytes += len(request)
             return
-        batch.open_rows -= 1
+        batch.settle_unread(row)
         if is_kept:
             self._tally.note_kept(1)
             self._on_kept(request)
@@ -185,7 +184,7 @@ class OpenRows:
         if batch.last:
             needless = self._chunk_rows - self._chunk_calls
             self._tally.expect(batch.chunk, rows=self._chunk_rows, needless=needless)
-        if batch.open_rows == 0:
+        if batch.is_done:
             self._done.send_nowait(batch)
 
 

@@ -11,7 +11,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from worker.call.lane import Lane, PutOff
 from worker.job import Job
-from worker.model import Batch, Chunk, Failure, answer_bytes, without_body
+from worker.model import Batch, Chunk, Failure, answer_bytes
 from worker.output.disowned import disown_malformed
 from worker.pipeline._dispatch import OpenRows
 from worker.pipeline._drain import Drain, OnCommit
@@ -109,16 +109,16 @@ async def _work(
         if isinstance(outcome, PutOff):
             rows.put_off(batch, row, request, outcome)
             continue
-        batch.outcomes[row] = outcome
         keeper.note(batch, row, outcome)
         tally.note(outcome)
         if isinstance(outcome.result, Failure):
             lane.judge_run()
-        if not room.hold(batch, size := answer_bytes(outcome)):
+        if room.hold(batch, size := answer_bytes(outcome)):
+            batch.settle(row, outcome)
+        else:
             await keeper.flush()
-            batch.outcomes[row], batch.spooled[row] = without_body(outcome), size
+            batch.settle_in_spool(row, outcome)
             room.release(batch, size)
-        batch.open_rows -= 1
-        if batch.open_rows == 0:
+        if batch.is_done:
             done.send_nowait(batch)
         del taken, batch, request, outcome, before  # else kept until there is another answer

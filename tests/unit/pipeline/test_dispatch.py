@@ -95,9 +95,8 @@ class Bench:
                 continue
             self.handed.append((batch.sequence, row))
             await self.pause()
-            batch.outcomes[row] = ANSWERED
-            batch.open_rows -= 1
-            if batch.open_rows == 0:
+            batch.settle(row, ANSWERED)
+            if batch.is_done:
                 self.done_in.send_nowait(batch)
 
     async def pause(self) -> None:
