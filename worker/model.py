@@ -136,7 +136,7 @@ class Batch:
         self.spooled[row] = answer_bytes(outcome)
         self.settle(row, without_body(outcome))
 
-    def settle_unread(self, row: int) -> None:
+    def settle_unread(self) -> None:
         """End an open row whose outcome the writer reads: one that is kept, or a duplicate."""
         self.open_rows -= 1
 

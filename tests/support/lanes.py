@@ -6,16 +6,20 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
 from support.clock import LoopClock, simulate
 
+from worker.aws.access import Access
+from worker.aws.login import Login
 from worker.call.admission import Admission
 from worker.call.breaker import Breaker
 from worker.call.lane import Lane, PutOff
-from worker.call.outage import Gate
-from worker.call.retry import RetryBudget
+from worker.call.outage import OutageGate
+from worker.call.retry import RetryPolicy
+from worker.errors import StoppedError
 from worker.model import Answer, Failure, Outcome
 from worker.rate._adaptive import AdaptiveRate
 from worker.rate.governor import Governor
@@ -47,22 +51,46 @@ def make_lane(
 ) -> Lane:
     """Return a lane of the real parts; by default it calls once, as fast as it can."""
     clock = clock or MonotonicClock()
+    pacer = pacer or Pacer(constant(tps), clock)
     return Lane(
         transport=transport,
         admission=Admission(
-            pacer=pacer or Pacer(constant(tps), clock),
-            gate=Gate(Breaker(outage_s, attempts_max=attempts_max), clock, switch),
+            pacer=pacer,
+            gate=OutageGate(Breaker(outage_s, attempts_max=attempts_max), clock, switch),
+            governor=governor or unadapted(pacer, tally, clock, tps=tps),
+            login=AlwaysGood(),
             switch=switch,
             tally=tally,
             calls_max=calls_max,
-            governor=governor,
         ),
-        budget=RetryBudget(budget_share),
+        retry=RetryPolicy(
+            attempts_max=attempts_max, budget_share=budget_share, rng=rng or random.Random(1)
+        ),
         switch=switch,
         tally=tally,
-        attempts_max=attempts_max,
-        rng=rng or random.Random(1),
     )
+
+
+class AlwaysGood(Login):
+    """A login whose credentials never expire."""
+
+    def __init__(self) -> None:
+        super().__init__(Access(region="us-east-1"))
+
+    @property
+    def is_good(self) -> bool:
+        return True
+
+
+def unadapted(pacer: Pacer, tally: Tally, clock: Clock, *, tps: float) -> Governor:
+    """Return a governor that holds the pacer's rate."""
+    return Governor(pacer, tally, tps_max=tps, adaptive=None, clock=clock)
+
+
+async def stop_lane(switch: StopSwitch, lane: Lane) -> None:
+    """Stop a lane when the switch is thrown, as the pipeline does."""
+    await switch.thrown()
+    lane.stop()
 
 
 class _Leaving:
@@ -141,7 +169,7 @@ class Run:
             tally,
             tps_max=self.tps,
             adaptive=adaptive if self.is_adaptive else None,
-            now_s=clock.now_s,
+            clock=clock,
         )
         lane = make_lane(
             self,
@@ -165,20 +193,23 @@ class Run:
                 else:
                     row, before = (put_off or left).popleft()
                 outcome = await lane.settle(b"%d" % row, before)
-                if outcome is None:
-                    return
                 if isinstance(outcome, PutOff):
                     put_off.append((row, outcome))
                     continue
                 self.outcomes[row] = outcome
                 tally.note(outcome)
 
+        async def work_until_stopped() -> None:
+            with suppress(StoppedError):
+                await work()
+
         async with anyio.create_task_group() as watching:
+            watching.start_soon(stop_lane, switch, lane)
             if self.is_watched:
                 watching.start_soon(LineView(per_1000_usd=None, now_s=clock.now_s).run, tally)
             async with anyio.create_task_group() as group:
                 for _ in range(self.lanes):
-                    group.start_soon(work)
+                    group.start_soon(work_until_stopped)
             watching.cancel_scope.cancel()
         self.ended_s, self.reason = clock.now_s(), switch.reason
 

@@ -41,12 +41,11 @@ async def logged_in(access: Access, stop: Stop, switch: StopSwitch) -> AsyncIter
     """
     login = Login(access, patience_s=stop.outage_s)
     async with AsyncExitStack() as stack:
-        with switch.interruptible(), anyio.move_on_after(seconds_to(stop.deadline)) as scope:
-            await stack.enter_async_context(login)
+        with anyio.move_on_after(seconds_to(stop.deadline)) as scope:
+            await switch.wait(stack.enter_async_context(login))
         if scope.cancelled_caught:
             switch.throw(f"the deadline {stop.deadline} has come")
-        if switch.reason is not None:
-            raise switch.error()
+        switch.check()
         yield login
 
 

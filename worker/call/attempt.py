@@ -12,19 +12,19 @@ class Desk(Protocol):
     """Where an attempt asks for its turn."""
 
     def ask(self, attempt: Attempt) -> None:
-        """Have the attempt leave when it is its turn, or sent back when that does not come."""
+        """Have the attempt leave at its turn; send it back when there will be no turn."""
         ...
 
     def let_go(self, attempt: Attempt, ready: Ready, now_s: float) -> bool:
-        """Let the attempt leave, whose turn it is at `now_s`; return whether it has."""
+        """Let the attempt leave, whose turn it is at `now_s`; return whether it has left."""
         ...
 
     def take(self, attempt: Attempt) -> bool:
-        """Let the attempt leave that has been told to go, if it still may."""
+        """Let an attempt leave that `let_go` could not send at once, if it still may."""
         ...
 
-    def note_written(self) -> None:
-        """Note that what took its turn last is written by now."""
+    def record_written(self) -> None:
+        """Take note that the request that took its turn last is written by now."""
         ...
 
 
@@ -42,6 +42,7 @@ class Attempt:
         "is_probe",
         "is_retry",
         "is_taken",
+        "is_witness",
         "left_s",
         "number",
         "request",
@@ -57,6 +58,7 @@ class Attempt:
         self._ready: Ready | None = None
         self._is_waiting = False  # at the pacer, with `_ready`
         self.is_retry = self.is_probe = self.has_left = False
+        self.is_witness = False  # of a row that was answered before: see Admission
         self.is_taken = False  # the last one failed, and counts for no row
         self.number = 0  # that grows with the rows, once one has to wait
         self.sent_s = 0.0  # when it left, by admission's clock; until then, when it began
@@ -98,7 +100,7 @@ class Attempt:
 
     def left(self) -> None:
         """See Turn.left."""
-        self._desk.note_written()
+        self._desk.record_written()
 
     def go(self, now_s: float) -> bool:
         """See Waiting.go."""

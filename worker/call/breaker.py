@@ -68,7 +68,7 @@ class Breaker:
         self._hinted_s = -math.inf  # until when the service asks to wait
         self.probe_s = 0.0  # when the next probe is due, while open
 
-    def note_answer(
+    def record_answer(
         self, now_s: float, row: RowTrouble | None = None, *, sent_s: float | None = None
     ) -> None:
         """The service has answered an attempt of `row`: what failed before is over."""
@@ -81,7 +81,7 @@ class Breaker:
         self._probe_after_s = PROBE_S_MIN
         self.since_s, self.is_open = None, False
 
-    def note_failure(
+    def record_failure(
         self, failure: Failure, verdict: Verdict, row: RowTrouble, *, sent_s: float, now_s: float
     ) -> bool:
         """Count an attempt that was throttled or broken; return whether it counts for no row.
@@ -93,7 +93,7 @@ class Breaker:
         if not self.is_open and sent_s <= self._ended_s:
             row.spell = self._spell
             return True
-        row.note_word(now_s, is_spoken=_is_spoken(failure))
+        row.record_word(now_s, is_spoken=_is_spoken(failure))
         self._last = failure
         is_unreached = failure.code == CONNECT_FAILED
         is_first = is_unreached and not self.has_spoken
@@ -117,7 +117,7 @@ class Breaker:
             self.look(now_s)
         row.unreached = row.unreached + 1 if is_unreached and not self.is_open else 0
         if self.is_open:
-            self._spell.note_failure(sent_s, is_suspect=row.is_suspect)
+            self._spell.record_failure(sent_s, is_suspect=row.is_suspect)
             row.spell = self._spell
             over_s = now_s - row.spoken_s
             had_all = row.spoken >= self._attempts_max and over_s >= self._outage_s
@@ -126,11 +126,11 @@ class Breaker:
             row.attempts += not is_unreached
         return self.is_open or is_unreached
 
-    def note_refuted(
+    def record_refuted(
         self, failure: Failure, verdict: Verdict, *, sent_s: float, now_s: float
     ) -> None:
         """Count an attempt of the witness that failed: a row that was answered before."""
-        self.note_failure(failure, verdict, RowTrouble(), sent_s=sent_s, now_s=now_s)
+        self.record_failure(failure, verdict, RowTrouble(), sent_s=sent_s, now_s=now_s)
         self._spell.refuted_s = max(self._spell.refuted_s, sent_s)
 
     def excuse(self, row: RowTrouble) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from typing import NamedTuple
 
 import anyio
 
 from worker.call.admission import Admission
 from worker.call.attempt import Attempt
-from worker.call.retry import RetryBudget, wait_s
+from worker.call.retry import RetryPolicy
 from worker.model import Answer, Failure, Outcome
 from worker.personalize.clock_skew import IN_A_ROW_MAX, ClockSkew
 from worker.personalize.error_codes import Verdict, judge, refused
@@ -19,7 +18,7 @@ from worker.transport.base import SENT_BACK, Transport
 
 _PASSING = (Verdict.THROTTLED, Verdict.TRANSIENT, Verdict.SKEWED)
 _UNREACHED_MAX = 4  # that the wait for the next connection grows with: up to 4 s
-_ATTEMPTS_TOLD_MAX = 127  # the output's column is int8; an outage may take more
+_ATTEMPTS_MAX = 127  # that the output's column holds, an int8; an outage may take more
 
 
 class PutOff(NamedTuple):
@@ -32,26 +31,26 @@ class PutOff(NamedTuple):
 
 
 class Lane:
-    """Shared by all concurrent rows of a run; holds no state of a single row."""
+    """Takes one row after the other to its outcome. All tasks that call share it: no row's state.
+
+    It asks five others: `transport` makes an attempt, `admission` says when, `retry` whether again
+    and after which wait; `tally` counts, and `switch` ends the run.
+    """
 
     def __init__(
         self,
         *,
         transport: Transport,
         admission: Admission,
-        budget: RetryBudget,
+        retry: RetryPolicy,
         switch: StopSwitch,
         tally: Tally,
-        attempts_max: int,
-        rng: random.Random,
     ) -> None:
         self._transport = transport
         self._admission = admission
-        self._budget = budget
+        self._retry = retry
         self._switch = switch
         self._tally = tally
-        self._attempts_max = attempts_max
-        self._rng = rng
         self._skew = ClockSkew()
 
     @property
@@ -64,53 +63,58 @@ class Lane:
         """Whether rows that have not been tried are to come before those that were put off."""
         return self._admission.wants_others
 
-    async def settle(self, request: bytes, before: PutOff | None = None) -> Outcome | PutOff | None:
-        """Return how the row of `request` ends; None when the run is stopped before it does.
+    def stop(self) -> None:
+        """Send all attempts back that wait: the switch is thrown."""
+        self._admission.stop()
 
-        Or that it is put off until other rows have had their turn; it goes on with that as
-        `before`. Raises RefusedError when every other row would end the same way.
+    async def settle(self, request: bytes, before: PutOff | None = None) -> Outcome | PutOff:
+        """Return how the row of `request` ends, or that it is put off.
+
+        A row that is put off waits until other rows have had their turn, and goes on with the
+        PutOff as `before`. Raises StoppedError when the run is stopped before the row ends,
+        RefusedError when every other row would end the same way.
         """
         admission, attempts, throttles = self._admission, 0, 0
         row: _Failed | None = None
         if before is None:
-            self._budget.note_first_attempt()
-            attempt = Attempt(admission, request)
+            self._retry.count_row()
+            attempt = admission.attempt(request)
         else:
             admission.take_back()
             attempt, row, attempts, throttles = before
-        while going := admission.may_go_now(attempt) or await admission.may_go(attempt):
+        while True:
+            going = attempt if admission.take_now(attempt) else await admission.take(attempt)
             try:
                 result = await self._transport.call(going.request, going)
             finally:
-                admission.note_end(going)
+                admission.end(going)
             if result is SENT_BACK:
                 continue  # it has not left
             attempts += 1  # at the witness, too: in this row's place
             if going is not attempt:
-                attempts = min(attempts, _ATTEMPTS_TOLD_MAX - 1)
+                attempts = min(attempts, _ATTEMPTS_MAX - 1)
                 self._note_witness(going, result)
                 continue
             latency_ms = attempt.took_s * 1e3
             if isinstance(result, Answer):
-                admission.note_answer(attempt)
-                self._skew.note_served()
+                admission.note(attempt, Verdict.ANSWERED)
+                self._skew.record_served()
                 return Outcome(result, attempts, throttles, attempt.sent_us, latency_ms)
             row = row or _Failed()
             row.failure = result
             verdict = await self._verdict(row, attempt)
             throttles += verdict is Verdict.THROTTLED
             if not await self._may_try_again(row, attempt, verdict):
-                if self._switch.reason and verdict in _PASSING:
-                    break
+                if verdict in _PASSING:
+                    self._switch.check()
                 return Outcome(row.failure, attempts, throttles, attempt.sent_us, latency_ms)
-            attempts = min(attempts, _ATTEMPTS_TOLD_MAX - 1)
+            attempts = min(attempts, _ATTEMPTS_MAX - 1)
             if admission.put_off(attempt):
                 return PutOff(attempt, row, attempts, throttles)
-        return None
 
-    def note_kept(self, request: bytes) -> None:
-        """Note a row that an earlier invocation had answered."""
-        self._admission.note_kept(request)
+    def offer_witness(self, request: bytes) -> None:
+        """Offer a row that an earlier invocation had answered, to be asked again if need be."""
+        self._admission.offer_witness(request)
 
     def judge_run(self) -> None:
         """See, after a row that failed, whether the run is to go on.
@@ -123,12 +127,10 @@ class Lane:
             self._switch.throw(reason, hint=_TOO_MANY_FAIL)
 
     def _note_witness(self, attempt: Attempt, result: Answer | Failure) -> None:
-        """Learn from a row that was answered before, and asked again: its answer is known."""
+        """Note how an attempt at the witness ended; its answer is known."""
         failure = result if isinstance(result, Failure) else None
-        verdict = Verdict.UNSPOKEN if failure is None else judge(failure)
-        if verdict is Verdict.UNSPOKEN:
-            verdict = Verdict.TRANSIENT
-        self._admission.note_witness(attempt, failure, verdict)
+        verdict = Verdict.ANSWERED if failure is None else judge(failure)
+        self._admission.note(attempt, verdict, failure)
 
     async def _verdict(self, row: _Failed, attempt: Attempt) -> Verdict:
         """Return what the row's last failure means here and now."""
@@ -137,7 +139,7 @@ class Lane:
             return Verdict.TRANSIENT if self._tally.has_results else Verdict.REJECTED
         if verdict is Verdict.SKEWED:
             row.skews += 1
-            is_ours = self._skew.note_skewed() or row.skews >= IN_A_ROW_MAX
+            is_ours = self._skew.record_skewed() or row.skews >= IN_A_ROW_MAX
             return Verdict.REFUSED if is_ours else verdict
         if verdict is Verdict.EXPIRED and not row.is_renewed:
             return await self._renewed(row, attempt)
@@ -145,9 +147,9 @@ class Lane:
 
     async def _renewed(self, row: _Failed, attempt: Attempt) -> Verdict:
         """Look for other credentials; a stop does not wait for them."""
-        failure: Failure | None = None
-        with self._switch.interruptible():
-            failure = await self._transport.renew(row.failure, since_s=attempt.left_s)
+        failure = await self._switch.wait(
+            self._transport.renew(row.failure, since_s=attempt.left_s)
+        )
         row.is_renewed = failure is None
         row.failure = failure or row.failure
         return Verdict.EXPIRED if row.is_renewed else _final(judge(row.failure))
@@ -157,7 +159,7 @@ class Lane:
 
         An attempt that does not count for the row does not use up the budget, either.
         """
-        is_taken = self._admission.note_failure(attempt, row.failure, verdict)
+        self._admission.note(attempt, verdict, row.failure)
         if verdict is Verdict.EXPIRED:
             return True
         if verdict is Verdict.REFUSED:
@@ -167,26 +169,25 @@ class Lane:
         if verdict is Verdict.SKEWED:  # no row's fault, and so none of its attempts
             await self._wait(row.skews, row.failure)
             return True
-        if attempt.is_finished or (is_taken and attempt.counted >= self._attempts_max):
-            self._tally.note_exhausted(row.failure)
+        if attempt.is_finished or (attempt.is_taken and self._retry.is_spent(attempt.counted)):
+            self._tally.record_exhausted(row.failure)
             return False
-        if is_taken:
+        if attempt.is_taken:
             await self._wait(min(attempt.unreached, _UNREACHED_MAX), row.failure)
             return True
-        if attempt.counted < self._attempts_max and self._budget.take():
+        if self._retry.take(attempt.counted):
             await self._wait(attempt.counted, row.failure)
             return True
         if await self._admission.is_outage(attempt):
             return True
         if self._switch.reason is None:
-            self._tally.note_exhausted(row.failure)
+            self._tally.record_exhausted(row.failure)
         return False
 
     async def _wait(self, attempts: int, failure: Failure) -> None:
-        """Wait as long as so many failed attempts ask for, in turn; a stop ends it."""
-        if attempts:
-            with self._switch.interruptible():
-                await anyio.sleep(wait_s(attempts, failure, self._rng))
+        """Wait as long as so many failed attempts in turn ask for."""
+        if wait_s := self._retry.wait_s(attempts, failure):
+            await self._switch.wait(anyio.sleep(wait_s))
 
 
 class _Failed:

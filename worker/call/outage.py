@@ -22,7 +22,7 @@ _DECIDED_S = THROTTLED_S_TO_OPEN + 0.1
 _LOGGED_S_MIN = 1.0  # shorter outages are not worth a line
 
 
-class Leave(Enum):
+class Permit(Enum):
     """What an attempt may be made as."""
 
     FREE = auto()  # the service is not down, or the run is to stop
@@ -33,7 +33,7 @@ class Leave(Enum):
 class _Waiting(NamedTuple):
     """A row that waits for the service."""
 
-    turn: asyncio.Future[Leave]
+    turn: asyncio.Future[Permit]
     row: RowTrouble | None  # what is known of it, if it has failed
     number: int  # that grows with the rows
 
@@ -43,7 +43,7 @@ class _Waiting(NamedTuple):
         return self.row is not None and self.row.is_suspect
 
 
-class Gate:
+class OutageGate:
     """Open to all while the service answers. One timer for all who wait."""
 
     def __init__(self, breaker: Breaker, clock: Clock, switch: StopSwitch) -> None:
@@ -62,7 +62,6 @@ class Gate:
         self._is_logged = False
         self.is_troubled = False  # an attempt has failed since the last answer
         self.is_down = False
-        switch.on_throw(self._release)
 
     @property
     def outage(self) -> Outage | None:
@@ -72,8 +71,12 @@ class Gate:
             return None
         return Outage(since_s=breaker.since_s, stops_s=breaker.over_s, last_code=breaker.last_code)
 
-    def note_answer(self, sent_s: float, row: RowTrouble | None = None) -> None:
-        """Tell of an answer to an attempt of `row` that left at `sent_s`; needed while troubled.
+    def end(self) -> None:
+        """Let everyone go: the run is to stop."""
+        self._release()
+
+    def record_answer(self, sent_s: float, row: RowTrouble | None = None) -> None:
+        """Learn of an answer to an attempt of `row` that left at `sent_s`; needed while troubled.
 
         Lets everyone go.
         """
@@ -81,12 +84,12 @@ class Gate:
         self._answered_s = max(self._answered_s, sent_s)
         if self._is_logged:
             log.warning("service answers again", seconds=now_s - (self._breaker.since_s or now_s))
-        self._breaker.note_answer(now_s, row, sent_s=sent_s)
+        self._breaker.record_answer(now_s, row, sent_s=sent_s)
         self.is_troubled = self._undecided > 0
         self.is_down = self._is_logged = False
         self._release()
 
-    def note_failure(
+    def record_failure(
         self,
         failure: Failure,
         verdict: Verdict,
@@ -95,7 +98,7 @@ class Gate:
         sent_s: float,
         has_results: bool,
     ) -> bool:
-        """Tell of an attempt that was throttled or broken, and whether any was ever answered.
+        """Learn of an attempt that was throttled or broken, and whether any was ever answered.
 
         Without a row it was the witness's. Return whether the attempt counts for no row.
         """
@@ -103,9 +106,9 @@ class Gate:
         breaker.has_spoken |= has_results
         is_taken = False
         if row is None:
-            breaker.note_refuted(failure, verdict, sent_s=sent_s, now_s=now_s)
+            breaker.record_refuted(failure, verdict, sent_s=sent_s, now_s=now_s)
         else:
-            is_taken = breaker.note_failure(failure, verdict, row, sent_s=sent_s, now_s=now_s)
+            is_taken = breaker.record_failure(failure, verdict, row, sent_s=sent_s, now_s=now_s)
         self.is_troubled = breaker.since_s is not None
         self._update()
         return is_taken
@@ -117,7 +120,7 @@ class Gate:
         number: int = 0,
         rows_left: float = math.inf,
         has_witness: bool = False,
-    ) -> Leave:
+    ) -> Permit:
         """Return what an attempt may be made as, when it may.
 
         `row` is what is known of the attempt's row, if it has failed before; `number` grows with
@@ -125,9 +128,9 @@ class Gate:
         a row that was answered, and can be asked again.
         """
         if self._switch.reason is not None or not self.is_down:
-            return Leave.FREE
+            return Permit.FREE
         self._breaker.rows_left, self._breaker.has_witness = rows_left, has_witness
-        waiter: asyncio.Future[Leave] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(waiter, row, number))
         if self._soon is None:  # this row may be due before those that wait
             self._soon = asyncio.get_running_loop().call_soon(self._wake)
@@ -139,11 +142,11 @@ class Gate:
         return self.is_down and (self._breaker.is_theirs or not self._tries_failed)
 
     def put_off(self) -> None:
-        """Note that a row, which has failed, gives way to others."""
+        """Count a row, which has failed, that gives way to others."""
         self._put_off += 1
 
     def take_back(self) -> None:
-        """Note that a row is here again that was put off."""
+        """Count a row no more that was put off."""
         self._put_off -= 1
 
     async def is_outage(self, sent_s: float, row: RowTrouble | None = None) -> bool:
@@ -165,7 +168,7 @@ class Gate:
             while not (self.is_down or is_over or self._answered_s > sent_s):
                 if self._switch.reason is not None:
                     break
-                self.is_troubled = True  # so that answers are told of
+                self.is_troubled = True  # so that answers are recorded
                 await self._decided.wait()
                 self._update()
         finally:
@@ -194,16 +197,16 @@ class Gate:
         if not self._waiting:
             return
         is_final = now_s >= breaker.over_s
-        due_s, chosen, leave = self._next(is_final=is_final)
+        due_s, chosen, permit = self._next(is_final=is_final)
         if due_s <= now_s:
             if breaker.probe_s <= now_s:
                 breaker.take_probe(now_s)
             self._probed_s = now_s
-            if leave is Leave.WITNESS:
+            if permit is Permit.WITNESS:
                 self._asked_s = now_s
-            self._tries_failed = leave is Leave.WITNESS or not chosen.is_suspect
+            self._tries_failed = permit is Permit.WITNESS or not chosen.is_suspect
             self._waiting.remove(chosen)
-            chosen.turn.set_result(leave)
+            chosen.turn.set_result(permit)
             if not self._waiting:
                 return
             due_s, _, _ = self._next(is_final=is_final)
@@ -211,7 +214,7 @@ class Gate:
             due_s if is_final else min(due_s, breaker.over_s), self._wake
         )
 
-    def _next(self, *, is_final: bool) -> tuple[float, _Waiting, Leave]:
+    def _next(self, *, is_final: bool) -> tuple[float, _Waiting, Permit]:
         """Return when the next probe is due, who is to send it, and as what.
 
         The last that came of those that have not failed: rows that fail may follow each other. In
@@ -224,25 +227,25 @@ class Gate:
         if is_final and breaker.is_last_word_due:
             is_asked = self._asked_s >= breaker.over_s
             due_s = self._asked_s + PROBE_S_MAX if is_asked else breaker.over_s
-            return due_s, failed or self._waiting[0], Leave.WITNESS
+            return due_s, failed or self._waiting[0], Permit.WITNESS
         if breaker.asks_witness(has_others=bool(others), is_turn=not self._tries_failed):
-            return breaker.probe_s, failed or self._waiting[0], Leave.WITNESS
+            return breaker.probe_s, failed or self._waiting[0], Permit.WITNESS
         rows = len(self._waiting) - len(others) + self._put_off + breaker.rows_left
         spaced_s = self._probed_s + (SPACED_S_MIN if is_final else breaker.spaced_s(rows))
         if others:
             chosen = max(others, key=lambda each: each.number)
             if breaker.is_theirs:
-                return min(spaced_s, breaker.probe_s), chosen, Leave.PROBE
+                return min(spaced_s, breaker.probe_s), chosen, Permit.PROBE
             if failed and self._tries_failed and breaker.is_tried:
                 chosen = failed
-            return breaker.probe_s, chosen, Leave.PROBE
+            return breaker.probe_s, chosen, Permit.PROBE
         due_s, number = min(
             (breaker.due_s(each.row), at) for at, each in enumerate(self._waiting) if each.row
         )
         due_s = max(due_s, spaced_s)
         if not is_final and breaker.probe_s < due_s:
-            return breaker.probe_s, self._waiting[0], Leave.PROBE
-        return due_s, self._waiting[number], Leave.PROBE
+            return breaker.probe_s, self._waiting[0], Permit.PROBE
+        return due_s, self._waiting[number], Permit.PROBE
 
     def _log_once(self, now_s: float) -> None:
         since_s = self._breaker.since_s
@@ -261,7 +264,7 @@ class Gate:
         self._stop_timer()
         for each in self._waiting:
             if not each.turn.done():
-                each.turn.set_result(Leave.FREE)
+                each.turn.set_result(Permit.FREE)
         self._waiting.clear()
         self._decide()
 

@@ -31,22 +31,36 @@ def wait_s(attempts: int, failure: Failure, rng: random.Random) -> float:
     return max(backoff_s(attempts, rng), min(failure.retry_after_s or 0.0, HINT_MAX_S))
 
 
-class RetryBudget:
-    """Caps retries at a share of first attempts, so that a sick service is not hit harder."""
+class RetryPolicy:
+    """Decides whether a row whose attempt failed has another one, and after which wait.
 
-    def __init__(self, share: float) -> None:
-        self._share = share
-        self._first_attempts = 0
+    Retries are capped at `budget_share` of the rows over a run, so that a sick service is not hit
+    harder. `attempts_max` is of one row, the first attempt included.
+    """
+
+    def __init__(self, *, attempts_max: int, budget_share: float, rng: random.Random) -> None:
+        self._attempts_max = attempts_max
+        self._share = budget_share
+        self._rng = rng
+        self._rows = 0
         self._retries = 0
 
-    def note_first_attempt(self) -> None:
-        """Count a row's first attempt, which earns `share` of a retry."""
-        self._first_attempts += 1
+    def count_row(self) -> None:
+        """Count a row's first attempt, which earns `budget_share` of a retry."""
+        self._rows += 1
 
-    def take(self) -> bool:
-        """Spend one retry; False when the budget is empty."""
+    def is_spent(self, attempts: int) -> bool:
+        """Return whether a row has had all its attempts."""
+        return attempts >= self._attempts_max
+
+    def take(self, attempts: int) -> bool:
+        """Spend one retry on a row that has failed `attempts` times; False when there is none."""
         floor = BUDGET_FLOOR if self._share else 0
-        if self._retries >= floor + self._share * self._first_attempts:
+        if self.is_spent(attempts) or self._retries >= floor + self._share * self._rows:
             return False
         self._retries += 1
         return True
+
+    def wait_s(self, attempts: int, failure: Failure) -> float:
+        """Return how long a row waits that has failed `attempts` times in turn; 0 for 0."""
+        return wait_s(attempts, failure, self._rng) if attempts else 0.0

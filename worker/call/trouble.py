@@ -21,7 +21,7 @@ class Spell:
     is_real: bool = True  # unless such a row was served, at once or nearly so
     is_over: bool = False
 
-    def note_failure(self, sent_s: float, *, is_suspect: bool) -> None:
+    def record_failure(self, sent_s: float, *, is_suspect: bool) -> None:
         """Note that an attempt has failed that left at `sent_s`, of a row that had or not."""
         self.is_tried |= not is_suspect and sent_s > self.since_s
 
@@ -65,7 +65,7 @@ class RowTrouble:
             self.attempts += 1
         self.spell = None
 
-    def note_word(self, now_s: float, *, is_spoken: bool) -> None:
+    def record_word(self, now_s: float, *, is_spoken: bool) -> None:
         """Note a failure, and whether it is the service's own word."""
         self.is_spoken = is_spoken
         if is_spoken:

@@ -113,29 +113,28 @@ def plan(config: Path, **flags: Any) -> int:
     """
     from datetime import datetime
 
-    from worker.aws.control_plane import provisioned_tps
-    from worker.aws.login import Login
     from worker.cli.text import show_plan
-    from worker.commands.plan import make_plan
+    from worker.commands.plan import ask_provisioned_tps, make_plan
     from worker.commands.session import run_with_access
+    from worker.rate.choice import choose_rate, needs_provisioned_tps
 
     set_up_log(flags)
     settings = load_settings(config, flags["settings"])
     job, store = open_settings(settings)
 
-    async def asked_tps(access: Access, switch: StopSwitch) -> float:
-        with switch.interruptible():
-            async with Login(access) as login:
-                return await provisioned_tps(login, settings.target)
-        raise switch.error()
+    async def ask(access: Access, switch: StopSwitch) -> float:
+        return await switch.wait(ask_provisioned_tps(access, settings.target))
 
-    tps = settings.rate.tps or run_with_access(
-        asked_tps,
-        settings.target,
-        emulator=emulator_config(config, flags),
-        settings=flags["settings"],
-    )
-    made = make_plan(job, store, tps=tps, now=datetime.now().astimezone())
+    tps = None
+    if needs_provisioned_tps(settings.rate):
+        tps = run_with_access(
+            ask,
+            settings.target,
+            emulator=emulator_config(config, flags),
+            settings=flags["settings"],
+        )
+    choice = choose_rate(settings.rate, settings.stop, provisioned_tps=tps)
+    made = make_plan(job, store, choice, now=datetime.now().astimezone())
     show(made, show_plan(made), as_json=flags["as_json"])
     return 0
 

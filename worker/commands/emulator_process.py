@@ -44,10 +44,7 @@ async def running_emulator(
         start_new_session=True,
     ) as process:
         try:
-            with switch.interruptible():
-                url = await _ready_url(process)
-            if switch.reason is not None:
-                raise switch.error()
+            url = await switch.wait(_ready_url(process))
             yield emulator_access(url, region)
         finally:
             with anyio.CancelScope(shield=True):

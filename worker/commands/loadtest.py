@@ -112,12 +112,9 @@ async def _make_calls(
         group.start_soon(login.run)
         users = _users(settings, job)
         group.start_soon(users.run)
-        with switch.interruptible():
-            await users.ready()
-            if isinstance(transport, WireTransport):
-                await transport.warm_up(_connections_at_first(settings))
-        if switch.reason is not None:
-            raise switch.error()
+        await switch.wait(users.ready())
+        if isinstance(transport, WireTransport):
+            await switch.wait(transport.warm_up(_connections_at_first(settings)))
         kinds = Kinds()
         generator = Generator(
             transport,
@@ -130,6 +127,7 @@ async def _make_calls(
         file = _attempts_file(settings, store, kinds, begun_s=time.time() - generator.elapsed_s)
         observer = Observer(generator, kinds, timeline=timeline, attempts_file=file)
         session = Session(settings, generator, observer, switch)
+        group.start_soon(_stop_calls, switch, generator)
         group.start_soon(watch_deadline, config.stop.deadline, switch)
         group.start_soon(observer.run, session.abort_if_broken)
         group.start_soon(view.run, observer.status)
@@ -139,6 +137,12 @@ async def _make_calls(
     if session.stopped is None:
         check_service(observer.status.total, generator.rejections, at_end=True)
     return session, observer, file
+
+
+async def _stop_calls(switch: StopSwitch, generator: Generator) -> None:
+    """Have no further call made once the switch is thrown."""
+    await switch.thrown()
+    generator.stop()
 
 
 def _users(settings: Loadtest, job: Job) -> Users:

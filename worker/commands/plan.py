@@ -9,17 +9,20 @@ from typing import Any
 
 import orjson
 
+from worker.aws.access import Access
+from worker.aws.control_plane import provisioned_tps
+from worker.aws.login import Login
 from worker.codec.digests import request_digest
 from worker.codec.duplicates import FirstRows
-from worker.config.model import Config
+from worker.config.model import Config, Target
 from worker.input.reader import RowReader
 from worker.job import Job
 from worker.model import Chunk, Failure
 from worker.output.run_folder import check_owner, chunks_by_state
 from worker.output.same_input import changed_files, check_parts
+from worker.rate.choice import RateChoice
 from worker.rate.deadline import RESERVE_SHARE, fit
 from worker.rate.ramp import Ramp
-from worker.rate.setup import ceiling
 from worker.runtime.deadline import deadline_at
 from worker.store.local import LocalStore
 from worker.telemetry.cost import calls_max, cost_usd
@@ -73,7 +76,13 @@ class _Seen:
     first: list[Any] = field(default_factory=list)
 
 
-def make_plan(job: Job, store: LocalStore, *, tps: float, now: datetime) -> dict[str, Any]:
+async def ask_provisioned_tps(access: Access, target: Target) -> float:
+    """Return what the target has provisioned, in calls per second; see `provisioned_tps`."""
+    async with Login(access) as login:
+        return await provisioned_tps(login, target)
+
+
+def make_plan(job: Job, store: LocalStore, choice: RateChoice, *, now: datetime) -> dict[str, Any]:
     """Read the rows that are left and return the plan. Blocking; makes no call.
 
     Raises ConflictError when the output belongs to another run or was made from other rows, as
@@ -89,8 +98,8 @@ def make_plan(job: Job, store: LocalStore, *, tps: float, now: datetime) -> dict
             _look(seen, job, reader, chunk)
     config, refused = job.config, sum(seen.refused.values())
     calls = seen.rows - refused - seen.duplicates
-    ramp, left_s = ceiling(config.rate, tps=tps), _left_s(config, now)
-    if left_s is not None and config.rate.tps is None:
+    ramp, left_s = choice.ramp, _left_s(config, now)
+    if left_s is not None and choice.paced_to is not None:
         fitted = fit(calls, ramp, elapsed_s=0.0, left_s=left_s, reserve_s=RESERVE_SHARE * left_s)
         ramp = ramp.below(fitted.tps)
     return {
@@ -106,7 +115,7 @@ def make_plan(job: Job, store: LocalStore, *, tps: float, now: datetime) -> dict
         "calls": calls,
         "calls_max": calls_max(config),
         "tps": ramp.tps,
-        "tps_max": tps,
+        "tps_max": choice.ramp.tps,
         "seconds": round(ramp.due_at(calls), 1),  # retries come on top
         "cost_usd_estimate": cost_usd(calls, config.price.per_1000_usd),
         **_deadline(config, ramp, calls, left_s),

@@ -82,8 +82,7 @@ async def _compare(
         await to_thread.run_sync(
             check_parts, job, store, recorded, parts, changed, lambda: switch.reason is not None
         )
-        if switch.reason is not None:
-            raise switch.error()
+        switch.check()
         note_input(job, store, recorded)
 
 

@@ -14,20 +14,21 @@ from worker.aws.login import Login, logged_in
 from worker.call.admission import Admission
 from worker.call.breaker import Breaker
 from worker.call.lane import Lane
-from worker.call.outage import Gate
-from worker.call.retry import RetryBudget
-from worker.config.model import Config, Target
+from worker.call.outage import OutageGate
+from worker.call.retry import RetryPolicy
+from worker.config.model import Config
 from worker.job import Job
 from worker.model import Chunk
 from worker.output.books import Books
 from worker.output.run_folder import chunks_by_state
 from worker.pipeline.forecast import look_ahead
 from worker.pipeline.pipeline import run_chunks
+from worker.rate.choice import RateChoice, choose_rate, needs_provisioned_tps
 from worker.rate.deadline import DeadlineFit
 from worker.rate.governor import Governor
 from worker.rate.pacer import Pacer
 from worker.rate.remembered import ceiling_key
-from worker.rate.setup import ceiling, keep_ceiling, steered
+from worker.rate.setup import keep_ceiling, steered
 from worker.runtime import log
 from worker.runtime.clock import RunningClock
 from worker.runtime.descriptors import fitting
@@ -36,7 +37,7 @@ from worker.store.local import LocalStore
 from worker.telemetry.cost import calls_max
 from worker.telemetry.progress import View
 from worker.telemetry.tally import Tally
-from worker.transport.base import Transport
+from worker.transport.base import ConnectingTransport, Transport
 from worker.transport.choose import configured_transport
 from worker.transport.intake import Intake
 
@@ -62,29 +63,28 @@ async def work(
         clock = RunningClock()
         stack.callback(clock.stop)
         login = await stack.enter_async_context(logged_in(access, config.stop, switch))
-        tps = config.rate.tps or await _provisioned_tps(config.target, login, switch)
-        paced_to = config.stop.deadline if config.rate.tps is None else None
-        if paced_to is not None or job.where is not None:
+        choice = await _chosen_rate(config, login, switch)
+        if choice.paced_to is not None or job.where is not None:
             await look_ahead(job, todo, tally, store, switch)
-        _log_start(config, tally, parts=len(todo), tps=tps)
+        _log_start(config, tally, choice, parts=len(todo))
         transport = await stack.enter_async_context(
             configured_transport(
                 config, login, switch, clock, intake, connections_max=config.rate.in_flight_max
             )
         )
-        switch.on_throw(transport.call_off)
-        target, ramp = config.target, ceiling(config.rate, tps=tps)
+        target = config.target
         key = ceiling_key(target.arn, target.region_name, access.endpoint_url)
-        pacer, governor = steered(config.rate, ramp, tally, clock, ceiling_key=key)
+        pacer, governor = steered(choice, tally, clock, ceiling_key=key)
         stack.callback(keep_ceiling, governor, key)
         breaker = Breaker(config.stop.outage_s, attempts_max=config.retry.attempts_max)
-        gate = Gate(breaker, clock, switch)
+        gate = OutageGate(breaker, clock, switch)
         lane = _lane(config, transport, login, pacer, gate, governor, switch, tally)
         group = await stack.enter_async_context(anyio.create_task_group())
+        group.start_soon(_call_off, switch, transport)
         group.start_soon(login.run)
         group.start_soon(watch_deadline, config.stop.deadline, switch)
-        if paced_to is not None:
-            fit = DeadlineFit(governor, tally, ramp, deadline=paced_to)
+        if choice.paced_to is not None:
+            fit = DeadlineFit(governor, tally, choice.ramp, deadline=choice.paced_to)
             fit.plan()
             group.start_soon(fit.run)
         group.start_soon(view.run, tally)
@@ -112,24 +112,28 @@ def _fitting(job: Job) -> Job:
     return replace(job, config=job.config.model_copy(update={"rate": rate}))
 
 
-async def _provisioned_tps(target: Target, login: Login, switch: StopSwitch) -> float:
+async def _call_off(switch: StopSwitch, transport: ConnectingTransport) -> None:
+    """Have no connection waited for once the switch is thrown."""
+    await switch.thrown()
+    transport.call_off()
+
+
+async def _chosen_rate(config: Config, login: Login, switch: StopSwitch) -> RateChoice:
     tps = None
-    with switch.interruptible():
-        tps = await provisioned_tps(login, target)
-    if tps is None:
-        raise switch.error()
-    return tps
+    if needs_provisioned_tps(config.rate):
+        tps = await switch.wait(provisioned_tps(login, config.target))
+    return choose_rate(config.rate, config.stop, provisioned_tps=tps)
 
 
-def _log_start(config: Config, tally: Tally, *, parts: int, tps: float) -> None:
+def _log_start(config: Config, tally: Tally, choice: RateChoice, *, parts: int) -> None:
     log.info(
         "start",
         operation=config.target.operation.value,
         target=config.target.arn.split(":", 5)[5],
         rows=tally.rows_expected,
         parts=parts,
-        tps=tps,
-        **({} if config.rate.tps else {"tps_from": rate_name(config.target)}),
+        tps=choice.ramp.tps,
+        **({"tps_from": rate_name(config.target)} if choice.is_provisioned else {}),
     )
 
 
@@ -142,7 +146,7 @@ def _lane(
     transport: Transport,
     login: Login,
     pacer: Pacer,
-    gate: Gate,
+    gate: OutageGate,
     governor: Governor,
     switch: StopSwitch,
     tally: Tally,
@@ -152,15 +156,17 @@ def _lane(
         admission=Admission(
             pacer=pacer,
             gate=gate,
+            governor=governor,
+            login=login,
             switch=switch,
             tally=tally,
             calls_max=calls_max(config),
-            governor=governor,
-            login=login,
         ),
-        budget=RetryBudget(config.retry.budget_share),
+        retry=RetryPolicy(
+            attempts_max=config.retry.attempts_max,
+            budget_share=config.retry.budget_share,
+            rng=random.Random(),  # noqa: S311 - jitter is no secret
+        ),
         switch=switch,
         tally=tally,
-        attempts_max=config.retry.attempts_max,
-        rng=random.Random(),  # noqa: S311 - jitter is no secret
     )

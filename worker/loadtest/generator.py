@@ -236,7 +236,7 @@ class Generator:
                 if isinstance(result, Failure):
                     await self._judge(result, seconds=done_s - sent_s)
                 else:
-                    self._skew.note_served()
+                    self._skew.record_served()
             finally:
                 self.in_flight -= 1
             following = self._next_waiting(done_s) if self._waiting else None
@@ -270,7 +270,7 @@ class Generator:
             left = await self._renew(failure, since_s=time.monotonic() - seconds)
         if left and (
             judge(left) in (Verdict.REFUSED, Verdict.EXPIRED)
-            or (judge(left) is Verdict.SKEWED and self._skew.note_skewed())
+            or (judge(left) is Verdict.SKEWED and self._skew.record_skewed())
         ):
             self._fail(refused(left))
 

@@ -34,7 +34,6 @@ class Session:
         self._generator = generator
         self._observer = observer
         self._switch = switch
-        switch.on_throw(generator.stop)
         self._thresholds = [parse_threshold(text) for text in settings.thresholds]
         self._invalid: list[str] = []
         self._found: Found | None = None

@@ -16,12 +16,12 @@ class ClockSkew:
         self._has_served = False
         self._in_a_row = 0
 
-    def note_served(self) -> None:
+    def record_served(self) -> None:
         """A call was served."""
         self._has_served = True
         self._in_a_row = 0
 
-    def note_skewed(self) -> bool:
+    def record_skewed(self) -> bool:
         """A call's time was called wrong; return whether every call would end so."""
         self._in_a_row += 1
         return not self._has_served or self._in_a_row >= IN_A_ROW_MAX

@@ -30,8 +30,9 @@ _OWN_CODES = (CONNECT_FAILED, CONNECTION_LOST, INVALID_ANSWER, TIMED_OUT)
 
 
 class Verdict(Enum):
-    """What a failure means for its row."""
+    """What the end of an attempt means for its row."""
 
+    ANSWERED = auto()  # the row has its result
     THROTTLED = auto()  # try again: the service asks for less
     TRANSIENT = auto()  # try again: something broke on the way
     EXPIRED = auto()  # try again with other credentials; without any, it is REFUSED

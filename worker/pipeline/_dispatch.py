@@ -171,7 +171,7 @@ class OpenRows:
             self._ready.append((batch, row, request, None))
             self._ready_bytes += len(request)
             return
-        batch.settle_unread(row)
+        batch.settle_unread()
         if is_kept:
             self._tally.note_kept(1)
             self._on_kept(request)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import count
 
 import pyarrow as pa
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
+from worker.errors import StoppedError
 from worker.input.reader import RowReader
 from worker.input.sizes import cut, rows_bytes
 from worker.job import Job
@@ -31,17 +32,24 @@ async def feed(
     room: Room,
     switch: StopSwitch,
 ) -> None:
-    """Read ahead, as far as there is room."""
+    """Read ahead, as far as there is room; a thrown switch ends it."""
     async with todo:
-        with closing(reads), switch.interruptible(), room.being_read_for():
-            while True:
-                await room.wait_to_read()
-                batches = await to_thread.run_sync(next, reads, None)
-                if batches is None:
-                    return
-                for batch in batches:
-                    room.enter(batch)
-                    todo.send_nowait(batch)
+        with closing(reads), suppress(StoppedError):
+            await switch.wait(_read_ahead(reads, todo, room))
+
+
+async def _read_ahead(
+    reads: Generator[list[Batch]], todo: MemoryObjectSendStream[Batch], room: Room
+) -> None:
+    with room.being_read_for():
+        while True:
+            await room.wait_to_read()
+            batches = await to_thread.run_sync(next, reads, None)
+            if batches is None:
+                return
+            for batch in batches:
+                room.enter(batch)
+                todo.send_nowait(batch)
 
 
 def reads(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[list[Batch]]:

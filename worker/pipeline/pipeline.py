@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import anyio
 from anyio import to_thread
-from anyio.streams.memory import MemoryObjectSendStream
 
-from worker.call.lane import Lane, PutOff
+from worker.call.lane import Lane
 from worker.job import Job
-from worker.model import Batch, Chunk, Failure, answer_bytes
+from worker.model import Batch, Chunk
 from worker.output.disowned import disown_malformed
+from worker.pipeline._caller import Caller
 from worker.pipeline._dispatch import OpenRows
 from worker.pipeline._drain import Drain, OnCommit
 from worker.pipeline._feed import feed, reads
@@ -61,18 +61,21 @@ async def run_chunks(
         room,
         tally,
         deduplicate=job.config.input.deduplicate,
-        on_kept=lane.note_kept,
+        on_kept=lane.offer_witness,
     )
+
+    caller = Caller(rows, lane, tally, switch, room, keeper, done_in)
 
     async def call_all() -> None:
         async with done_in, todo_out, anyio.create_task_group() as lanes:
             lanes.start_soon(feed, reads(job, chunks, store), todo_in, room, switch)
             for _ in range(in_flight_max):
-                lanes.start_soon(_work, rows, lane, tally, switch, room, keeper, done_in)
+                lanes.start_soon(caller.run)
 
     try:
         # A drain that fails leaves its stream open: lanes may be done before they are cancelled.
         async with done_out, anyio.create_task_group() as group:
+            group.start_soon(_stop_calls, switch, lane)
             group.start_soon(call_all)
             group.start_soon(keeper.run)
             await drain.run(done_out.clone())
@@ -84,41 +87,7 @@ async def run_chunks(
                 await to_thread.run_sync(disown_malformed, store, job.run_id, chunks, job.shape)
 
 
-async def _work(
-    rows: OpenRows,
-    lane: Lane,
-    tally: Tally,
-    switch: StopSwitch,
-    room: Room,
-    keeper: Keeper,
-    done: MemoryObjectSendStream[Batch],
-) -> None:
-    """Settle one row after the other until there are no more."""
-    while switch.reason is None:
-        taken = rows.take_now(others_first=lane.wants_others)
-        if taken is None:
-            # A stop keeps rows that others wait for: those of the oldest batch make room.
-            with switch.interruptible():
-                taken = await rows.take()
-        if taken is None:
-            return
-        batch, row, request, before = taken
-        outcome = await lane.settle(request, before)
-        if outcome is None:
-            return
-        if isinstance(outcome, PutOff):
-            rows.put_off(batch, row, request, outcome)
-            continue
-        keeper.note(batch, row, outcome)
-        tally.note(outcome)
-        if isinstance(outcome.result, Failure):
-            lane.judge_run()
-        if room.hold(batch, size := answer_bytes(outcome)):
-            batch.settle(row, outcome)
-        else:
-            await keeper.flush()
-            batch.settle_in_spool(row, outcome)
-            room.release(batch, size)
-        if batch.is_done:
-            done.send_nowait(batch)
-        del taken, batch, request, outcome, before  # else kept until there is another answer
+async def _stop_calls(switch: StopSwitch, lane: Lane) -> None:
+    """Have nobody wait for a turn once the switch is thrown."""
+    await switch.thrown()
+    lane.stop()

@@ -86,13 +86,13 @@ class AdaptiveRate:
         self._early_sent = self._early_throttled = 0  # in total before it; since
         self._open(now_s)
 
-    def note_sent(self, now_s: float) -> None:
+    def record_sent(self, now_s: float) -> None:
         """Count an attempt that leaves."""
         self._sent += 1
         if self._is_open and now_s >= self._closes_s and self._sent >= self._closes_sent:
             self._is_open, self._closes_s, self._closes_sent = False, now_s, self._sent
 
-    def note_answer(self, sent_s: float, now_s: float) -> bool:
+    def record_answer(self, sent_s: float, now_s: float) -> bool:
         """Count an attempt that was served; return whether the rate is another one now."""
         if sent_s < self._opened_s:
             return False
@@ -102,7 +102,7 @@ class AdaptiveRate:
             self._excess = max(0.0, self._excess - self.ambient_share - _TOLERATED)
         return not self._is_open and self._decide(now_s)
 
-    def note_throttle(self, sent_s: float, now_s: float) -> bool:
+    def record_throttle(self, sent_s: float, now_s: float) -> bool:
         """Count an attempt that was throttled; return whether the rate is another one now."""
         if sent_s < self._heeded_s:
             return False
@@ -116,7 +116,7 @@ class AdaptiveRate:
             return self._heed(now_s)
         return not self._is_open and self._decide(now_s)
 
-    def note_failure(self, sent_s: float, now_s: float) -> bool:
+    def record_failure(self, sent_s: float, now_s: float) -> bool:
         """Count an attempt that failed in another way; return whether the rate is another one."""
         if sent_s < self._opened_s:
             return False
@@ -143,17 +143,17 @@ class AdaptiveRate:
         self._answers = self._throttles = self._failures = 0
 
     def _heed(self, now_s: float) -> bool:
-        """Back off at an alarm, or measure first when the capacity is not told yet."""
-        before, told = self.tps, self._told(now_s)
+        """Back off at an alarm, or measure first when the capacity is not known yet."""
+        before, delivered_tps = self.tps, self._delivered_tps(now_s)
         self._excess = 0.0
-        if told is None:
+        if delivered_tps is None:
             self._open(now_s, attempts=_MEASURED_ATTEMPTS)
         else:
-            self._back_off(now_s, told)
+            self._back_off(now_s, delivered_tps)
         return self.tps != before
 
-    def _told(self, now_s: float) -> float | None:
-        """Return the capacity as told by deliveries since the last throttle; None: it is not."""
+    def _delivered_tps(self, now_s: float) -> float | None:
+        """Return the capacity that deliveries since the last throttle show; None: they do not."""
         if self.known_tps is None:
             return None
         least, most = _NEAR[0] * self.known_tps, _NEAR[1] * self.known_tps

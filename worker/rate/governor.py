@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 
 from worker.personalize.error_codes import Verdict
 from worker.rate._adaptive import AdaptiveRate
 from worker.rate.pacer import Pacer
 from worker.runtime import log
+from worker.runtime.clock import Clock
 from worker.telemetry.tally import Tally
 
-_NOTABLE_SHARE = 0.2  # by which a rate differs from what was said last
+_NOTABLE_SHARE = 0.2  # by which a rate differs from the one that was logged last
 _SUSTAINED_S = 60.0  # for which it does so on average; it goes up and down at a steady capacity
 
 
 class Governor:
     """The one that sets a pacer's rate, never above `tps_max`. Times are the pacer's clock's.
 
-    Without `adaptive`, throttles change nothing.
+    Without `adaptive` it holds the rate that it was given: throttles change nothing.
     """
 
     def __init__(
@@ -29,7 +28,7 @@ class Governor:
         *,
         tps_max: float,
         adaptive: AdaptiveRate | None,
-        now_s: Callable[[], float] = time.monotonic,
+        clock: Clock,
     ) -> None:
         self._pacer = pacer
         self._tally = tally
@@ -37,9 +36,9 @@ class Governor:
         self._adaptive = adaptive
         self._remembered_tps = adaptive.known_tps if adaptive else None  # by an earlier run
         self._fitted_tps = math.inf
-        self._news = News(adaptive.tps if adaptive else tps_max)
+        self._rate_log = RateLog(adaptive.tps if adaptive else tps_max)
         self._throttled = self._failed = 0  # attempts, since the start or since the rate changed
-        self._now_s = now_s
+        self._clock = clock
         self._apply()
 
     @property
@@ -65,55 +64,55 @@ class Governor:
         self._fitted_tps = tps
         self._apply()
 
-    def note_sent(self, sent_s: float) -> None:
+    def record_sent(self, sent_s: float) -> None:
         """Count an attempt that leaves."""
         if self._adaptive is not None:
-            self._adaptive.note_sent(sent_s)
+            self._adaptive.record_sent(sent_s)
 
-    def note_answer(self, sent_s: float, now_s: float) -> None:
+    def record_answer(self, sent_s: float, now_s: float) -> None:
         """Count an attempt that was answered."""
         adaptive = self._adaptive
         if adaptive is not None and (
-            adaptive.note_answer(sent_s, now_s) or now_s >= self._news.due_s
+            adaptive.record_answer(sent_s, now_s) or now_s >= self._rate_log.due_s
         ):
             self._adapt()
 
-    def note_failure(self, verdict: Verdict, sent_s: float, now_s: float) -> None:
+    def record_failure(self, verdict: Verdict, sent_s: float, now_s: float) -> None:
         """Count an attempt that failed; one that only its row is to blame for was served."""
         adaptive = self._adaptive
         if adaptive is None:
             return
         self._throttled += verdict is Verdict.THROTTLED
         self._failed += verdict is Verdict.TRANSIENT
-        note = {
-            Verdict.THROTTLED: adaptive.note_throttle,
-            Verdict.TRANSIENT: adaptive.note_failure,
-        }.get(verdict, adaptive.note_answer)
-        if note(sent_s, now_s):
+        record = {
+            Verdict.THROTTLED: adaptive.record_throttle,
+            Verdict.TRANSIENT: adaptive.record_failure,
+        }.get(verdict, adaptive.record_answer)
+        if record(sent_s, now_s):
             self._adapt()
 
-    def note_outage_over(self) -> None:
+    def record_outage_over(self) -> None:
         """Judge the rate by what leaves from now on."""
         if self._adaptive is not None:
-            now_s = self._now_s()
+            now_s = self._clock.now_s()
             self._adaptive.begin_anew(now_s)
-            self._news.begin_anew(self._adaptive.tps, now_s)
+            self._rate_log.begin_anew(self._adaptive.tps, now_s)
 
     def _adapt(self) -> None:
-        """Take over the adaptive rate; say so when that is news."""
+        """Take over the adaptive rate; log it when it is notably another one."""
         self._apply()
         if self._adaptive is None:
             return
-        news, tps, now_s = self._news, self._adaptive.tps, self._now_s()
-        before_tps, due_s = news.said_tps, news.due_s
-        if news.note(tps, now_s):
+        rate_log, tps, now_s = self._rate_log, self._adaptive.tps, self._clock.now_s()
+        before_tps, due_s = rate_log.logged_tps, rate_log.due_s
+        if rate_log.record(tps, now_s):
             log.info(
-                "rate lowered" if news.said_tps < before_tps else "rate raised",
-                tps=f"{before_tps:.0f} -> {news.said_tps:.0f}",
+                "rate lowered" if rate_log.logged_tps < before_tps else "rate raised",
+                tps=f"{before_tps:.0f} -> {rate_log.logged_tps:.0f}",
                 throttled=self._throttled,
                 failed=self._failed,
             )
-        if due_s != news.due_s < math.inf:
+        if due_s != rate_log.due_s < math.inf:
             self._throttled = self._failed = 0
 
     def _apply(self) -> None:
@@ -123,15 +122,15 @@ class Governor:
         self._tally.target_tps = tps if tps < self._tps_max else None
 
 
-class News:
-    """Which rate was said last, and whether it is a notably other one by now. Pure.
+class RateLog:
+    """Knows which rate was logged last, and whether a new line is due. Pure.
 
-    The first time that it is notably lower is news at once; from then on what it is on average over
-    a minute is, for it goes up and down at a steady capacity.
+    The first notably lower rate is logged at once. From then on a minute's mean is logged when it
+    differs notably: at a steady capacity the rate goes up and down.
     """
 
     def __init__(self, tps: float) -> None:
-        self.said_tps = tps
+        self.logged_tps = tps
         self.due_s = math.inf  # when the minute is over that began with a notable change
         self._is_first = True
         self._since_s = self._at_s = self._tps = self._sum = 0.0
@@ -139,25 +138,25 @@ class News:
     def begin_anew(self, tps: float, now_s: float) -> None:
         """Forget the minute that has begun: an outage was in it."""
         self.due_s = math.inf
-        self.note(tps, now_s)
+        self.record(tps, now_s)
 
-    def note(self, tps: float, now_s: float) -> bool:
-        """Take the rate from now on; return whether `said_tps` is to be said: it has changed."""
-        before_tps = self.said_tps
+    def record(self, tps: float, now_s: float) -> bool:
+        """Take the rate from now on; return whether `logged_tps` has changed: log it then."""
+        before_tps = self.logged_tps
         if self._is_first:
             self._is_first = tps >= (1 - _NOTABLE_SHARE) * before_tps
-            self.said_tps = max(tps, before_tps) if self._is_first else tps
+            self.logged_tps = max(tps, before_tps) if self._is_first else tps
             return not self._is_first
         self._sum += self._tps * (now_s - self._at_s)
         if now_s >= self.due_s:
             self.due_s = math.inf
             mean_tps = self._sum / (now_s - self._since_s)
             if self._is_notable(mean_tps):
-                self.said_tps = mean_tps
+                self.logged_tps = mean_tps
         if self.due_s == math.inf and self._is_notable(tps):
             self._since_s, self._sum, self.due_s = now_s, 0.0, now_s + _SUSTAINED_S
         self._tps, self._at_s = tps, now_s
-        return self.said_tps != before_tps
+        return self.logged_tps != before_tps
 
     def _is_notable(self, tps: float) -> bool:
-        return abs(tps - self.said_tps) > _NOTABLE_SHARE * self.said_tps
+        return abs(tps - self.logged_tps) > _NOTABLE_SHARE * self.logged_tps

@@ -111,7 +111,7 @@ class Pacer:
         self._schedule.take(now_s)
         return True
 
-    def note_written(self) -> None:
+    def record_written(self) -> None:
         """Note that the request of who took a turn last is written by now."""
         self._schedule.delay(self._clock.now_s())
 

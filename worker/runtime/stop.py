@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
+from typing import TypeVar
 
 import anyio
 
 from worker.errors import StoppedError
 from worker.runtime import log, signals
 from worker.runtime.deadline import deadline_at
+
+_Result = TypeVar("_Result")
 
 _CARRIES_ON = "run the same command again: it carries on after the last committed part"
 
@@ -27,7 +30,6 @@ class StopSwitch:
         self.reason: str | None = None
         self._hint = _CARRIES_ON
         self._waiting: set[anyio.CancelScope] = set()
-        self._told: list[Callable[[], None]] = []
 
     def throw(self, reason: str, *, hint: str | None = None) -> None:
         """Stop the run; the first reason stays."""
@@ -36,24 +38,34 @@ class StopSwitch:
             self._hint = hint or _CARRIES_ON
             for scope in self._waiting:
                 scope.cancel()
-            for tell in self._told:
-                tell()
 
-    def on_throw(self, tell: Callable[[], None]) -> None:
-        """Have `tell` called when the switch is thrown."""
-        self._told.append(tell)
+    def check(self) -> None:
+        """Raise StoppedError if the switch is thrown."""
+        if self.reason is not None:
+            raise self.error()
 
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """Wrap a wait that ends early when the switch is thrown; check `reason` afterwards."""
+    async def wait(self, awaitable: Awaitable[_Result]) -> _Result:
+        """Return what `awaitable` returns.
+
+        Raises StoppedError if the switch is thrown before that, or was before; `awaitable` has
+        been cancelled then.
+        """
         with anyio.CancelScope() as scope:
             if self.reason is not None:
                 scope.cancel()
             self._waiting.add(scope)
             try:
-                yield
+                result = await awaitable
             finally:
                 self._waiting.discard(scope)
+            if self.reason is None:
+                return result
+        raise self.error()
+
+    async def thrown(self) -> None:
+        """Return when the switch is thrown."""
+        with suppress(StoppedError):
+            await self.wait(anyio.sleep_forever())
 
     def error(self) -> StoppedError:
         """Return the error that ends a run which this switch has stopped."""

@@ -120,7 +120,7 @@ class Tally:
             self.results -= duplicates
             self.errors[INVALID_ANSWER] += duplicates
 
-    def note_exhausted(self, failure: Failure) -> None:
+    def record_exhausted(self, failure: Failure) -> None:
         """Note what a row ended with whose attempts ran out; `note` follows if the run goes on."""
         self.exhausted_by = failure
 

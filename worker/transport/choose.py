@@ -40,21 +40,16 @@ async def configured_transport(
     Raises StoppedError when `switch` is thrown before it is open.
     """
     async with AsyncExitStack() as stack:
-        with switch.interruptible():
-            transport = await stack.enter_async_context(
-                open_transport(
-                    login,
-                    operation=config.target.operation,
-                    wanted=config.target.transport,
-                    timeout_s=config.retry.timeout_s,
-                    connections_max=connections_max,
-                    clock=clock,
-                    intake=intake,
-                )
-            )
-        if switch.reason is not None:
-            raise switch.error()
-        yield transport
+        opening = open_transport(
+            login,
+            operation=config.target.operation,
+            wanted=config.target.transport,
+            timeout_s=config.retry.timeout_s,
+            connections_max=connections_max,
+            clock=clock,
+            intake=intake,
+        )
+        yield await switch.wait(stack.enter_async_context(opening))
 
 
 @asynccontextmanager

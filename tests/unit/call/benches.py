@@ -6,8 +6,10 @@ import random
 from collections.abc import Callable
 
 import anyio
+import pytest
 from support.lanes import leave, make_lane
 
+from worker.errors import StoppedError
 from worker.model import Answer, Failure, Outcome
 from worker.rate.pacer import Pacer, Waiting
 from worker.rate.ramp import Ramp
@@ -81,6 +83,11 @@ class Bench:
         assert isinstance(outcome, Outcome)
         self.tally.note(outcome)
         return outcome
+
+    async def settle_in_vain(self) -> None:
+        """Have a row ended by a stop, without an outcome."""
+        with pytest.raises(StoppedError):
+            await self.lane.settle(b"{}")
 
 
 class HastyClock(MonotonicClock):

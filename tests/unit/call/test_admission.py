@@ -8,15 +8,14 @@ from itertools import pairwise
 import anyio
 import pytest
 from support.clock import LoopClock
-from support.lanes import constant
+from support.lanes import constant, unadapted
 
 from worker.aws.access import Access
 from worker.aws.login import Login
 from worker.call.admission import Admission
-from worker.call.attempt import Attempt
 from worker.call.breaker import Breaker
-from worker.call.outage import Gate
-from worker.errors import RefusedError
+from worker.call.outage import OutageGate
+from worker.errors import RefusedError, StoppedError
 from worker.model import Failure
 from worker.personalize.error_codes import CONNECTION_LOST, Verdict
 from worker.rate.pacer import Pacer
@@ -82,26 +81,31 @@ class Bench:
     def __init__(self, *, calls_max: int | None = None) -> None:
         clock = LoopClock()
         self.login, self.switch = Expired(), StopSwitch()
+        pacer, tally = Pacer(constant(TPS), clock), Tally(rows_expected=1_000)
         self.admission = Admission(
-            pacer=Pacer(constant(TPS), clock),
-            gate=Gate(Breaker(120.0), clock, self.switch),
-            switch=self.switch,
-            tally=Tally(rows_expected=1_000),
-            calls_max=calls_max,
+            pacer=pacer,
+            gate=OutageGate(Breaker(120.0), clock, self.switch),
+            governor=unadapted(pacer, tally, clock, tps=TPS),
             login=self.login,
+            switch=self.switch,
+            tally=tally,
+            calls_max=calls_max,
         )
         self.left_s: list[float] = []
         self.sent_back = 0
 
     async def ask(self) -> None:
-        attempt = Attempt(self.admission, b"{}")
-        if self.admission.may_go_now(attempt) or await self.admission.may_go(attempt):
-            leaving = Leaving()
-            attempt.ask(leaving)
-            self.left_s.append(await leaving.left_s)
-            self.admission.note_end(attempt)
-        else:
+        attempt = self.admission.attempt(b"{}")
+        try:
+            if not self.admission.take_now(attempt):
+                await self.admission.take(attempt)
+        except StoppedError:
             self.sent_back += 1
+            return
+        leaving = Leaving()
+        attempt.ask(leaving)
+        self.left_s.append(await leaving.left_s)
+        self.admission.end(attempt)
 
 
 async def test_those_who_waited_for_credentials_do_not_leave_at_once() -> None:
@@ -158,20 +162,20 @@ async def test_a_row_whose_connection_ended_before_its_turn_gets_another_turn() 
     bench.login.others.set()
     admission, slow, row = (
         bench.admission,
-        Attempt(bench.admission, b"{}"),
-        Attempt(bench.admission, b"{}"),
+        bench.admission.attempt(b"{}"),
+        bench.admission.attempt(b"{}"),
     )
-    assert await admission.may_go(slow)
+    assert await admission.take(slow) is slow
     await anyio.sleep(0.8 / TPS)  # to connect: the next one comes near so long before its turn
     slow.ask(Leaving())
     await anyio.sleep(0.0)
-    assert await admission.may_go(row)
+    assert await admission.take(row) is row
     lost = Leaving()
     row.ask(lost)
     await anyio.sleep(0.0)
-    admission.note_end(row)
-    admission.note_failure(row, Failure(CONNECTION_LOST, "it ended"), Verdict.TRANSIENT)
-    assert await admission.may_go(row)
+    admission.end(row)
+    admission.note(row, Verdict.TRANSIENT, Failure(CONNECTION_LOST, "it ended"))
+    assert await admission.take(row) is row
     leaving = Leaving()
     row.ask(leaving)
     with anyio.fail_after(1.0):
@@ -185,10 +189,10 @@ async def test_at_the_cap_an_attempt_that_has_its_connection_does_not_leave(
 ) -> None:
     bench = Bench(calls_max=1)
     bench.login.others.set()
-    attempts = [Attempt(bench.admission, b"{}") for _ in range(2)]
+    attempts = [bench.admission.attempt(b"{}") for _ in range(2)]
     asking = [Late(is_at_once=is_at_once) for _ in attempts]
     for attempt in attempts:
-        assert await bench.admission.may_go(attempt)  # none has left by now
+        assert await bench.admission.take(attempt) is attempt  # none has left by now
     for attempt, each in zip(attempts, asking, strict=True):
         attempt.ask(each)
     await anyio.sleep(1.0)
@@ -205,8 +209,8 @@ async def test_an_attempt_that_ends_before_its_turn_took_as_long_as_it_was_near(
     """To connect, in vain."""
     bench = Bench()
     bench.login.others.set()
-    attempt = Attempt(bench.admission, b"{}")
-    assert await bench.admission.may_go(attempt)
+    attempt = bench.admission.attempt(b"{}")
+    assert await bench.admission.take(attempt) is attempt
     await anyio.sleep(0.3)
-    bench.admission.note_end(attempt)
+    bench.admission.end(attempt)
     assert attempt.took_s == pytest.approx(0.3)

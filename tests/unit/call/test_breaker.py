@@ -32,7 +32,7 @@ def fail(
     """Let an attempt of each row fail; return which an outage took."""
     verdict = Verdict.THROTTLED if failure is THROTTLED else Verdict.TRANSIENT
     return [
-        breaker.note_failure(failure, verdict, row, sent_s=now_s - took_s, now_s=now_s)
+        breaker.record_failure(failure, verdict, row, sent_s=now_s - took_s, now_s=now_s)
         for row in rows
     ]
 
@@ -59,7 +59,7 @@ def test_one_row_that_breaks_ever_again_does_not_nor_do_nine() -> None:
 def test_an_answer_between_begins_the_count_anew() -> None:
     breaker = Breaker(120.0)
     fail(breaker, 1.0, *rows(FAILURES_TO_OPEN - 1))
-    breaker.note_answer(1.5)
+    breaker.record_answer(1.5)
     fail(breaker, 2.0, *rows(FAILURES_TO_OPEN - 1))
     assert not breaker.is_open
 
@@ -68,7 +68,7 @@ def test_rows_that_failed_while_others_were_answered_bear_no_witness() -> None:
     breaker, old = Breaker(120.0), rows(50)
     for row in old:
         fail(breaker, 1.0, row)
-        breaker.note_answer(1.0)
+        breaker.record_answer(1.0)
     fail(breaker, 2.0, *old)
     assert not breaker.look(100.0)
 
@@ -89,7 +89,7 @@ def test_a_connection_that_cannot_be_made_before_any_answer_opens_it_at_once() -
 def test_some_that_cannot_be_made_between_answers_do_not_and_count_for_no_row() -> None:
     breaker, unlucky = Breaker(120.0), RowTrouble()
     for number in range(100):
-        breaker.note_answer(number)
+        breaker.record_answer(number)
         assert fail(breaker, number + 0.5, *[unlucky] * 2, failure=REFUSED) == [True, True]
         assert not breaker.is_open
     assert (unlucky.attempts, unlucky.is_suspect, unlucky.unreached) == (0, False, 200)
@@ -97,12 +97,12 @@ def test_some_that_cannot_be_made_between_answers_do_not_and_count_for_no_row() 
 
 def test_so_many_in_turn_open_it_or_one_when_none_was_answered_for_a_while() -> None:
     breaker = Breaker(120.0)
-    breaker.note_answer(0.0)
+    breaker.record_answer(0.0)
     fail(breaker, 1.0, *rows(FAILURES_TO_OPEN - 1), failure=REFUSED)
     assert not breaker.look(1.0)
     fail(breaker, 1.0, *rows(1), failure=REFUSED)
     assert breaker.look(1.0)
-    breaker.note_answer(2.0)
+    breaker.record_answer(2.0)
     fail(breaker, 3.0, *rows(1), failure=REFUSED)
     assert not breaker.look(3.0 + THROTTLED_S_TO_OPEN - 0.1)
     assert breaker.look(3.0 + THROTTLED_S_TO_OPEN)
@@ -113,9 +113,9 @@ def test_the_witness_has_the_last_word_where_the_service_says_that_it_fails() ->
     breaker.has_witness = True
     fail(breaker, 0.0, *rows(FAILURES_TO_OPEN))
     assert breaker.reason(120.0) is None
-    breaker.note_refuted(BROKEN, Verdict.TRANSIENT, sent_s=1.0, now_s=1.0)
+    breaker.record_refuted(BROKEN, Verdict.TRANSIENT, sent_s=1.0, now_s=1.0)
     assert breaker.reason(120.0) is None
-    breaker.note_refuted(BROKEN, Verdict.TRANSIENT, sent_s=120.0, now_s=120.1)
+    breaker.record_refuted(BROKEN, Verdict.TRANSIENT, sent_s=120.0, now_s=120.1)
     assert breaker.reason(120.1) is not None
 
 
@@ -150,7 +150,7 @@ def test_probes_come_after_twice_the_time_each_up_to_a_bound() -> None:
         now_s = breaker.probe_s
     doubled = [PROBE_S_MIN * 2**n for n in range(9)]
     assert gaps == pytest.approx([min(PROBE_S_MAX, each) for each in doubled])
-    breaker.note_answer(now_s)
+    breaker.record_answer(now_s)
     assert not breaker.is_open
     fail(breaker, now_s + 1.0, *rows(FAILURES_TO_OPEN))
     assert breaker.probe_s == pytest.approx(now_s + 1.0 + PROBE_S_MIN)
@@ -170,7 +170,7 @@ def test_the_next_probe_is_as_late_as_the_service_asks(
 def test_what_left_before_an_outage_was_over_belongs_to_it() -> None:
     breaker = Breaker(120.0)
     fail(breaker, 1.0, *rows(FAILURES_TO_OPEN))
-    breaker.note_answer(3.0)
+    breaker.record_answer(3.0)
     assert fail(breaker, 4.0, *rows(20), took_s=1.5) == [True] * 20
     assert breaker.since_s is None
     assert fail(breaker, 4.5, *rows(1), took_s=0.5) == [False]

@@ -15,7 +15,7 @@ from support.clock import LoopClock, simulate
 from support.lanes import ANSWER, Behaviour, Run
 
 from worker.call.breaker import FAILURES_TO_OPEN, PROBE_S_MAX, UNREACHED_S_MAX, Breaker
-from worker.call.outage import Gate
+from worker.call.outage import OutageGate
 from worker.call.trouble import RowTrouble
 from worker.model import Answer, Failure
 from worker.personalize.error_codes import Verdict
@@ -229,14 +229,16 @@ def test_rows_that_come_to_wait_in_one_moment_are_looked_at_once() -> None:
 
     async def main() -> int:
         clock, switch, breaker = LoopClock(), StopSwitch(), Looked(120.0)
-        gate = Gate(breaker, clock, switch)
+        gate = OutageGate(breaker, clock, switch)
         for _ in range(FAILURES_TO_OPEN):
-            gate.note_failure(BROKEN, Verdict.TRANSIENT, RowTrouble(), sent_s=0.0, has_results=True)
+            gate.record_failure(
+                BROKEN, Verdict.TRANSIENT, RowTrouble(), sent_s=0.0, has_results=True
+            )
         async with anyio.create_task_group() as group:
             for _ in range(1_000):
                 group.start_soon(gate.admit)
             await anyio.sleep(0.05)  # of the simulated clock: before the first probe is due
-            gate.note_answer(clock.now_s())
+            gate.record_answer(clock.now_s())
         return breaker.looks
 
     assert simulate(main) == 1
@@ -247,13 +249,13 @@ def test_what_left_before_a_row_failed_does_not_acquit_the_service_of_it() -> No
 
     async def main() -> list[bool]:
         clock, switch = LoopClock(), StopSwitch()
-        gate = Gate(Breaker(120.0), clock, switch)
+        gate = OutageGate(Breaker(120.0), clock, switch)
         outages: list[bool] = []
 
         async def fail() -> None:
             sent_s = clock.now_s()
             await anyio.sleep(0.05)  # of the simulated clock: how long the call takes
-            gate.note_failure(
+            gate.record_failure(
                 BROKEN, Verdict.TRANSIENT, RowTrouble(), sent_s=sent_s, has_results=True
             )
             outages.append(await gate.is_outage(sent_s))
@@ -261,7 +263,7 @@ def test_what_left_before_a_row_failed_does_not_acquit_the_service_of_it() -> No
         async with anyio.create_task_group() as group:
             group.start_soon(fail)
             await anyio.sleep(0.06)  # likewise: until after it
-            gate.note_answer(-0.001)
+            gate.record_answer(-0.001)
             assert outages == []
             for _ in range(FAILURES_TO_OPEN):
                 group.start_soon(fail)

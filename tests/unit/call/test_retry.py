@@ -13,7 +13,7 @@ from worker.call.retry import (
     BACKOFF_MAX_S,
     BUDGET_FLOOR,
     HINT_MAX_S,
-    RetryBudget,
+    RetryPolicy,
     backoff_s,
     wait_s,
 )
@@ -57,7 +57,14 @@ def test_backoff_uses_the_whole_range() -> None:
 def test_retries_are_a_share_of_first_attempts_beyond_a_floor(
     share: float, first_attempts: int, retries: int
 ) -> None:
-    budget = RetryBudget(share)
+    policy = RetryPolicy(attempts_max=2, budget_share=share, rng=random.Random(1))
     for _ in range(first_attempts):
-        budget.note_first_attempt()
-    assert [budget.take() for _ in range(retries + 2)] == [True] * retries + [False] * 2
+        policy.count_row()
+    assert [policy.take(1) for _ in range(retries + 2)] == [True] * retries + [False] * 2
+
+
+def test_a_row_that_has_had_all_its_attempts_spends_nothing() -> None:
+    policy = RetryPolicy(attempts_max=3, budget_share=1.0, rng=random.Random(1))
+    assert [policy.take(attempts) for attempts in (1, 2, 3, 4)] == [True, True, False, False]
+    assert [policy.is_spent(attempts) for attempts in (1, 2, 3, 4)] == [False, False, True, True]
+    assert policy.wait_s(0, Failure("code", "")) == 0.0

@@ -214,7 +214,7 @@ def test_rows_that_fail_by_themselves_are_told_from_an_outage(
 
 
 def fail(breaker: Breaker, row: RowTrouble, now_s: float, failure: Failure = BROKEN) -> bool:
-    return breaker.note_failure(failure, Verdict.TRANSIENT, row, sent_s=now_s, now_s=now_s)
+    return breaker.record_failure(failure, Verdict.TRANSIENT, row, sent_s=now_s, now_s=now_s)
 
 
 def opened(breaker: Breaker, at_s: float = 1.0) -> list[RowTrouble]:
@@ -237,7 +237,7 @@ def test_an_attempt_counts_after_all_when_another_row_is_served_soon(
     assert row.attempts == 0
     if is_tried:
         fail(breaker, RowTrouble(), 1.2)
-    breaker.note_answer(served_s)
+    breaker.record_answer(served_s)
     fail(breaker, row, served_s + 1.0)
     assert row.attempts == 1 + counts
 
@@ -245,7 +245,7 @@ def test_an_attempt_counts_after_all_when_another_row_is_served_soon(
 def test_a_row_of_the_outage_that_is_served_says_that_it_was_one() -> None:
     breaker = Breaker(120.0)
     *_, first, last = opened(breaker)
-    breaker.note_answer(1.5, last)
+    breaker.record_answer(1.5, last)
     fail(breaker, first, 2.0)
     assert first.attempts == 2  # its own, before it opened, and this one
     fail(breaker, last, 2.0)
@@ -264,7 +264,7 @@ def test_an_outage_finishes_no_row_while_there_are_others_however_often_that_was
     breaker = Breaker(120.0, attempts_max=2)
     row = RowTrouble()
     fail(breaker, row, 1.0)
-    breaker.note_answer(2.0)
+    breaker.record_answer(2.0)
     opened(breaker, 30.0)
     fail(breaker, row, 125.0)
     assert breaker.reason(125.0) is None

@@ -15,13 +15,14 @@ from support.jobs import job_over
 
 from worker.codec.digests import request_digest
 from worker.commands.plan import make_plan
-from worker.errors import InputError
+from worker.errors import InputError, StoppedError
 from worker.job import Job, open_job
 from worker.model import Answer, Chunk, Outcome
 from worker.output.spool import write_spool
 from worker.output.spool_format import Mark, Settled
 from worker.pipeline import forecast
 from worker.pipeline.forecast import count, look_ahead, reader_to_count
+from worker.rate.choice import choose_rate
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
 from worker.telemetry.tally import Tally
@@ -67,7 +68,8 @@ def test_rows_and_calls_are_those_that_plan_finds_by_making_every_request(
     job = open_input(tmp_path_factory.mktemp("in"), rows, where=where, deduplicate=deduplicate)
     counts = [counted(job, chunk) for chunk in job.source.chunks]
     store = LocalStore(Path(job.config.output.path))
-    plan = make_plan(job, store, tps=1.0, now=datetime.now().astimezone())
+    choice = choose_rate(job.config.rate, job.config.stop, provisioned_tps=1.0)
+    plan = make_plan(job, store, choice, now=datetime.now().astimezone())
     assert (sum(rows for rows, _ in counts), sum(calls for _, calls in counts)) == (
         plan["rows"],
         plan["calls"],
@@ -132,7 +134,8 @@ async def test_a_stop_ends_it_early(tmp_path: Path) -> None:
     job = open_input(tmp_path, [("a", None, 0)] * 12)
     store, tally, switch = LocalStore(tmp_path / "out"), Tally(rows_expected=12), StopSwitch()
     switch.throw("SIGTERM")
-    await look_ahead(job, job.source.chunks, tally, store, switch)
+    with pytest.raises(StoppedError, match="SIGTERM"):
+        await look_ahead(job, job.source.chunks, tally, store, switch)
     assert not tally.expected
 
 

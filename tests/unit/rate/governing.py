@@ -27,6 +27,7 @@ class Bench:
     """A governor, and a service that answers its attempts in no time."""
 
     def __init__(self, *, tps: float = 100.0, known_tps: float | None = None) -> None:
+        self.clock = FakeClock()
         self.now_s = 0.0
         self.tally = Tally(rows_expected=1000)
         self.pacer = RecordingPacer(tps)
@@ -36,14 +37,22 @@ class Bench:
             self.tally,
             tps_max=tps,
             adaptive=self.adaptive,
-            now_s=lambda: self.now_s,
+            clock=self.clock,
         )
+
+    @property
+    def now_s(self) -> float:
+        return self.clock.time_s
+
+    @now_s.setter
+    def now_s(self, now_s: float) -> None:
+        self.clock.time_s = now_s
 
     def send(self, attempts: int, *, throttled_share: float, per_s: float = 100.0) -> None:
         for number in range(attempts):
             self.now_s += 1 / per_s
-            self.governor.note_sent(self.now_s)
+            self.governor.record_sent(self.now_s)
             if (number * throttled_share) % 1 + throttled_share >= 1:
-                self.governor.note_failure(Verdict.THROTTLED, self.now_s, self.now_s)
+                self.governor.record_failure(Verdict.THROTTLED, self.now_s, self.now_s)
             else:
-                self.governor.note_answer(self.now_s, self.now_s)
+                self.governor.record_answer(self.now_s, self.now_s)

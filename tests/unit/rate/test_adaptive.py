@@ -165,8 +165,8 @@ def test_a_ramp_is_not_taken_for_a_lack_of_capacity() -> None:
 def test_throttles_of_one_round_trip_are_one_decision() -> None:
     rate = adaptive(known_tps=100.0)
     for number in range(60):
-        rate.note_sent(number / 100)
-    changes = [rate.note_throttle(0.2 + number / 1000, 0.7) for number in range(20)]
+        rate.record_sent(number / 100)
+    changes = [rate.record_throttle(0.2 + number / 1000, 0.7) for number in range(20)]
     assert changes.count(True) == 1
     assert rate.tps > 90
 
@@ -174,11 +174,11 @@ def test_throttles_of_one_round_trip_are_one_decision() -> None:
 def test_what_left_before_an_outage_was_over_says_nothing() -> None:
     rate = adaptive(known_tps=100.0)
     for number in range(30):
-        rate.note_sent(number / 100)
+        rate.record_sent(number / 100)
     rate.begin_anew(10.0)
-    assert not any(rate.note_throttle(number / 100, 10.1) for number in range(30))
+    assert not any(rate.record_throttle(number / 100, 10.1) for number in range(30))
     assert (rate.tps, rate.known_tps) == (98.0, 100.0)
     for number in range(20):
-        rate.note_sent(10.0 + number / 98)
-        rate.note_answer(10.0 + number / 98, 10.0 + number / 98)
+        rate.record_sent(10.0 + number / 98)
+        rate.record_answer(10.0 + number / 98, 10.0 + number / 98)
     assert rate.tps > 98.0

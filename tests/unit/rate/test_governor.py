@@ -8,11 +8,12 @@ import pytest
 from support.clock import FakeClock
 from unit.rate.governing import Bench, RecordingPacer
 
-from worker.config.model import Rate
+from worker.config.model import Rate, Stop
 from worker.personalize.error_codes import Verdict
+from worker.rate.choice import choose_rate
 from worker.rate.governor import Governor
 from worker.rate.remembered import remember_tps, remembered_tps
-from worker.rate.setup import ceiling, keep_ceiling, steered
+from worker.rate.setup import keep_ceiling, steered
 from worker.telemetry.tally import Tally
 
 
@@ -52,19 +53,19 @@ def test_a_rate_that_goes_up_and_down_is_not_said_all_the_time(
 def test_a_row_s_own_fault_counts_as_served() -> None:
     bench = Bench(known_tps=50.0)
     for number in range(1, 400):
-        bench.governor.note_sent(number / 50)
-        bench.governor.note_failure(Verdict.REJECTED, number / 50, number / 50)
+        bench.governor.record_sent(number / 50)
+        bench.governor.record_failure(Verdict.REJECTED, number / 50, number / 50)
     assert bench.pacer.limits[-1] > 50  # as after answers
 
 
 def test_failures_in_passing_are_not_throttles() -> None:
     bench = Bench()
     for number in range(1, 400):
-        bench.governor.note_sent(number / 100)
+        bench.governor.record_sent(number / 100)
         if number % 2:
-            bench.governor.note_failure(Verdict.TRANSIENT, number / 100, number / 100)
+            bench.governor.record_failure(Verdict.TRANSIENT, number / 100, number / 100)
         else:
-            bench.governor.note_answer(number / 100, number / 100)
+            bench.governor.record_answer(number / 100, number / 100)
     assert set(bench.pacer.limits) == {100.0}
 
 
@@ -77,11 +78,11 @@ def test_the_lower_of_what_throttles_and_the_deadline_leave_holds() -> None:
 
 def test_without_adaptation_throttles_change_nothing() -> None:
     pacer, tally = RecordingPacer(100.0), Tally(rows_expected=1)
-    governor = Governor(pacer, tally, tps_max=100.0, adaptive=None)
+    governor = Governor(pacer, tally, tps_max=100.0, adaptive=None, clock=FakeClock())
     for number in range(100):
-        governor.note_sent(number / 100)
-        governor.note_failure(Verdict.THROTTLED, number / 100, number / 100)
-        governor.note_answer(number / 100, number / 100)
+        governor.record_sent(number / 100)
+        governor.record_failure(Verdict.THROTTLED, number / 100, number / 100)
+        governor.record_answer(number / 100, number / 100)
     assert (tally.target_tps, governor.possible_tps, governor.found_tps) == (None, 100.0, None)
 
 
@@ -106,9 +107,9 @@ def test_where_a_run_begins(
         remember_tps("key", known_tps)
     config = Rate.model_validate(rate)
     tally = Tally(rows_expected=1)
-    ramp = ceiling(config, tps=config.tps or 200.0)
-    steered(config, ramp, tally, FakeClock(), ceiling_key="key")
-    assert (tally.target_tps or ramp.tps) == pytest.approx(begins_at)
+    choice = choose_rate(config, Stop.model_validate({}), provisioned_tps=200.0)
+    steered(choice, tally, FakeClock(), ceiling_key="key")
+    assert (tally.target_tps or choice.ramp.tps) == pytest.approx(begins_at)
 
 
 def test_what_throttles_have_shown_is_kept_and_nothing_else() -> None:

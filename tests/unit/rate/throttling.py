@@ -83,15 +83,15 @@ class Rate(Protocol):
         """Attempts per second."""
         ...
 
-    def note_sent(self, now_s: float) -> None:
+    def record_sent(self, now_s: float) -> None:
         """See AdaptiveRate, here and below."""
         ...
 
-    def note_answer(self, sent_s: float, now_s: float) -> bool: ...
+    def record_answer(self, sent_s: float, now_s: float) -> bool: ...
 
-    def note_throttle(self, sent_s: float, now_s: float) -> bool: ...
+    def record_throttle(self, sent_s: float, now_s: float) -> bool: ...
 
-    def note_failure(self, sent_s: float, now_s: float) -> bool: ...
+    def record_failure(self, sent_s: float, now_s: float) -> bool: ...
 
 
 def simulate(
@@ -108,7 +108,11 @@ def simulate(
     schedule = Schedule(ramp or Ramp(tps=tps_max, start_tps=tps_max, ramp_s=0.0), start_s=0.0)
     schedule.limit(rate.tps, now_s=0.0)
     history = History(rates=[(0.0, rate.tps)])
-    notes = {SERVED: rate.note_answer, THROTTLED: rate.note_throttle, FAILED: rate.note_failure}
+    notes = {
+        SERVED: rate.record_answer,
+        THROTTLED: rate.record_throttle,
+        FAILED: rate.record_failure,
+    }
     answers: list[tuple[float, int, float, str]] = []
     numbers, now_s, next_row_s = count(), 0.0, 0.0
     while now_s < seconds:
@@ -125,7 +129,7 @@ def simulate(
         schedule.take(now_s)
         next_row_s = max(next_row_s, now_s - 0.1) + 1 / arrivals_per_s
         how, ends_s = service.call(now_s)
-        rate.note_sent(now_s)
+        rate.record_sent(now_s)
         history.sent.append((now_s, how))
         heapq.heappush(answers, (ends_s, next(numbers), now_s, how))
     return history

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from worker.config.model import Config
+from worker.errors import StoppedError
 from worker.runtime.stop import StopSwitch, watch_deadline
 from worker.telemetry.cost import calls_max
 
@@ -20,8 +22,8 @@ async def test_the_switch_ends_waits_and_keeps_its_first_reason() -> None:
     async with anyio.create_task_group() as group:
 
         async def wait() -> None:
-            with switch.interruptible():
-                await anyio.sleep_forever()
+            with pytest.raises(StoppedError, match="first"):
+                await switch.wait(anyio.sleep_forever())
 
         group.start_soon(wait)
         group.start_soon(wait)
@@ -29,8 +31,35 @@ async def test_the_switch_ends_waits_and_keeps_its_first_reason() -> None:
         switch.throw("first")
         switch.throw("second")
     assert "first" in switch.error().what
-    with switch.interruptible():
-        await anyio.sleep_forever()
+    with pytest.raises(StoppedError, match="first"):
+        await switch.wait(anyio.sleep_forever())
+    await switch.thrown()
+
+
+async def test_a_wait_returns_what_it_waited_for_unless_the_switch_is_thrown() -> None:
+    switch = StopSwitch()
+
+    async def seven(*, is_stopping: bool) -> int:
+        await anyio.lowlevel.checkpoint()
+        if is_stopping:
+            switch.throw("in the last moment")
+        return 7
+
+    assert await switch.wait(seven(is_stopping=False)) == 7
+    switch.check()
+    with pytest.raises(StoppedError, match="in the last moment"):
+        await switch.wait(seven(is_stopping=True))
+    with pytest.raises(StoppedError, match="in the last moment"):
+        switch.check()
+
+
+async def test_a_wait_that_is_cancelled_from_outside_is_cancelled_and_no_stop() -> None:
+    switch = StopSwitch()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await switch.wait(anyio.sleep_forever())
+    assert scope.cancelled_caught
+    switch.throw("later")
 
 
 async def test_the_deadline_throws_the_switch_when_it_has_come() -> None:

@@ -82,14 +82,14 @@ def test_a_few_rows_tell_of_an_outage_if_none_reached_the_service(
 ) -> None:
     tally = Tally(rows_expected=2)
     assert tally.unreached() is None
-    tally.note_exhausted(failure)
+    tally.record_exhausted(failure)
     assert bool(tally.unreached()) is down
 
 
 def test_a_service_that_has_rejected_a_row_was_reached() -> None:
     tally = Tally(rows_expected=2)
     note_rows(tally, 1, REJECTED)
-    tally.note_exhausted(Failure("TimedOut", "no answer"))
+    tally.record_exhausted(Failure("TimedOut", "no answer"))
     assert tally.unreached() is None
 
 

@@ -13,47 +13,48 @@ from unit.rate.throttling import Service, simulate
 
 from worker.personalize.error_codes import Verdict
 from worker.rate._adaptive import AdaptiveRate
-from worker.rate.governor import Governor, News
+from worker.rate.governor import Governor, RateLog
 from worker.rate.pacer import Pacer
 from worker.telemetry.tally import Tally
 
 
 class Governed:
-    """An adaptive rate whose attempts are told to its governor."""
+    """An adaptive rate whose attempts are recorded by its governor."""
 
     def __init__(self, *, tps_max: float) -> None:
         self._rate = AdaptiveRate(tps_max=tps_max, start_tps=tps_max / 4, now_s=0.0)
-        self._now_s = 0.0
+        self._clock = FakeClock()
+        self._clock.time_s = 0.0
         self.governor = Governor(
             Pacer(constant(tps_max), FakeClock()),
             Tally(rows_expected=1),
             tps_max=tps_max,
             adaptive=self._rate,
-            now_s=lambda: self._now_s,
+            clock=self._clock,
         )
 
     @property
     def tps(self) -> float:
         return self._rate.tps
 
-    def note_sent(self, now_s: float) -> None:
-        self.governor.note_sent(now_s)
+    def record_sent(self, now_s: float) -> None:
+        self.governor.record_sent(now_s)
 
-    def note_answer(self, sent_s: float, now_s: float) -> bool:
+    def record_answer(self, sent_s: float, now_s: float) -> bool:
         return self._told(None, sent_s, now_s)
 
-    def note_throttle(self, sent_s: float, now_s: float) -> bool:
+    def record_throttle(self, sent_s: float, now_s: float) -> bool:
         return self._told(Verdict.THROTTLED, sent_s, now_s)
 
-    def note_failure(self, sent_s: float, now_s: float) -> bool:
+    def record_failure(self, sent_s: float, now_s: float) -> bool:
         return self._told(Verdict.TRANSIENT, sent_s, now_s)
 
     def _told(self, verdict: Verdict | None, sent_s: float, now_s: float) -> bool:
-        self._now_s, before_tps = now_s, self.tps
+        self._clock.time_s, before_tps = now_s, self.tps
         if verdict is None:
-            self.governor.note_answer(sent_s, now_s)
+            self.governor.record_answer(sent_s, now_s)
         else:
-            self.governor.note_failure(verdict, sent_s, now_s)
+            self.governor.record_failure(verdict, sent_s, now_s)
         return self.tps != before_tps
 
 
@@ -122,20 +123,20 @@ def test_the_counts_of_a_line_are_those_of_its_minute(caplog: pytest.LogCaptureF
 
 
 def test_a_minute_with_an_outage_in_it_is_no_news() -> None:
-    news = News(100.0)
-    assert news.note(50.0, 10.0)
-    assert not news.note(1.0, 20.0)
+    news = RateLog(100.0)
+    assert news.record(50.0, 10.0)
+    assert not news.record(1.0, 20.0)
     assert news.due_s == 80.0
     news.begin_anew(50.0, 140.0)
-    assert not news.note(50.0, 1000.0)
-    assert news.said_tps == 50.0
+    assert not news.record(50.0, 1000.0)
+    assert news.logged_tps == 50.0
 
 
 def test_what_an_outage_leaves_is_news_after_a_minute() -> None:
-    news = News(100.0)
-    assert news.note(1.0, 10.0)
-    assert not news.note(100.0, 20.0)
+    news = RateLog(100.0)
+    assert news.record(1.0, 10.0)
+    assert not news.record(100.0, 20.0)
     news.begin_anew(100.0, 50.0)
-    assert not news.note(100.0, 100.0)
-    assert news.note(100.0, 110.0)
-    assert news.said_tps == pytest.approx(100.0)
+    assert not news.record(100.0, 100.0)
+    assert news.record(100.0, 110.0)
+    assert news.logged_tps == pytest.approx(100.0)

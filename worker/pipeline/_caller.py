@@ -1,0 +1,74 @@
+"""Calls for one row after the other: what happens between a row's hand-out and its batch's end."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from anyio.streams.memory import MemoryObjectSendStream
+
+from worker.call.lane import Lane, PutOff
+from worker.errors import StoppedError
+from worker.model import Batch, Failure, answer_bytes
+from worker.pipeline._dispatch import OpenRows
+from worker.pipeline._keeper import Keeper
+from worker.pipeline._memory import Room
+from worker.runtime.stop import StopSwitch
+from worker.telemetry.tally import Tally
+
+
+class Caller:
+    """Takes rows from the dispatcher to their outcomes, and done batches to the drain.
+
+    As many tasks run it as calls may be open at the same time.
+    """
+
+    def __init__(
+        self,
+        rows: OpenRows,
+        lane: Lane,
+        tally: Tally,
+        switch: StopSwitch,
+        room: Room,
+        keeper: Keeper,
+        done: MemoryObjectSendStream[Batch],
+    ) -> None:
+        self._rows = rows
+        self._lane = lane
+        self._tally = tally
+        self._switch = switch
+        self._room = room
+        self._keeper = keeper
+        self._done = done
+
+    async def run(self) -> None:
+        """Settle one row after the other until there are no more, or the run is stopped."""
+        with suppress(StoppedError):
+            await self._settle_all()
+
+    async def _settle_all(self) -> None:
+        rows, lane, keeper = self._rows, self._lane, self._keeper
+        while self._switch.reason is None:
+            taken = rows.take_now(others_first=lane.wants_others)
+            if taken is None:
+                # A stop keeps rows that others wait for: those of the oldest batch make room.
+                taken = await self._switch.wait(rows.take())
+            if taken is None:
+                return
+            batch, row, request, before = taken
+            outcome = await lane.settle(request, before)
+            if isinstance(outcome, PutOff):
+                rows.put_off(batch, row, request, outcome)
+                continue
+            keeper.note(batch, row, outcome)
+            self._tally.note(outcome)
+            if isinstance(outcome.result, Failure):
+                lane.judge_run()
+            if self._room.hold(batch, size := answer_bytes(outcome)):
+                batch.settle(row, outcome)
+            else:
+                await keeper.flush()
+                batch.settle_in_spool(row, outcome)
+                self._room.release(batch, size)
+            if batch.is_done:
+                self._done.send_nowait(batch)
+            del taken, batch, request, outcome, before  # else kept until there is another answer
