@@ -6,6 +6,7 @@ import asyncio
 import selectors
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -68,6 +69,9 @@ class LoopClock:
     def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
         return asyncio.get_running_loop().call_at(due_s, callback)
 
+    def wall_us(self) -> int:
+        return round(self.now_s() * 1e6)
+
 
 class FakeClock:
     """Simulated time, which moves from timer to timer."""
@@ -75,6 +79,7 @@ class FakeClock:
     def __init__(self) -> None:
         """Begin at a time that is not 0."""
         self.time_s = 100.0
+        self.began = datetime(2026, 11, 22, 3, tzinfo=UTC)  # the time of day at 0
         self._timers: list[tuple[float, Callable[[], None]]] = []
 
     def now_s(self) -> float:
@@ -84,6 +89,9 @@ class FakeClock:
         timer = (due_s, callback)
         self._timers.append(timer)
         return SimpleNamespace(cancel=lambda: self._timers.remove(timer))
+
+    def wall_us(self) -> int:
+        return round((self.began.timestamp() + self.time_s) * 1e6)
 
     async def run(self) -> None:
         """Fire every timer in its order, and let those who wait for it go on."""

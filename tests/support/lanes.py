@@ -75,7 +75,7 @@ class AlwaysGood(Login):
     """A login whose credentials never expire."""
 
     def __init__(self) -> None:
-        super().__init__(Access(region="us-east-1"))
+        super().__init__(Access(region="us-east-1"), MonotonicClock())
 
     @property
     def is_good(self) -> bool:

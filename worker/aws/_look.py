@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-import time
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from worker.aws.access import Access
 from worker.aws.credentials import SigningCredentials
 from worker.aws.errors import no_credentials
 from worker.aws.session import SdkSession
+from worker.runtime.clock import Clock
 
 LOOK_S_MAX = PROCESS_S_MAX + 5.0  # who is asked over a network may take several attempts
 
@@ -25,14 +25,15 @@ class Found(NamedTuple):
 
     session: SdkSession
     keys: SigningCredentials | None
-    began_s: float  # by time.monotonic
+    began_s: float  # by the clock
 
 
 class Looker:
     """Looks, one look at a time. No other threads wait for its own, which may hang for ever."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, clock: Clock) -> None:
         self._access = access
+        self._clock = clock
         self._look: asyncio.Future[Found] | None = None  # that goes on
         self._processes: CredentialProcesses | None = None
         self._is_first = True
@@ -69,7 +70,7 @@ class Looker:
         at_terminal = may_ask and sys.stdin is not None and sys.stdin.isatty()
         processes = CredentialProcesses(is_at_terminal=at_terminal)
         self._look, self._processes = look, processes
-        began_s = time.monotonic()
+        began_s = self._clock.now_s()
 
         def end(found: Found | None, error: Exception | None) -> None:
             self._look = self._processes = None

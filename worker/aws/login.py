@@ -7,7 +7,6 @@ are asked for, by one look at a time, in a thread that nothing else waits for.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
@@ -24,6 +23,7 @@ from worker.config.model import Stop
 from worker.errors import ConfigError, RefusedError
 from worker.model import Failure
 from worker.runtime import log
+from worker.runtime.clock import Clock
 from worker.runtime.stop import StopSwitch, seconds_to
 
 # How long calls wait, in all, for credentials without which none can be made.
@@ -34,14 +34,16 @@ _CLOCK_S_MAX = 30.0  # between looks at the clock, which may be set, or have sle
 
 
 @asynccontextmanager
-async def logged_in(access: Access, stop: Stop, switch: StopSwitch) -> AsyncIterator[Login]:
+async def logged_in(
+    access: Access, stop: Stop, switch: StopSwitch, clock: Clock
+) -> AsyncIterator[Login]:
     """Yield a login that has looked; a source that hangs outlives neither a stop nor a deadline.
 
     Raises StoppedError when one of these came first, and what Login raises.
     """
-    login = Login(access, patience_s=stop.outage_s)
+    login = Login(access, clock, patience_s=stop.outage_s)
     async with AsyncExitStack() as stack:
-        with anyio.move_on_after(seconds_to(stop.deadline)) as scope:
+        with anyio.move_on_after(seconds_to(stop.deadline, clock)) as scope:
             await switch.wait(stack.enter_async_context(login))
         if scope.cancelled_caught:
             switch.throw(f"the deadline {stop.deadline} has come")
@@ -52,15 +54,16 @@ async def logged_in(access: Access, stop: Stop, switch: StopSwitch) -> AsyncIter
 class Login:
     """The credentials of a run or a load test. Use it as a context manager."""
 
-    def __init__(self, access: Access, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, access: Access, clock: Clock, *, patience_s: float = PATIENCE_S) -> None:
         self.access = access
+        self._clock = clock
         self._patience_s = patience_s
-        self._looker = Looker(access)
+        self._looker = Looker(access, clock)
         self._one_at_a_time = anyio.Lock()
         self._session: SdkSession | None = None
-        self._looked_s = 0.0  # by time.time: the last look that ended
+        self._looked_s = 0.0  # seconds since 1970: the last look that ended
         self._failures = 0  # looks since the last that brought any
-        self._began_s = self._changed_s = -math.inf  # by time.monotonic: the last look that did
+        self._began_s = self._changed_s = -math.inf  # by the clock: the last look that did
         self.keys: SigningCredentials | None = None  # None: the SDK finds none, and may need none
 
     async def __aenter__(self) -> Self:
@@ -90,22 +93,22 @@ class Login:
     def is_good(self) -> bool:
         """Whether calls can be signed now."""
         keys = self.keys
-        return keys is None or keys.expires_s is None or keys.hold_at(time.time())
+        return keys is None or keys.expires_s is None or keys.hold_at(self._wall_s())
 
     async def run(self) -> None:
-        """Renew credentials before they expire, until cancelled; failures are told of."""
+        """Renew credentials before they expire, until cancelled; failures are logged."""
         while True:
-            wait_s = self._due_s() - time.time()
+            wait_s = self._due_s() - self._wall_s()
             if wait_s > 0.0:
                 await anyio.sleep(min(wait_s, _CLOCK_S_MAX))
                 continue
             async with self._one_at_a_time:
-                if self._due_s() > time.time():
+                if self._due_s() > self._wall_s():
                     continue  # somebody could not wait
                 try:
                     await self._look()
                 except (ConfigError, RefusedError) as error:
-                    self._tell(error)
+                    self._log_failure(error)
 
     async def wait(self) -> None:
         """Return when calls can be signed.
@@ -147,10 +150,10 @@ class Login:
             self._failures += 1
             raise
         finally:
-            self._looked_s = time.time()
+            self._looked_s = self._wall_s()
         self._failures, self._began_s, self._session = 0, found.began_s, found.session
         if found.keys != self.keys:
-            self._changed_s = time.monotonic()
+            self._changed_s = self._clock.now_s()
         self.keys = found.keys
 
     def _are_gone(self, found: SigningCredentials | None) -> bool:
@@ -169,6 +172,9 @@ class Login:
             failures=self._failures,
         )
 
-    def _tell(self, error: ConfigError | RefusedError) -> None:
-        left_s = ((self.keys and self.keys.expires_s) or 0.0) - time.time()
+    def _wall_s(self) -> float:
+        return self._clock.wall_us() / 1e6
+
+    def _log_failure(self, error: ConfigError | RefusedError) -> None:
+        left_s = ((self.keys and self.keys.expires_s) or 0.0) - self._wall_s()
         log.warning("credentials not renewed", reason=error.what, good_for_s=max(0.0, left_s))

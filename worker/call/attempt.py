@@ -43,7 +43,6 @@ class Attempt:
         "is_retry",
         "is_taken",
         "is_witness",
-        "left_s",
         "number",
         "request",
         "sent_s",
@@ -61,9 +60,8 @@ class Attempt:
         self.is_witness = False  # of a row that was answered before: see Admission
         self.is_taken = False  # the last one failed, and counts for no row
         self.number = 0  # that grows with the rows, once one has to wait
-        self.sent_s = 0.0  # when it left, by admission's clock; until then, when it began
+        self.sent_s = 0.0  # when it left, by the run's clock; until then, when it began
         self.sent_us = 0  # when it left, microseconds UTC
-        self.left_s = 0.0  # the same, by time.monotonic
         self.took_s = 0.0  # from `sent_s` to its end
         self.trouble: RowTrouble | None = None  # of the row, once an attempt has failed
 

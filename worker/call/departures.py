@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from worker.call.attempt import Attempt
 from worker.call.outage import OutageGate
 from worker.rate.governor import Governor
@@ -46,7 +44,7 @@ class Departures:
         if (self._switch.reason or self._calls_max is not None) and not self.is_within_cap():
             attempt.send_back()
             return False
-        sent_us = time.time_ns() // 1_000
+        sent_us = self._clock.wall_us()
         if not ready.go(now_s):
             return False
         self._count_sent(attempt, sent_us, now_s)
@@ -56,7 +54,7 @@ class Departures:
         """Let an attempt leave that `let_go` could not send at once, if it still may."""
         if not self.is_within_cap() or not self._pacer.take(attempt):
             return False
-        self._count_sent(attempt, time.time_ns() // 1_000, self._clock.now_s())
+        self._count_sent(attempt, self._clock.wall_us(), self._clock.now_s())
         return True
 
     def record_written(self) -> None:
@@ -87,12 +85,12 @@ class Departures:
             attempt.end()
             near_s = self._pacer.leave(attempt)
             attempt.sent_s = now_s if near_s is None else near_s
-            attempt.sent_us = time.time_ns() // 1_000 - round((now_s - attempt.sent_s) * 1e6)
+            attempt.sent_us = self._clock.wall_us() - round((now_s - attempt.sent_s) * 1e6)
         attempt.took_s = now_s - attempt.sent_s
 
     def _count_sent(self, attempt: Attempt, sent_us: int, sent_s: float) -> None:
         attempt.has_left = True
-        attempt.sent_us, attempt.sent_s, attempt.left_s = sent_us, sent_s, time.monotonic()
+        attempt.sent_us, attempt.sent_s = sent_us, sent_s
         tally = self._tally
         tally.calls += 1
         tally.retries += attempt.is_retry

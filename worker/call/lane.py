@@ -148,7 +148,7 @@ class Lane:
     async def _renewed(self, row: _Failed, attempt: Attempt) -> Verdict:
         """Look for other credentials; a stop does not wait for them."""
         failure = await self._switch.wait(
-            self._transport.renew(row.failure, since_s=attempt.left_s)
+            self._transport.renew(row.failure, since_s=attempt.sent_s)
         )
         row.is_renewed = failure is None
         row.failure = failure or row.failure

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -30,7 +29,7 @@ from worker.loadtest.timeline_file import TIMELINE_NAME, TimelineFile
 from worker.loadtest.view import LoadView
 from worker.report.loadtest.make import load_report
 from worker.runtime import log
-from worker.runtime.clock import RunningClock
+from worker.runtime.clock import MonotonicClock, RunningClock
 from worker.runtime.descriptors import fitting
 from worker.runtime.stop import StopSwitch, watch_deadline
 from worker.store.local import LocalStore
@@ -102,7 +101,8 @@ async def _make_calls(
         timeline = stack.enter_context(closing(TimelineFile(store)))
         clock = RunningClock()
         stack.callback(clock.stop)
-        login = await stack.enter_async_context(logged_in(access, config.stop, switch))
+        steady = MonotonicClock()  # calls are due whether this process runs or not
+        login = await stack.enter_async_context(logged_in(access, config.stop, switch, steady))
         transport = await stack.enter_async_context(
             configured_transport(
                 config, login, switch, clock, connections_max=settings.in_flight_max
@@ -122,13 +122,15 @@ async def _make_calls(
             kinds,
             in_flight_max=settings.in_flight_max,
             calls_max=calls_max(config),
+            clock=steady,
         )
         stack.push_async_callback(generator.close)
-        file = _attempts_file(settings, store, kinds, begun_s=time.time() - generator.elapsed_s)
+        begun_s = steady.wall_us() / 1e6 - generator.elapsed_s
+        file = _attempts_file(settings, store, kinds, begun_s=begun_s)
         observer = Observer(generator, kinds, timeline=timeline, attempts_file=file)
         session = Session(settings, generator, observer, switch)
         group.start_soon(_stop_calls, switch, generator)
-        group.start_soon(watch_deadline, config.stop.deadline, switch)
+        group.start_soon(watch_deadline, config.stop.deadline, switch, steady)
         group.start_soon(observer.run, session.abort_if_broken)
         group.start_soon(view.run, observer.status)
         log.info("start", target=config.target.arn.split(":", 5)[5], **session.plan())

@@ -23,6 +23,7 @@ from worker.output.same_input import changed_files, check_parts
 from worker.rate.choice import RateChoice
 from worker.rate.deadline import RESERVE_SHARE, fit
 from worker.rate.ramp import Ramp
+from worker.runtime.clock import MonotonicClock
 from worker.runtime.deadline import deadline_at
 from worker.store.local import LocalStore
 from worker.telemetry.cost import calls_max, cost_usd
@@ -78,7 +79,7 @@ class _Seen:
 
 async def ask_provisioned_tps(access: Access, target: Target) -> float:
     """Return what the target has provisioned, in calls per second; see `provisioned_tps`."""
-    async with Login(access) as login:
+    async with Login(access, MonotonicClock()) as login:
         return await provisioned_tps(login, target)
 
 

@@ -62,7 +62,7 @@ async def work(
     async with AsyncExitStack() as stack:
         clock = RunningClock()
         stack.callback(clock.stop)
-        login = await stack.enter_async_context(logged_in(access, config.stop, switch))
+        login = await stack.enter_async_context(logged_in(access, config.stop, switch, clock))
         choice = await _chosen_rate(config, login, switch)
         if choice.paced_to is not None or job.where is not None:
             await look_ahead(job, todo, tally, store, switch)
@@ -82,9 +82,9 @@ async def work(
         group = await stack.enter_async_context(anyio.create_task_group())
         group.start_soon(_call_off, switch, transport)
         group.start_soon(login.run)
-        group.start_soon(watch_deadline, config.stop.deadline, switch)
+        group.start_soon(watch_deadline, config.stop.deadline, switch, clock)
         if choice.paced_to is not None:
-            fit = DeadlineFit(governor, tally, choice.ramp, deadline=choice.paced_to)
+            fit = DeadlineFit(governor, tally, choice.ramp, deadline=choice.paced_to, clock=clock)
             fit.plan()
             group.start_soon(fit.run)
         group.start_soon(view.run, tally)

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections import Counter, deque
-from collections.abc import Callable
 from typing import Final
 
 import anyio
@@ -28,6 +26,7 @@ from worker.model import Answer, Failure
 from worker.personalize.clock_skew import ClockSkew
 from worker.personalize.error_codes import Verdict, judge, refused
 from worker.personalize.rejections import Rejections
+from worker.runtime.clock import Clock
 from worker.transport.base import Transport
 
 # A second may hold 1 % more calls than were asked for, as in rate/ramp.py; 2 ms of these 10 are for
@@ -50,15 +49,15 @@ class Generator:
         *,
         in_flight_max: int,
         calls_max: int | None,
-        now_s: Callable[[], float] = time.perf_counter,
+        clock: Clock,
     ) -> None:
         self._transport = transport
         self._users = users
         self._kinds = kinds
         self._lanes_max = in_flight_max
         self._calls_left = math.inf if calls_max is None else calls_max
-        self._now_s = now_s
-        self._origin_s = now_s()
+        self._clock = clock
+        self._origin_s = clock.now_s()
         self._loop = asyncio.get_running_loop()
         self._idle: list[asyncio.Future[tuple[float, int]]] = []
         self._lanes: list[asyncio.Task[None]] = []
@@ -85,7 +84,7 @@ class Generator:
     @property
     def elapsed_s(self) -> float:
         """Seconds since this was made: what the moments of attempts count from."""
-        return self._now_s() - self._origin_s
+        return self._clock.now_s() - self._origin_s
 
     async def run(self, schedule: Schedule, *, stage: int) -> float:
         """Make the calls of `schedule`, its legs being `stage` and those after it.
@@ -221,7 +220,7 @@ class Generator:
 
     async def _lane(self, turn: tuple[float, int]) -> None:
         """Make one call after the other."""
-        call, now_s, users = self._transport.call, self._now_s, self._users
+        call, now_s, users = self._transport.call, self._clock.now_s, self._users
         origin_s, create_future = self._origin_s, self._loop.create_future
         while True:
             due_s, stage = turn
@@ -267,7 +266,7 @@ class Generator:
         self.rejections.note(failure)
         left: Failure | None = failure
         if judge(failure) is Verdict.EXPIRED:
-            left = await self._renew(failure, since_s=time.monotonic() - seconds)
+            left = await self._renew(failure, since_s=self._clock.now_s() - seconds)
         if left and (
             judge(left) in (Verdict.REFUSED, Verdict.EXPIRED)
             or (judge(left) is Verdict.SKEWED and self._skew.record_skewed())

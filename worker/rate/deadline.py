@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 import anyio
 
 from worker.rate.governor import Governor
 from worker.rate.ramp import Ramp
 from worker.runtime import log
+from worker.runtime.clock import Clock, local_time
 from worker.runtime.deadline import deadline_at
 from worker.telemetry.tally import Tally
 
@@ -19,7 +17,7 @@ RESERVE_SHARE = 0.05  # of the time to the deadline, as it was when the run bega
 TPS_MIN = 1.0  # slower saves nothing: this much is provisioned at the least
 _HALVINGS = 40
 REPLAN_INTERVAL_S = 5.0
-_NOTABLE_SHARE = 0.1  # by which a new plan differs from what was said last
+_NOTABLE_SHARE = 0.1  # by which a new plan differs from the one logged last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,23 +66,21 @@ class DeadlineFit:
         ramp: Ramp,
         *,
         deadline: str,
-        now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
-        now_s: Callable[[], float] = time.monotonic,
+        clock: Clock,
     ) -> None:
         self._governor = governor
         self._tally = tally
         self._ramp = ramp
-        self._deadline = deadline_at(deadline, start=now())
-        self._now = now
-        self._now_s = now_s
-        self._begun_s = now_s()
+        self._deadline = deadline_at(deadline, start=local_time(clock))
+        self._clock = clock
+        self._begun_s = clock.now_s()
         self._reserve_s = RESERVE_SHARE * self._left_s
-        self._said: Fit | None = None
+        self._logged: Fit | None = None
 
     @property
     def _left_s(self) -> float:
         """The wall clock counts: it may be set while a run goes on."""
-        return (self._deadline - self._now()).total_seconds()
+        return (self._deadline - local_time(self._clock)).total_seconds()
 
     async def run(self) -> None:
         """Plan again and again; `plan` is called before the first attempt."""
@@ -100,17 +96,17 @@ class DeadlineFit:
         fitted = fit(
             round(calls),
             self._ramp.below(possible_tps),
-            elapsed_s=self._now_s() - self._begun_s,
+            elapsed_s=self._clock.now_s() - self._begun_s,
             left_s=self._left_s,
             reserve_s=self._reserve_s,
         )
         # What is possible by now may be more soon: only the ceiling is held against the rate.
         self._governor.fit(self._ramp.tps if fitted.tps >= possible_tps else fitted.tps)
-        self._say(fitted, possible_tps)
+        self._log(fitted, possible_tps)
 
-    def _say(self, fitted: Fit, possible_tps: float) -> None:
-        said = self._said
-        if fitted.calls_missing and not (said and said.calls_missing):
+    def _log(self, fitted: Fit, possible_tps: float) -> None:
+        logged = self._logged
+        if fitted.calls_missing and not (logged and logged.calls_missing):
             log.warning(
                 "the deadline will come before the end",
                 tps_needed=fitted.tps_needed,
@@ -119,11 +115,11 @@ class DeadlineFit:
                 next="goes as fast as it may; the first rows are done first",
             )
         elif (
-            said is None
-            or said.calls_missing > fitted.calls_missing == 0
-            or abs(fitted.tps - said.tps) > _NOTABLE_SHARE * said.tps
+            logged is None
+            or logged.calls_missing > fitted.calls_missing == 0
+            or abs(fitted.tps - logged.tps) > _NOTABLE_SHARE * logged.tps
         ):
             log.info("paced to fit the deadline", tps=fitted.tps, of_tps=possible_tps)
         else:
             return
-        self._said = fitted
+        self._logged = fitted

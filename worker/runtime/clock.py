@@ -1,10 +1,11 @@
-"""Time as the pacer needs it: monotonic seconds and a timer. Tests bring their own."""
+"""A run's one clock: monotonic seconds, a timer, the time of day. Tests bring their own."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from time import monotonic
+from datetime import UTC, datetime, timedelta
+from time import monotonic, time_ns
 from typing import Protocol
 
 
@@ -17,7 +18,7 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """Monotonic seconds from an arbitrary origin, and a way to be called at one of them."""
+    """Monotonic seconds from an arbitrary origin, a way to be called at one, the time of day."""
 
     def now_s(self) -> float:
         """Return the current time in seconds."""
@@ -27,6 +28,17 @@ class Clock(Protocol):
         """Call back at `due_s` or a little later."""
         ...
 
+    def wall_us(self) -> int:
+        """Return the time of day, in microseconds UTC since 1970. It may be set at any moment."""
+        ...
+
+
+def local_time(clock: Clock) -> datetime:
+    """Return the time of day in this machine's time zone."""
+    return (_EPOCH + timedelta(microseconds=clock.wall_us())).astimezone()
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # uvloop rounds to milliseconds: a shorter wait would come back at once, again and again.
 _WAIT_S_MIN = 0.001
@@ -43,6 +55,10 @@ class MonotonicClock:
         """Call back on the event loop; late by its timer resolution, about a millisecond."""
         wait_s = max(_WAIT_S_MIN, due_s - self.now_s())
         return asyncio.get_running_loop().call_later(wait_s, callback)
+
+    def wall_us(self) -> int:
+        """See Clock.wall_us."""
+        return time_ns() // 1_000
 
 
 # Of a stop nothing counts but what may have passed before it.
@@ -74,6 +90,10 @@ class RunningClock:
     def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
         """Call back on the event loop, not before `due_s` by this clock, about a millisecond."""
         return _RunningTimer(self, due_s, callback)
+
+    def wall_us(self) -> int:
+        """See Clock.wall_us."""
+        return time_ns() // 1_000
 
     def stop(self) -> None:
         """Look no more for gaps."""

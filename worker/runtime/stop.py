@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
-from datetime import datetime
 from typing import TypeVar
 
 import anyio
 
 from worker.errors import StoppedError
 from worker.runtime import log, signals
+from worker.runtime.clock import Clock, local_time
 from worker.runtime.deadline import deadline_at
 
 _Result = TypeVar("_Result")
@@ -91,19 +91,19 @@ async def watch_signals(switch: StopSwitch) -> None:
 async def watch_deadline(
     deadline: str | None,
     switch: StopSwitch,
-    now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+    clock: Clock,
 ) -> None:
     """Throw the switch when the moment that `deadline` names has come; None: never."""
     if deadline is not None:
-        at = deadline_at(deadline, start=now())
-        while (left_s := (at - now()).total_seconds()) > 0:  # noqa: ASYNC110 - waits for a clock
+        at = deadline_at(deadline, start=local_time(clock))
+        while (left_s := (at - local_time(clock)).total_seconds()) > 0:  # noqa: ASYNC110 - waits for a clock
             await anyio.sleep(min(left_s, 60.0))  # the wall clock may be set in between
         switch.throw(f"the deadline {deadline} has come")
 
 
-def seconds_to(deadline: str | None) -> float:
+def seconds_to(deadline: str | None, clock: Clock) -> float:
     """Return how long it is from now to the moment that `deadline` names; None: for ever."""
     if deadline is None:
         return math.inf
-    now = datetime.now().astimezone()
+    now = local_time(clock)
     return (deadline_at(deadline, start=now) - now).total_seconds()

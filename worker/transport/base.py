@@ -58,7 +58,7 @@ class Transport(Protocol):
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
         """Look for other credentials than an attempt had that the service calls expired.
 
-        The attempt began at `since_s` (time.monotonic) and ended with `failure`. Return None
+        The attempt left at `since_s` of the login's clock, and ended with `failure`. Return None
         when there are others now, else why not: `failure` itself when there are only the same.
         Raises RefusedError when there are none at all. May take as long as the SDK takes.
         """

@@ -10,6 +10,7 @@ from worker.aws.control_plane import provisioned_tps
 from worker.aws.login import Login
 from worker.config.model import Target
 from worker.errors import RefusedError, StoppedError
+from worker.runtime.clock import MonotonicClock
 
 
 def describe(replies: list[Reply], tps: int = 7) -> Script:
@@ -27,7 +28,7 @@ async def ask(script: Script) -> float:
     )
     with serving(script) as service:
         access = Access(region="us-east-1", endpoint_url=service.url)
-        async with Login(access) as login:
+        async with Login(access, MonotonicClock()) as login:
             return await provisioned_tps(login, target)
 
 

@@ -31,6 +31,7 @@ from unit.transport.transports import REGION, opened_by
 from worker.aws.access import Access
 from worker.aws.login import Login
 from worker.model import Answer, Failure
+from worker.runtime.clock import MonotonicClock
 
 EXPIRED = Failure("ExpiredTokenException", "expired", 403)
 # Those whose keys an issuer names, and which have an end.
@@ -100,7 +101,7 @@ async def test_calls_are_signed_with_what_the_sdk_finds_at_the_start_and_in_mid_
     asked, issuer.asked = issuer.asked, []
     async with served(answering(reply())) as service:
         access = Access(region=REGION, endpoint_url=service.url, profile=profile)
-        async with Login(access) as login, opened_by(login, wanted) as transport:
+        async with Login(access, MonotonicClock()) as login, opened_by(login, wanted) as transport:
             assert isinstance(await transport.call(b"{}"), Answer)
             assert last_signed_as(service) == expected
             assert set(issuer.asked) == set(asked)
@@ -131,7 +132,7 @@ async def test_a_file_that_was_written_again_and_a_process_that_prints_others_ar
     logins.use(source)
     async with served(answering(reply())) as service:
         access = Access(region=REGION, endpoint_url=service.url)
-        async with Login(access) as login, opened_by(login, wanted) as transport:
+        async with Login(access, MonotonicClock()) as login, opened_by(login, wanted) as transport:
             credentials = anyio.Path(logins.folder / "credentials")
             await credentials.write_text(SHARED.replace("AKIDshared", "AKIDother"))
             process = anyio.Path(logins.folder / "process.py")
@@ -149,7 +150,7 @@ async def test_the_configs_profile_comes_before_keys_of_the_environment(
     expected = await to_thread.run_sync(asked_by_the_sdk, "role")
     async with served(answering(reply())) as service:
         access = Access(region=REGION, endpoint_url=service.url, profile="role")
-        async with Login(access) as login, opened_by(login, wanted) as transport:
+        async with Login(access, MonotonicClock()) as login, opened_by(login, wanted) as transport:
             assert isinstance(await transport.call(b"{}"), Answer)
         assert last_signed_as(service) == expected == ("AKIDAssumeRole-nightly", "token-1")
 
@@ -161,7 +162,7 @@ def test_a_login_to_sso_that_is_over_is_renewed_as_the_sdk_does(logins: Logins) 
     logins.use("sso")
 
     async def look() -> str:
-        async with Login(Access(region=REGION)) as login:
+        async with Login(Access(region=REGION), MonotonicClock()) as login:
             assert login.keys is not None
             return login.keys.access_key
 

@@ -19,6 +19,7 @@ from worker.aws.login import Login
 from worker.aws.session import SdkSession
 from worker.errors import RefusedError
 from worker.model import Failure
+from worker.runtime.clock import MonotonicClock
 
 ACCESS = Access(region="us-east-1", endpoint_url="http://127.0.0.1:1")
 NONE = SigningCredentials("none", "found", None)
@@ -73,7 +74,7 @@ async def test_calls_go_on_with_keys_that_are_good_while_others_are_asked_for(
     source: Source,
 ) -> None:
     source.keys = [key("old", 2.1), key("new", 3600.0)]
-    async with Login(ACCESS) as login, anyio.create_task_group() as group:
+    async with Login(ACCESS, MonotonicClock()) as login, anyio.create_task_group() as group:
         source.open.clear()
         group.start_soon(login.run)
         await eventually(lambda: source.looks == 2)
@@ -89,7 +90,7 @@ async def test_keys_that_are_gone_for_a_moment_are_looked_for_again(
     gone: SigningCredentials, source: Source
 ) -> None:
     source.keys = [key("old", 4.1), gone, gone, key("new", 3600.0)]
-    async with Login(ACCESS) as login, anyio.create_task_group() as group:
+    async with Login(ACCESS, MonotonicClock()) as login, anyio.create_task_group() as group:
         seen = {named(login)}
 
         async def watch() -> None:
@@ -105,7 +106,7 @@ async def test_keys_that_are_gone_for_a_moment_are_looked_for_again(
 
 async def test_keys_that_are_gone_for_good_end_a_run_that_needs_others(source: Source) -> None:
     source.keys = [key("old"), NONE]
-    async with Login(ACCESS) as login:
+    async with Login(ACCESS, MonotonicClock()) as login:
         with pytest.raises(RefusedError, match="none any more"):
             await login.renew(EXPIRED, since_s=time.monotonic())
         assert named(login) == "old"
@@ -113,7 +114,7 @@ async def test_keys_that_are_gone_for_good_end_a_run_that_needs_others(source: S
 
 async def test_whoever_waits_there_is_one_look_at_a_time(source: Source) -> None:
     source.keys = [key("old", -1.0), key("new", 3600.0)]
-    async with Login(ACCESS) as login:
+    async with Login(ACCESS, MonotonicClock()) as login:
         source.open.clear()
         async with anyio.create_task_group() as group:
             group.start_soon(login.run)
@@ -129,7 +130,7 @@ async def test_whoever_waits_there_is_one_look_at_a_time(source: Source) -> None
 
 async def test_calls_that_met_the_end_of_the_same_keys_share_a_look(source: Source) -> None:
     source.keys = [key("old"), key("new")]
-    async with Login(ACCESS) as login:
+    async with Login(ACCESS, MonotonicClock()) as login:
         since_s = time.monotonic()
         ends: list[Failure | None] = []
 
@@ -148,7 +149,7 @@ async def test_a_source_that_fails_while_keys_are_good_ends_nothing(
     source: Source, caplog: pytest.LogCaptureFixture
 ) -> None:
     source.keys = [key("old", 2.1), None]
-    async with Login(ACCESS) as login, anyio.create_task_group() as group:
+    async with Login(ACCESS, MonotonicClock()) as login, anyio.create_task_group() as group:
         group.start_soon(login.run)
         await eventually(lambda: bool(caplog.records))
         assert login.is_good
@@ -166,7 +167,7 @@ async def test_without_good_keys_three_looks_that_fail_refuse_the_run(
     source: Source, ask: Callable[[Login], object]
 ) -> None:
     source.keys = [key("old", -1.0), None]
-    async with Login(ACCESS) as login:
+    async with Login(ACCESS, MonotonicClock()) as login:
         with pytest.raises(RefusedError, match="the source is dry"):
             await ask(login)  # type: ignore[misc] # both are coroutines
         assert source.looks == 1 + 3
@@ -174,7 +175,7 @@ async def test_without_good_keys_three_looks_that_fail_refuse_the_run(
 
 async def test_a_source_that_hangs_is_waited_for_as_long_as_an_outage(source: Source) -> None:
     source.keys = [key("old", -1.0)]
-    async with Login(ACCESS, patience_s=0.1) as login:
+    async with Login(ACCESS, MonotonicClock(), patience_s=0.1) as login:
         source.open.clear()
         with pytest.raises(RefusedError, match="no others came within"):
             await login.wait()
@@ -182,7 +183,7 @@ async def test_a_source_that_hangs_is_waited_for_as_long_as_an_outage(source: So
 
 async def test_one_failure_in_between_costs_nothing(source: Source) -> None:
     source.keys = [key("old", -1.0), None, key("new", 3600.0)]
-    async with Login(ACCESS) as login:
+    async with Login(ACCESS, MonotonicClock()) as login:
         await login.wait()
         assert named(login) == "new"
 
@@ -190,7 +191,7 @@ async def test_one_failure_in_between_costs_nothing(source: Source) -> None:
 async def test_a_start_does_not_try_again(source: Source) -> None:
     source.keys = [None]
     with pytest.raises(RefusedError, match="the source is dry"):
-        async with Login(ACCESS):
+        async with Login(ACCESS, MonotonicClock()):
             raise AssertionError
     assert source.looks == 1
 
@@ -199,7 +200,7 @@ async def test_after_a_look_that_failed_the_next_is_some_seconds_later_and_then_
     source: Source,
 ) -> None:
     source.keys = [key("old", 3600.0), None, key("new", 3600.0)]
-    async with Login(ACCESS) as login:
+    async with Login(ACCESS, MonotonicClock()) as login:
         login._looked_s -= 1000.0
         with pytest.raises(RefusedError):
             await login._look()

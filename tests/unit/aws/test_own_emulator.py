@@ -16,6 +16,7 @@ from worker.aws.control_plane import provisioned_tps
 from worker.aws.login import Login
 from worker.config.model import Target
 from worker.model import Answer
+from worker.runtime.clock import MonotonicClock
 from worker.transport._sdk import SdkTransport
 from worker.transport.wire import WireTransport
 
@@ -42,7 +43,7 @@ async def test_it_is_reached_where_there_is(
         monkeypatch.setenv(name, value)
     with serving(emulator) as service:
         async with (
-            Login(emulator_access(service.url, "us-east-1")) as login,
+            Login(emulator_access(service.url, "us-east-1"), MonotonicClock()) as login,
             opened_by(login, wanted) as transport,
         ):
             assert isinstance(transport, kind)

@@ -30,7 +30,7 @@ class Expired(Login):
     """A login whose credentials have expired, until others come."""
 
     def __init__(self) -> None:
-        super().__init__(Access(region="us-east-1"))
+        super().__init__(Access(region="us-east-1"), LoopClock())
         self.others = asyncio.Event()
         self.refusal: RefusedError | None = None
 

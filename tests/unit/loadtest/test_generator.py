@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from itertools import cycle, pairwise
 
 import pytest
+from support.clock import LoopClock
 
 from worker.errors import RefusedError
 from worker.loadtest._schedule import Leg, Schedule
@@ -17,6 +18,7 @@ from worker.loadtest.bodies import Body, Users
 from worker.loadtest.generator import CREDIT_CALLS, Generator
 from worker.loadtest.measure import Attempt, Kinds
 from worker.model import Answer, Failure
+from worker.runtime.clock import Clock
 from worker.transport.base import Turn
 
 pytestmark = pytest.mark.simulated_time
@@ -54,13 +56,22 @@ class ThreeUsers(Users):
         return next(self._bodies)
 
 
+class JumpingClock(LoopClock):
+    """The loop's clock, as it is after a jump."""
+
+    jumped_s = 0.0
+
+    def now_s(self) -> float:
+        return super().now_s() + self.jumped_s
+
+
 @asynccontextmanager
 async def generator(
     call: Call,
     *,
     in_flight_max: int = 100,
     calls_max: int | None = None,
-    now_s: Callable[[], float] | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Generator]:
     """Yield a generator; end it."""
     made = Generator(
@@ -69,7 +80,7 @@ async def generator(
         Kinds(),
         in_flight_max=in_flight_max,
         calls_max=calls_max,
-        now_s=now_s or asyncio.get_running_loop().time,
+        clock=clock or LoopClock(),
     )
     try:
         yield made
@@ -145,15 +156,13 @@ async def test_without_a_free_place_calls_leave_late_and_count_from_when_they_we
 
 async def test_after_a_stall_of_its_own_it_makes_up_for_a_few_calls_only() -> None:
     """The clock jumps by a second, as it does for a process that was stopped."""
-    jumped_s = 0.0
+    clock = JumpingClock()
 
     async def call(_: bytes) -> Answer:
-        nonlocal jumped_s
-        jumped_s = 1.0
+        clock.jumped_s = 1.0
         return OK
 
-    loop = asyncio.get_running_loop()
-    async with generator(call, now_s=lambda: loop.time() + jumped_s) as made:
+    async with generator(call, clock=clock) as made:
         await made.run(constant(50, 1.2), stage=0)
         calls = 60
         assert made.missed[0] == pytest.approx(50 - CREDIT_CALLS, abs=2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -59,14 +58,12 @@ class Night:
     def __init__(self, *, rows: int) -> None:
         self.bench = Bench()
         self.bench.tally.rows_expected = rows
-        self.begun = datetime(2026, 11, 22, 3, tzinfo=UTC)
         self.fit = DeadlineFit(
             self.bench.governor,
             self.bench.tally,
             constant(100.0),
             deadline="1000s",
-            now=lambda: self.begun + timedelta(seconds=self.bench.now_s),
-            now_s=lambda: self.bench.now_s,
+            clock=self.bench.clock,
         )
 
     def plan_at(self, now_s: float, *, rows_done: int, retries: int = 0) -> float:

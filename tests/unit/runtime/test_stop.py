@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-
 import anyio
 import anyio.lowlevel
 import pytest
+from support.clock import FakeClock, LoopClock
 
 from worker.config.model import Config
 from worker.errors import StoppedError
 from worker.runtime.stop import StopSwitch, watch_deadline
 from worker.telemetry.cost import calls_max
-
-START = datetime.fromisoformat("2026-11-21T22:00:00+00:00")
 
 
 async def test_the_switch_ends_waits_and_keeps_its_first_reason() -> None:
@@ -62,16 +58,18 @@ async def test_a_wait_that_is_cancelled_from_outside_is_cancelled_and_no_stop() 
     switch.throw("later")
 
 
+@pytest.mark.simulated_time
 async def test_the_deadline_throws_the_switch_when_it_has_come() -> None:
-    moments: Iterator[datetime] = iter([START, START + timedelta(hours=2)])
-    switch = StopSwitch()
-    await watch_deadline("2h", switch, now=lambda: next(moments))
+    clock, switch = LoopClock(), StopSwitch()
+    began_s = clock.now_s()
+    await watch_deadline("2h", switch, clock)
+    assert clock.now_s() - began_s == pytest.approx(7_200.0)
     assert switch.reason == "the deadline 2h has come"
 
 
 async def test_without_a_deadline_nothing_is_thrown() -> None:
     switch = StopSwitch()
-    await watch_deadline(None, switch)
+    await watch_deadline(None, switch, FakeClock())
     assert switch.reason is None
 
 

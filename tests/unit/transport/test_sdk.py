@@ -49,7 +49,7 @@ class FakeClient:
 
 
 async def call(result: dict[str, Any] | Exception, body: bytes = b"{}") -> Answer | Failure:
-    login = Login(Access(region="us-east-1"))
+    login = Login(Access(region="us-east-1"), MonotonicClock())
     client = FakeClient(result)
     transport = SdkTransport(
         client, Operation.GET_RECOMMENDATIONS, login, timeout_s=5.0, clock=MonotonicClock()
@@ -62,7 +62,7 @@ async def call_service(script: Script, body: bytes) -> tuple[Answer | Failure, S
     with serving(script) as service:
         access = Access(region="us-east-1", endpoint_url=service.url)
         async with (
-            Login(access) as login,
+            Login(access, MonotonicClock()) as login,
             open_client("personalize-runtime", login, timeout_s=5.0, http=HTTP) as client,
         ):
             transport = SdkTransport(
@@ -168,8 +168,9 @@ async def test_a_trust_root_that_cannot_be_read_is_found_before_the_first_call(
     if content is not None:
         bundle.write_text(content)
     access = Access(region="us-east-1", ca_bundle=str(bundle))
+    login = Login(access, MonotonicClock())
     with pytest.raises(ConfigError, match="cannot be used"):
-        async with open_client("personalize-runtime", Login(access), timeout_s=1.0):
+        async with open_client("personalize-runtime", login, timeout_s=1.0):
             raise AssertionError
 
 

@@ -18,6 +18,7 @@ from support.services import TIMEOUT_S, Service
 from worker.aws.access import Access
 from worker.aws.login import Login
 from worker.personalize.operations import Operation
+from worker.runtime.clock import MonotonicClock
 from worker.transport._http1 import Connection
 from worker.transport._pool import Pool
 from worker.transport._sdk import SdkTransport
@@ -84,7 +85,7 @@ async def opened(
 ) -> AsyncIterator[ConnectingTransport]:
     """Open the wanted transport to a service at `url`."""
     async with (
-        Login(Access(region=REGION, endpoint_url=url, **access)) as login,
+        Login(Access(region=REGION, endpoint_url=url, **access), MonotonicClock()) as login,
         opened_by(
             login,
             wanted,
@@ -138,7 +139,7 @@ async def transport_of(
 ) -> tuple[type[WireTransport | SdkTransport], Any]:
     """Open a transport and close it; return its class, and the answer to a call."""
     async with (
-        Login(Access(region=REGION, endpoint_url=url, **options)) as login,
+        Login(Access(region=REGION, endpoint_url=url, **options), MonotonicClock()) as login,
         opened_by(login, wanted) as transport,
     ):
         return type(transport), await transport.call(b'{"userId":"1"}')  # type: ignore[return-value] # there are two
