@@ -120,6 +120,7 @@ class Batch:
     spooled: dict[int, int] = field(default_factory=dict)
     # Rows whose outcome is another's, by position: the row of the chunk that it is.
     duplicates: dict[int, int] = field(default_factory=dict)
+    is_of_last_chunk: bool = False  # after its chunk, the run has no other to do
 
     @property
     def is_done(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from worker.call.lane import Lane
 from worker.job import Job
 from worker.model import Batch, Chunk, Failure, Outcome, without_body
-from worker.output.books import Books
 from worker.output.part_writer import PartWriter
 from worker.output.recalled import Recall
 from worker.output.spool_format import Mark
@@ -25,10 +23,8 @@ from worker.runtime.stop import StopSwitch
 from worker.runtime.thread_load import Load
 from worker.runtime.tuning import give_memory_back
 from worker.store.local import LocalStore
+from worker.telemetry.listener import Committed, RunListener
 from worker.telemetry.tally import Tally
-
-# Told of each part that is committed, with its books.
-OnCommit = Callable[[Chunk, Books], None]
 
 # Where the event loop has no time to spare, a thread that decodes beside it costs both sides more
 # than the decoding (20 to 40 us a row of 25 items; to decode one takes 12), so the loop does it. So
@@ -59,9 +55,7 @@ class Drain:
         room: Room,
         keeper: Keeper,
         lane: Lane,
-        on_commit: OnCommit,
-        *,
-        chunks: Sequence[Chunk],
+        listener: RunListener,
     ) -> None:
         self._job = job
         self._store = store
@@ -71,8 +65,7 @@ class Drain:
         self._keeper = keeper
         self._lane = lane
         self._load = Load()
-        self._on_commit = on_commit
-        self._chunks = chunks
+        self._listener = listener
         self._writer: PartWriter | None = None
         self._recall: Recall | None = None
         self._again = job.reader_of_all()  # for rows that failed
@@ -140,7 +133,7 @@ class Drain:
             self._lane.judge_run()
         if not batch.last:
             return
-        self._judge_run(batch.chunk)
+        self._judge_run(is_all=batch.is_of_last_chunk)
         stopwatch = self._keeper.stopwatch
         writer.books.seconds = stopwatch.read()
         await to_thread.run_sync(writer.commit, self._again)
@@ -153,7 +146,16 @@ class Drain:
         self._writer = self._recall = None
         stopwatch.next_part(writer.books.seconds)
         await self._keeper.forget(batch.chunk)
-        self._on_commit(batch.chunk, writer.books)
+        books = writer.books
+        self._listener.committed(
+            Committed(
+                chunk=batch.chunk,
+                rows=books.rows_read,
+                results=books.results,
+                errors=books.rows_read - books.results,
+                seconds=books.seconds,
+            )
+        )
         self._has_garbage = True
 
     def _is_for_the_loop(self, batch: Batch) -> bool:
@@ -181,12 +183,12 @@ class Drain:
             ]
         return read
 
-    def _judge_run(self, chunk: Chunk) -> None:
+    def _judge_run(self, *, is_all: bool) -> None:
         """Judge a run without any result by all its rows, however few, before a part of it is."""
         tally = self._tally
         if tally.has_results:
             return
-        if refusal := tally.refusal(is_part=True, is_all=chunk == self._chunks[-1]):
+        if refusal := tally.refusal(is_part=True, is_all=is_all):
             raise refusal
         if reason := tally.unreached():
             self._switch.throw(reason)

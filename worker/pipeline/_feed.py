@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
 from itertools import count
+from typing import Self
 
 import pyarrow as pa
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
 from worker.errors import StoppedError
-from worker.input.reader import RowReader
 from worker.input.sizes import cut, rows_bytes
 from worker.job import Job
 from worker.model import DIGEST_BYTES, Batch, Chunk
 from worker.output.spool import Spool
 from worker.output.spool_format import Mark
 from worker.pipeline._memory import Room
+from worker.pipeline.handout import Handed, HandOut
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
 
@@ -27,71 +28,82 @@ _ROW_BYTES = 8 + DIGEST_BYTES  # its place in a list; what its request is known 
 
 
 async def feed(
-    reads: Generator[list[Batch]],
+    job: Job,
+    handout: HandOut,
+    store: LocalStore,
     todo: MemoryObjectSendStream[Batch],
     room: Room,
     switch: StopSwitch,
 ) -> None:
-    """Read ahead, as far as there is room; a thrown switch ends it."""
+    """Read the Chunks that are handed out, ahead as far as there is room, until a stop."""
     async with todo:
-        with closing(reads), suppress(StoppedError):
-            await switch.wait(_read_ahead(reads, todo, room))
+        with ChunkReader(job, store) as reader, room.being_read_for(), suppress(StoppedError):
+            await switch.wait(_read_ahead(reader, handout, todo, room))
 
 
 async def _read_ahead(
-    reads: Generator[list[Batch]], todo: MemoryObjectSendStream[Batch], room: Room
+    reader: ChunkReader, handout: HandOut, todo: MemoryObjectSendStream[Batch], room: Room
 ) -> None:
-    with room.being_read_for():
-        while True:
-            await room.wait_to_read()
-            batches = await to_thread.run_sync(next, reads, None)
-            if batches is None:
-                return
-            for batch in batches:
-                room.enter(batch)
-                todo.send_nowait(batch)
+    await room.wait_to_read()
+    while handed := await handout.next():
+        with closing(reader.read(handed)) as reads:
+            is_whole = False
+            while not is_whole:
+                for batch in await to_thread.run_sync(next, reads):
+                    room.enter(batch)
+                    todo.send_nowait(batch)
+                    is_whole = batch.last
+                await room.wait_to_read()
 
 
-def reads(job: Job, chunks: Sequence[Chunk], store: LocalStore) -> Generator[list[Batch]]:
-    """Yield the chunks' rows as batches, some at a time; of a chunk without rows an empty one."""
-    numbers = count()
-    with job.reader(batches=job.batches_per_read) as reader:
-        for chunk in chunks:
-            yield from _chunk_reads(job, reader, chunk, store, numbers)
+class ChunkReader:
+    """Reads Chunks, and cuts them into batches. To be used by one thread at a time."""
 
+    def __init__(self, job: Job, store: LocalStore) -> None:
+        self._job = job
+        self._store = store
+        self._rows = job.reader(batches=job.batches_per_read)
+        self._numbers = count()
 
-def _chunk_reads(
-    job: Job, reader: RowReader, chunk: Chunk, store: LocalStore, numbers: Iterator[int]
-) -> Iterator[list[Batch]]:
-    with store.errors_as_advice():
-        path, mark = store.spool_path(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk)
-        spool = Spool(path, mark)
-    first_row = 0
-    reads = reader.read(chunk)
-    rows = next(reads, None)
-    while True:
-        following = next(reads, None)
-        if rows is None:
-            rows = job.no_rows()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rows.close()
+
+    def read(self, handed: Handed) -> Generator[list[Batch]]:
+        """Yield a Chunk's rows as batches, some at a time; without rows, an empty one. Blocking."""
+        job, store, chunk = self._job, self._store, handed.chunk
         with store.errors_as_advice():
-            kept, digests = spool.kept(first_row, rows.num_rows)
-        batches = [
-            _batch(
-                chunk,
-                next(numbers),
-                first_row + begin,
-                rows.slice(begin, end - begin),
-                kept[begin:end],
-                digests[DIGEST_BYTES * begin : DIGEST_BYTES * end],
-            )
-            for begin, end in _cuts(rows, job.batch_rows)
-        ]
-        batches[-1].last = following is None
-        yield batches
-        if following is None:
-            return
-        first_row += rows.num_rows
-        rows = following
+            path, mark = store.spool_path(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk)
+            spool = Spool(path, mark)
+        first_row = 0
+        reads = self._rows.read(chunk)
+        rows = next(reads, None)
+        while True:
+            following = next(reads, None)
+            if rows is None:
+                rows = job.no_rows()
+            with store.errors_as_advice():
+                kept, digests = spool.kept(first_row, rows.num_rows)
+            batches = [
+                _batch(
+                    chunk,
+                    next(self._numbers),
+                    first_row + begin,
+                    rows.slice(begin, end - begin),
+                    kept[begin:end],
+                    digests[DIGEST_BYTES * begin : DIGEST_BYTES * end],
+                )
+                for begin, end in _cuts(rows, job.batch_rows)
+            ]
+            batches[-1].last = following is None
+            batches[-1].is_of_last_chunk = handed.is_last
+            yield batches
+            if following is None:
+                return
+            first_row += rows.num_rows
+            rows = following
 
 
 def _cuts(rows: pa.RecordBatch, batch_rows: int) -> Iterator[tuple[int, int]]:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import anyio
-from anyio import to_thread
 
 from worker.call.lane import Lane
 from worker.job import Job
-from worker.model import Batch, Chunk
-from worker.output.disowned import disown_malformed
+from worker.model import Batch
 from worker.pipeline._caller import Caller
 from worker.pipeline._dispatch import OpenRows
-from worker.pipeline._drain import Drain, OnCommit
-from worker.pipeline._feed import feed, reads
+from worker.pipeline._drain import Drain
+from worker.pipeline._feed import feed
 from worker.pipeline._keeper import Keeper
 from worker.pipeline._memory import Room
+from worker.pipeline.handout import HandOut
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
+from worker.telemetry.listener import RunListener
 from worker.telemetry.tally import Tally
 from worker.transport.intake import Intake
 
@@ -29,16 +28,16 @@ _OPEN_ROWS = 8192
 
 async def run_chunks(
     job: Job,
-    chunks: Sequence[Chunk],
+    handout: HandOut,
     *,
     lane: Lane,
     tally: Tally,
     switch: StopSwitch,
     store: LocalStore,
-    on_commit: OnCommit,
+    listener: RunListener,
     intake: Intake | None = None,
 ) -> None:
-    """Process `chunks` in order, each to its committed part.
+    """Process the Chunks that are handed out, each to its committed part, in their order.
 
     `intake` is the transport's: answers on their way wait while there is no room for whole ones.
     Returns early, with whole parts only, when `switch` is thrown. Errors leave in an
@@ -51,9 +50,8 @@ async def run_chunks(
     # Never full: `room` bounds the rows on their way, and so the batches.
     todo_in, todo_out = anyio.create_memory_object_stream[Batch](math.inf)
     done_in, done_out = anyio.create_memory_object_stream[Batch](math.inf)
-    parts_done = len(job.source.chunks) - len(chunks)
-    keeper = Keeper(store, job.run_id, room, parts_done=parts_done)
-    drain = Drain(job, store, tally, switch, room, keeper, lane, on_commit, chunks=chunks)
+    keeper = Keeper(store, job.run_id, room, parts_done=handout.parts_done)
+    drain = Drain(job, store, tally, switch, room, keeper, lane, listener)
     rows = OpenRows(
         job.builder,
         todo_out,
@@ -68,7 +66,7 @@ async def run_chunks(
 
     async def call_all() -> None:
         async with done_in, todo_out, anyio.create_task_group() as lanes:
-            lanes.start_soon(feed, reads(job, chunks, store), todo_in, room, switch)
+            lanes.start_soon(feed, job, handout, store, todo_in, room, switch)
             for _ in range(in_flight_max):
                 lanes.start_soon(caller.run)
 
@@ -82,9 +80,6 @@ async def run_chunks(
             group.cancel_scope.cancel()
     finally:
         await keeper.close()
-        if tally.malformed:
-            with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(disown_malformed, store, job.run_id, chunks, job.shape)
 
 
 async def _stop_calls(switch: StopSwitch, lane: Lane) -> None:

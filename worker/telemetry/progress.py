@@ -12,6 +12,7 @@ import anyio
 from worker.runtime import log
 from worker.runtime.text import duration
 from worker.telemetry.cost import cost_usd
+from worker.telemetry.listener import RunListener, Started
 from worker.telemetry.tally import Outage, Tally
 
 LINE_INTERVAL_S = 10.0
@@ -68,6 +69,26 @@ class View(Protocol):
     async def run(self, tally: Tally) -> None:
         """Show `tally` now and then."""
         ...
+
+
+class Progress(RunListener):
+    """Has a view show a run's counts from the run's start on."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._tally: Tally | None = None
+        self._has_started = anyio.Event()
+
+    def started(self, start: Started) -> None:
+        """Let the view begin."""
+        self._tally = start.tally
+        self._has_started.set()
+
+    async def run(self) -> None:
+        """Show the counts until cancelled."""
+        await self._has_started.wait()
+        if self._tally is not None:
+            await self._view.run(self._tally)
 
 
 class LineView:

@@ -11,11 +11,16 @@ from support.services import wired
 from unit.transport.messages import answering, reply
 
 from worker.aws.access import Access
+from worker.aws.login import Login
 from worker.engine import local
+from worker.engine.base import Share
 from worker.pipeline import _memory
+from worker.pipeline.handout import InOrder
+from worker.rate.choice import choose_rate
+from worker.runtime.clock import MonotonicClock
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
-from worker.telemetry.progress import LineView
+from worker.telemetry.listener import RunListener
 from worker.telemetry.tally import Tally
 from worker.transport.intake import Flow, Intake
 
@@ -56,9 +61,15 @@ async def test_answers_on_their_way_wait_while_whole_ones_have_no_room(
     tally, store = Tally(rows_expected=8), LocalStore(tmp_path / "out")
     async with wired(answering(reply(BODY))) as service:
         access = Access(region="us-east-1", endpoint_url=service.url)
-        view = LineView(per_1000_usd=None)
-        with store.writing():
-            await local.work(job, [*job.source.chunks], tally, store, access, view, StopSwitch())
+        rate = choose_rate(job.config.rate, job.config.stop, provisioned_tps=None)
+        clock = MonotonicClock()
+        async with Login(access, clock) as login:
+            with store.writing():
+                await local.work(
+                    job, InOrder(job.source.chunks), Share(rate=rate, calls_max=None), tally=tally,
+                    store=store, login=login, listener=RunListener(), switch=StopSwitch(),
+                    clock=clock,
+                )  # fmt: skip
     assert tally.results == 8
     assert intake.entered_bytes > MIB
     assert intake.times_shut > 0

@@ -18,10 +18,12 @@ from worker.job import Job
 from worker.model import Answer, Batch, Failure
 from worker.output import spool
 from worker.pipeline import _memory, pipeline
-from worker.pipeline._feed import BATCH_BYTES_MAX, reads
+from worker.pipeline._feed import BATCH_BYTES_MAX, ChunkReader
 from worker.pipeline._memory import BUDGET, HELD_BYTES_MAX, SPOOLED_FROM_BYTES, Room
+from worker.pipeline.handout import Handed, InOrder
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
+from worker.telemetry.listener import RunListener
 from worker.telemetry.tally import Tally
 from worker.transport.base import SENT_BACK, Turn
 from worker.transport.intake import INTAKE_BYTES_MAX, Flow, Intake
@@ -111,12 +113,14 @@ def test_a_batch_of_the_input_is_cut_by_what_it_comes_to_decoded(tmp_path: Path)
     job = opened(tmp_path, {"ID": ids, "WIDE": wide}, keep=["WIDE"])
     assert job.source.row_bytes < 10_000
     before, most, found = pa.total_allocated_bytes(), 0, list[str]()
-    for batches in reads(job, job.source.chunks, LocalStore(tmp_path / "out")):
-        for each in batches:
-            assert each.rows.nbytes <= BATCH_BYTES_MAX
-            found += map(str, each.rows["ID"].to_pylist())
-        del each
-        most = max(most, pa.total_allocated_bytes() - before)
+    (chunk,) = job.source.chunks
+    with ChunkReader(job, LocalStore(tmp_path / "out")) as reader:
+        for batches in reader.read(Handed(chunk, is_last=True)):
+            for each in batches:
+                assert each.rows.nbytes <= BATCH_BYTES_MAX
+                found += map(str, each.rows["ID"].to_pylist())
+            del each
+            most = max(most, pa.total_allocated_bytes() - before)
     assert found == ids
     assert most < 160 * MIB  # a step of 64 rows, and what is made of it; all of them: 250 MB
 
@@ -165,8 +169,8 @@ async def test_answers_that_stay_in_the_spool_are_written_to_their_own_rows(
     monkeypatch.setattr(Room, "hold", watch)
     with store.writing():
         await pipeline.run_chunks(
-            job, job.source.chunks, lane=lane, tally=tally, switch=switch, store=store,
-            on_commit=lambda *_: None,
+            job, InOrder(job.source.chunks), lane=lane, tally=tally, switch=switch, store=store,
+            listener=RunListener(),
         )  # fmt: skip
     rows = pq.read_table(tmp_path / "out" / "part-00000.parquet").to_pylist()
     assert [(row["ID"], row["recommendation_id"]) for row in rows] == [(u, f"r{u}") for u in users]

@@ -27,8 +27,10 @@ from worker.model import Answer, Failure
 from worker.output.books import Books
 from worker.output.summary import add_up
 from worker.pipeline import _memory, pipeline
+from worker.pipeline.handout import InOrder
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
+from worker.telemetry.listener import RunListener
 from worker.telemetry.tally import Tally
 from worker.transport.base import SENT_BACK, Turn
 
@@ -110,8 +112,8 @@ async def run(job: Job, service: Service, *, calls_max: int | None = None) -> Bo
     lane = make_lane(service, switch=switch, tally=tally, calls_max=calls_max)
     with store.writing(), anyio.fail_after(20):
         await pipeline.run_chunks(
-            job, todo, lane=lane, tally=tally, switch=switch, store=store,
-            on_commit=lambda *_: None,
+            job, InOrder(todo), lane=lane, tally=tally, switch=switch, store=store,
+            listener=RunListener(),
         )  # fmt: skip
     books = add_up(store, [chunk for chunk in chunks if store.path(chunk.part_name).exists()])
     if switch.reason is None:

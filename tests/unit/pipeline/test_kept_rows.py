@@ -23,8 +23,10 @@ from worker.output.part_writer import PartWriter
 from worker.output.spool import Spool, write_spool
 from worker.output.spool_format import Mark, Settled
 from worker.pipeline import _memory, pipeline
+from worker.pipeline.handout import InOrder
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
+from worker.telemetry.listener import RunListener
 from worker.telemetry.tally import Tally
 from worker.transport.base import SENT_BACK, Turn
 
@@ -74,8 +76,8 @@ class Bench:
         lane = make_lane(self, switch=self.switch, tally=self.tally, tps=self.tps)
         with self.store.writing(), anyio.fail_after(20):
             await pipeline.run_chunks(
-                self.job, self.job.source.chunks, lane=lane, tally=self.tally, switch=self.switch,
-                store=self.store, on_commit=lambda *_: None,
+                self.job, InOrder(self.job.source.chunks), lane=lane, tally=self.tally,
+                switch=self.switch, store=self.store, listener=RunListener(),
             )  # fmt: skip
 
     def ids(self, part: int) -> list[str]:

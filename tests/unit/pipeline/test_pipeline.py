@@ -18,12 +18,13 @@ from support.lanes import leave, make_lane
 from worker.call.lane import Lane
 from worker.errors import OutputError, leaves
 from worker.model import Answer, Batch, Failure
-from worker.output.books import Books
 from worker.output.part_writer import PartWriter
+from worker.pipeline.handout import InOrder
 from worker.pipeline.pipeline import run_chunks
 from worker.runtime.stop import StopSwitch
 from worker.runtime.thread_load import Load
 from worker.store.local import LocalStore
+from worker.telemetry.listener import Committed, RunListener
 from worker.telemetry.tally import Tally
 from worker.transport.base import SENT_BACK, Turn
 
@@ -46,10 +47,20 @@ class Echo:
         return failure
 
 
+class Parts(RunListener):
+    """Remembers which parts were committed."""
+
+    def __init__(self) -> None:
+        self.committed_parts: list[Committed] = []
+
+    def committed(self, part: Committed) -> None:
+        self.committed_parts.append(part)
+
+
 async def _run(
     folder: Path, rows: int, *, rows_per_part: int = 1, transport: Echo | None = None
-) -> list[Books]:
-    """Run rows; as a part each, lanes hand over all the time. Return the books."""
+) -> list[Committed]:
+    """Run rows; as a part each, lanes hand over all the time. Return the parts."""
     ids = [f"u{row}" for row in range(rows)]
     pq.write_table(pa.table({"USER_ID": ids}), folder / "in.parquet")
     job = job_over(
@@ -60,13 +71,13 @@ async def _run(
     )
     switch, tally, store = StopSwitch(), Tally(rows_expected=rows), LocalStore(folder / "out")
     lane = make_lane(transport or Echo(), switch=switch, tally=tally, tps=100_000)
-    books: list[Books] = []
+    listener = Parts()
     with store.writing():
         await run_chunks(
-            job, job.source.chunks, lane=lane, tally=tally, switch=switch, store=store,
-            on_commit=lambda _, each: books.append(each),
+            job, InOrder(job.source.chunks), lane=lane, tally=tally, switch=switch, store=store,
+            listener=listener,
         )  # fmt: skip
-    return books
+    return listener.committed_parts
 
 
 async def test_lanes_that_are_done_while_the_drain_fails_are_no_failure_of_their_own(
@@ -130,8 +141,8 @@ async def test_the_event_loop_decodes_where_a_thread_beside_it_would_be_in_its_w
 
 async def test_the_seconds_of_all_parts_together_are_those_that_it_took(tmp_path: Path) -> None:
     echo, begun_s = Echo(), time.monotonic()
-    books = await _run(tmp_path, 30, transport=echo)
+    parts = await _run(tmp_path, 30, transport=echo)
     took_s = time.monotonic() - begun_s
-    assert len(books) == 30
+    assert len(parts) == 30
     called_s = echo.called_s[-1] - echo.called_s[0]
-    assert called_s <= sum(each.seconds for each in books) <= took_s
+    assert called_s <= sum(each.seconds for each in parts) <= took_s
