@@ -22,7 +22,7 @@ from worker.cli.main import main
 from worker.commands import run
 from worker.engine import local as engine
 from worker.output import spool
-from worker.pipeline import _keeper, _memory
+from worker.pipeline import _keeper
 from worker.store import local as store
 
 # The parts before are committed by then, those after it not begun, or hardly.
@@ -131,6 +131,7 @@ def install(point: Point, strike: Callable[[], None]) -> None:
 
 if __name__ == "__main__":
     how, name, *arguments = sys.argv[1:]
-    _memory.NOTED_BYTES_MAX = 0  # as few rows as these are kept, too, before their part is written
+    # As few rows as these are kept, too, before their part is written.
+    vars(_keeper)["UNSPOOLED_BYTES_MAX"] = 0
     install(POINTS[name], {"kill": _kill, "full": _fill}[how])
     main(arguments)

@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from worker.input.sizes import cut, rows_bytes
+from worker.runtime.memory_budget import READ_BYTES_MAX
 
-READ_BYTES_MAX = 8 << 20
-"""Of rows, decoded: what a batch has at most, or the rows of one step."""
 BATCH_ROWS = 1 << 16
 # At once: what a row comes to is in no footer, where a value may count for many rows.
 _STEP_ROWS = 64

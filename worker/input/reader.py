@@ -18,9 +18,10 @@ from worker.input._row_group import ARROW_ERRORS, RowGroup
 from worker.input._selection import may_select, selected
 from worker.input.condition import Where
 from worker.input.file_state import FileState
-from worker.input.gather import READ_BYTES_MAX, joined
+from worker.input.gather import joined
 from worker.input.source import Source
 from worker.model import Chunk, Piece
+from worker.runtime.memory_budget import READ_BYTES_MAX
 
 
 class RowReader:

@@ -16,12 +16,9 @@ from anyio import to_thread
 
 from worker.errors import InputError
 from worker.job import Job
+from worker.runtime.memory_budget import KEPT_USERS_BYTES_MAX, SAMPLE_BYTES_MAX
 
-KEPT_BYTES_MAX: Final = 64 << 20
-"""Of bodies: an input that is larger is read again for each cycle."""
 SAMPLE_ROWS: Final = 100_000
-SAMPLE_BYTES: Final = 128 << 20
-"""Of the bodies of a sample: where they are large, fewer rows are chosen."""
 _BLOCK_ROWS: Final = 2048
 _BLOCKS_AHEAD: Final = 2
 
@@ -36,7 +33,7 @@ class Body(NamedTuple):
 Block = list[Body]
 
 
-def cycled(job: Job, *, kept_bytes_max: int = KEPT_BYTES_MAX) -> Iterator[Block]:
+def cycled(job: Job, *, kept_bytes_max: int = KEPT_USERS_BYTES_MAX) -> Iterator[Block]:
     """Yield the rows that can be sent, in order, from the first one again after the last.
 
     Raises InputError when there is none.
@@ -58,8 +55,9 @@ def cycled(job: Job, *, kept_bytes_max: int = KEPT_BYTES_MAX) -> Iterator[Block]
 def sampled(job: Job, *, seed: int, rows: int = SAMPLE_ROWS) -> Iterator[Block]:
     """Yield rows by chance, each as likely as any other, again and again.
 
-    Of an input with more than `rows` rows, or than come to SAMPLE_BYTES, so many are chosen first.
-    The same input and seed give the same sequence. Raises InputError when no row can be sent.
+    Of an input with more than `rows` rows, or than come to SAMPLE_BYTES_MAX, so many are chosen
+    first. The same input and seed give the same sequence. Raises InputError when no row can be
+    sent.
     """
     rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
     # The rows with the largest of random keys are a uniform sample, found in one pass.
@@ -75,7 +73,7 @@ def sampled(job: Job, *, seed: int, rows: int = SAMPLE_ROWS) -> Iterator[Block]:
                 entry = key, Body(read + position, body)
                 heapq.heappush(chosen, entry)
                 held += len(body)
-                while len(chosen) > rows or (held > SAMPLE_BYTES and len(chosen) > 1):
+                while len(chosen) > rows or (held > SAMPLE_BYTES_MAX and len(chosen) > 1):
                     held -= len(heapq.heappop(chosen)[1].content)
                     rows = min(rows, len(chosen))
         read += batch.num_rows

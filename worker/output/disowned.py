@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from worker.codec.decoder import Decoder
 from worker.input.sizes import cut
 from worker.model import DIGEST_BYTES, Answer, Chunk, Outcome
-from worker.output.spool import READ_BYTES, Spool, SpoolWriter
+from worker.output.spool import Spool, SpoolWriter
 from worker.output.spool_format import Mark, Settled, pack
 from worker.personalize.answer_shape import AnswerShape
+from worker.runtime.memory_budget import SPOOL_READ_BYTES
 from worker.store.local import LocalStore
 
 _STEP_ROWS = 1024
@@ -46,7 +47,7 @@ def _malformed(spool: Spool, rows: int, shape: AnswerShape) -> list[int]:
     for first in range(0, rows, _STEP_ROWS):
         sizes = spool.sizes(first, _STEP_ROWS)
         positions = sorted(sizes)
-        for begin, end in cut([sizes[row] for row in positions], READ_BYTES):
+        for begin, end in cut([sizes[row] for row in positions], SPOOL_READ_BYTES):
             low, high = positions[begin], positions[end - 1]
             kept = spool.rows(low, high - low + 1)
             answers = {

@@ -7,10 +7,7 @@ from dataclasses import replace
 
 from worker.input.sizes import cut
 from worker.model import DIGEST_BYTES, Batch, answer_bytes
-
-# What is decoded at once, in bytes of JSON: it becomes a few times as many. Larger pieces are no
-# quicker (scripts/bench). An answer that is larger is a piece of its own.
-PIECE_BYTES = 8 << 20
+from worker.runtime.memory_budget import PIECE_BYTES
 
 
 def held_sizes(batch: Batch) -> list[int]:

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from worker.model import Batch
-from worker.output.pieces import PIECE_BYTES, held_sizes, pieces
+from worker.output.pieces import held_sizes, pieces
 from worker.output.repeat import Repeater
 from worker.output.spool import Spool
 from worker.output.spool_format import Mark
+from worker.runtime.memory_budget import PIECE_BYTES
 from worker.store.local import LocalStore
 
 

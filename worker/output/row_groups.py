@@ -9,9 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from worker.codec.columns import EXPLODED_BYTES_MAX
-
-# Rows wait in memory until they make a row group; larger ones were no smaller on disk, nor quicker.
-ROW_GROUP_BYTES = 8 << 20
+from worker.runtime.memory_budget import ROW_GROUP_BYTES
 
 
 class RowGroups:

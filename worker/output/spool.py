@@ -26,12 +26,10 @@ import orjson
 from worker.input.sizes import cut
 from worker.model import DIGEST_BYTES, Batch, Outcome
 from worker.output.spool_format import Block, Entry, Mark, Settled, answered, blocks_of, pack
+from worker.runtime.memory_budget import SPOOL_READ_BYTES
 
 _BUFFERS_MAX = 512  # of one writev: below every system's IOV_MAX
 _CACHED_ROWS = 20_000  # of entries, some 10 MB: rows that were answered late are in later blocks
-
-READ_BYTES = 8 << 20
-"""Of bodies, at once; or one body."""
 
 
 class SpoolWriter:
@@ -150,7 +148,7 @@ class Spool:
         for file, places in self._places(first, count):
             chosen = [place for place in places if wanted is None or place[1][0] in wanted]
             sizes = [entry[2] for _, entry in chosen]
-            for begin, end in cut(_spans(chosen), READ_BYTES):
+            for begin, end in cut(_spans(chosen), SPOOL_READ_BYTES):
                 start = chosen[begin][0]
                 bytes_read = chosen[end - 1][0] + sizes[end - 1] - start
                 bodies = memoryview(os.pread(file, bytes_read, start))

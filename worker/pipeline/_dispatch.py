@@ -18,7 +18,8 @@ from worker.codec.digests import NO_REQUEST, request_digest
 from worker.codec.duplicates import FirstRows
 from worker.codec.requests import RequestBuilder
 from worker.model import DIGEST_BYTES, Batch, Failure, Outcome
-from worker.pipeline._memory import READY_BYTES_MAX, Room
+from worker.pipeline._memory import Room
+from worker.runtime.memory_budget import READY_BYTES_MAX
 from worker.telemetry.tally import Tally
 
 # What is built at once: of short rows so many, of long ones (lists of items) so many bytes. With

@@ -19,11 +19,10 @@ from worker.output.spool import Spool
 from worker.output.spool_format import Mark
 from worker.pipeline._memory import Room
 from worker.pipeline.handout import Handed, HandOut
+from worker.runtime.memory_budget import BATCH_BYTES_MAX
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
 
-BATCH_BYTES_MAX = 8 << 20
-"""Of rows; what one row comes to is a batch of its own."""
 _ROW_BYTES = 8 + DIGEST_BYTES  # its place in a list; what its request is known by
 
 

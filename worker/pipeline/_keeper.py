@@ -15,8 +15,8 @@ from worker.model import Answer, Batch, Chunk, Outcome
 from worker.output.spool import SpoolWriter
 from worker.output.spool_format import Mark, Settled, pack
 from worker.output.stopwatch import Stopwatch
-from worker.pipeline import _memory
 from worker.pipeline._memory import Room
+from worker.runtime.memory_budget import UNSPOOLED_BYTES_MAX
 from worker.store.local import LocalStore
 
 # What a kill costs is what was answered since the block before was begun, and what is in flight:
@@ -57,7 +57,7 @@ class Keeper:
     @property
     def is_full(self) -> bool:
         """Whether so much is noted that it is to be written before the two seconds are over."""
-        return self._noted_bytes >= _memory.NOTED_BYTES_MAX
+        return self._noted_bytes >= UNSPOOLED_BYTES_MAX
 
     async def run(self) -> None:
         """Every two seconds, write what was noted, and bring it to the disk itself.

@@ -1,51 +1,20 @@
 """How much may be in memory between reading and writing: in rows, and in bytes.
 
-BUDGET is the whole of it, as one table: what it is, how many bytes it may have, and who holds it.
+The bounds in bytes are those of `worker.runtime.memory_budget`, which has all of them as one table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import anyio
 
-from worker.input.gather import READ_BYTES_MAX
 from worker.model import Batch
-from worker.output.pieces import PIECE_BYTES
-from worker.output.row_groups import ROW_GROUP_BYTES
-from worker.output.spool import READ_BYTES as SPOOL_READ_BYTES
-from worker.transport.intake import INTAKE_BYTES_MAX, Intake
+from worker.runtime.memory_budget import HELD_BYTES_MAX, INTAKE_BYTES_MAX, SPOOLED_FROM_BYTES
+from worker.transport.intake import Intake
 
-HELD_BYTES_MAX = 32 << 20
-SPOOLED_FROM_BYTES = 64 << 20
-NOTED_BYTES_MAX = 2 << 20
-READY_BYTES_MAX = 8 << 20
 _FORGOTTEN = 32  # answers after which most of a larger one before them is forgotten
-
-
-class Share(NamedTuple):
-    """A row of the budget."""
-
-    what: str
-    bytes_max: int
-    held_by: str
-
-
-# All that grows with the bytes of rows or answers. What a single row or answer comes to may be on
-# top of each; Python's own objects and the allocator's holes are not counted.
-BUDGET = (
-    Share("rows read ahead", HELD_BYTES_MAX // 2, "pipeline._memory.Room"),
-    Share("requests made ahead in an outage", READY_BYTES_MAX, "pipeline._dispatch.OpenRows"),
-    Share("whole answers that wait for their batch", SPOOLED_FROM_BYTES, "pipeline._memory.Room"),
-    Share("answers on their way", INTAKE_BYTES_MAX, "transport.intake.Intake"),
-    Share("answers that are not in the spool yet", NOTED_BYTES_MAX, "pipeline._keeper.Keeper"),
-    Share("one reading of the input", READ_BYTES_MAX, "input.gather"),
-    Share("bodies read back from the spool", SPOOL_READ_BYTES, "output.spool.Spool"),
-    Share("bodies that are decoded at once", PIECE_BYTES, "output.pieces"),
-    Share("rows of two row groups", 2 * ROW_GROUP_BYTES, "output.row_groups.RowGroups"),
-)
 
 
 class Room:

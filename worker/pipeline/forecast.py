@@ -14,15 +14,14 @@ from worker.job import Job
 from worker.model import DIGEST_BYTES, Chunk
 from worker.output.spool import Spool
 from worker.output.spool_format import Mark
+from worker.runtime.memory_budget import COMPARED_BYTES_MAX, COUNTED_BYTES
 from worker.runtime.stop import StopSwitch
 from worker.runtime.tuning import give_memory_back
 from worker.store.local import LocalStore
 from worker.telemetry.tally import Tally
 
 _BATCH_ROWS = 1 << 16
-COMPARED_BYTES_MAX = 64 << 20
 _COMPARED_KEPT_ROWS = 1 << 13
-_BATCH_BYTES = 16 << 20
 
 
 async def look_ahead(
@@ -46,7 +45,7 @@ async def look_ahead(
 
 def reader_to_count(job: Job) -> RowReader:
     """Return what `count` reads with."""
-    rows = min(_BATCH_ROWS, _BATCH_BYTES // max(1, job.source.row_bytes))
+    rows = min(_BATCH_ROWS, COUNTED_BYTES // max(1, job.source.row_bytes))
     return job.reader_of(job.config.input.columns.all, batch_rows=max(1, rows))
 
 

@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Self
 
-INTAKE_BYTES_MAX = 64 << 20
-"""Of answers that are not whole; besides these, the oldest one, and a read of each other one."""
+from worker.runtime.memory_budget import INTAKE_BYTES_MAX
+
 _READ_BYTES = 256 << 10  # what an event loop reads of a connection at once
 
 

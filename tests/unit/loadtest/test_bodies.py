@@ -98,7 +98,7 @@ def test_a_sample_of_large_bodies_has_fewer_rows(
 ) -> None:
     made = job(tmp_path, NAMES)
     size = len(next(iter(sampled(made, seed=1)))[0].content)
-    monkeypatch.setattr("worker.loadtest.bodies.SAMPLE_BYTES", 7 * size + 10)
+    monkeypatch.setattr("worker.loadtest.bodies.SAMPLE_BYTES_MAX", 7 * size + 10)
     chosen = Counter[str]()
     for seed in range(200):
         some = set(users(first(sampled(made, seed=seed), 300)))

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.model import DIGEST_BYTES, Answer, Batch, Chunk, Outcome
-from worker.output.pieces import PIECE_BYTES, held_sizes, pieces
+from worker.output.pieces import held_sizes, pieces
+from worker.runtime.memory_budget import PIECE_BYTES
 
 
 def batch(sizes: list[int], duplicates: dict[int, int]) -> Batch:

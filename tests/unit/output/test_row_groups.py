@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from worker.output.row_groups import ROW_GROUP_BYTES, RowGroups
+from worker.output.row_groups import RowGroups
+from worker.runtime.memory_budget import ROW_GROUP_BYTES
 
 
 def test_a_row_group_ends_at_so_many_bytes_of_memory(tmp_path: Path) -> None:

@@ -18,15 +18,21 @@ from worker.job import Job
 from worker.model import Answer, Batch, Failure
 from worker.output import spool
 from worker.pipeline import _memory, pipeline
-from worker.pipeline._feed import BATCH_BYTES_MAX, ChunkReader
-from worker.pipeline._memory import BUDGET, HELD_BYTES_MAX, SPOOLED_FROM_BYTES, Room
+from worker.pipeline._feed import ChunkReader
+from worker.pipeline._memory import Room
 from worker.pipeline.handout import Handed, InOrder
+from worker.runtime.memory_budget import (
+    BATCH_BYTES_MAX,
+    HELD_BYTES_MAX,
+    INTAKE_BYTES_MAX,
+    SPOOLED_FROM_BYTES,
+)
 from worker.runtime.stop import StopSwitch
 from worker.store.local import LocalStore
 from worker.telemetry.listener import RunListener
 from worker.telemetry.tally import Tally
 from worker.transport.base import SENT_BACK, Turn
-from worker.transport.intake import INTAKE_BYTES_MAX, Flow, Intake
+from worker.transport.intake import Flow, Intake
 
 MIB = 1 << 20
 
@@ -38,11 +44,6 @@ def opened(folder: Path, columns: dict[str, Any], **keys: Any) -> Job:
 
 def is_shut(intake: Intake) -> bool:
     return not intake.may_grow(Flow(intake, lambda: None))
-
-
-def test_the_whole_budget_is_a_few_hundred_mib() -> None:
-    assert sum(share.bytes_max for share in BUDGET) < 256 * MIB
-    assert len({share.what for share in BUDGET}) == len(BUDGET)
 
 
 def test_no_more_calls_are_made_than_there_is_room_for_such_answers_as_were_seen() -> None:
@@ -151,7 +152,7 @@ async def test_answers_that_stay_in_the_spool_are_written_to_their_own_rows(
 ) -> None:
     """Duplicates' and small ones, too; and little of them is in memory at any time."""
     monkeypatch.setattr(_memory, "SPOOLED_FROM_BYTES", 4 * MIB)
-    monkeypatch.setattr(spool, "READ_BYTES", 2 * MIB)
+    monkeypatch.setattr(spool, "SPOOL_READ_BYTES", 2 * MIB)
     users = [f"u{row % 45}" for row in range(80)]
     job = opened(tmp_path, {"ID": users})
     switch, tally, store = StopSwitch(), Tally(rows_expected=80), LocalStore(tmp_path / "out")

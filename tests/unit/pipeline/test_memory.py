@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from worker.model import Batch, Chunk
-from worker.pipeline._memory import HELD_BYTES_MAX, Room
+from worker.pipeline._memory import Room
+from worker.runtime.memory_budget import HELD_BYTES_MAX
 
 CHUNK = Chunk(index=0, pieces=())
 
