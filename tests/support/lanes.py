@@ -27,7 +27,9 @@ from worker.rate.pacer import Pacer
 from worker.rate.ramp import Ramp
 from worker.runtime.clock import Clock, MonotonicClock
 from worker.runtime.stop import StopSwitch
+from worker.telemetry.listener import RunListener
 from worker.telemetry.progress import LineView
+from worker.telemetry.run_log import RunLog
 from worker.telemetry.tally import Tally
 from worker.transport.base import SENT_BACK, Transport, Turn
 
@@ -48,19 +50,21 @@ def make_lane(
     outage_s: float = 120.0,
     rng: random.Random | None = None,
     governor: Governor | None = None,
+    listener: RunListener | None = None,
 ) -> Lane:
     """Return a lane of the real parts; by default it calls once, as fast as it can."""
-    clock = clock or MonotonicClock()
+    clock, listener = clock or MonotonicClock(), listener or RunLog()
     pacer = pacer or Pacer(constant(tps), clock)
     return Lane(
         transport=transport,
         admission=Admission(
             pacer=pacer,
-            gate=OutageGate(Breaker(outage_s, attempts_max=attempts_max), clock, switch),
+            gate=OutageGate(Breaker(outage_s, attempts_max=attempts_max), clock, switch, listener),
             governor=governor or unadapted(pacer, tally, clock, tps=tps),
             login=AlwaysGood(),
             switch=switch,
             tally=tally,
+            listener=listener,
             calls_max=calls_max,
         ),
         retry=RetryPolicy(
@@ -140,6 +144,7 @@ class Run:
     seed: int = 1
     is_adaptive: bool = False
     is_watched: bool = False  # progress is logged
+    listener: RunListener = field(default_factory=RunLog)
 
     sent: list[tuple[float, int]] = field(default_factory=list)  # when each attempt left, its row
     outcomes: dict[int, Outcome] = field(default_factory=dict)
@@ -182,6 +187,7 @@ class Run:
             outage_s=self.outage_s,
             rng=random.Random(self.seed),
             governor=governor,
+            listener=self.listener,
         )
         left = deque[tuple[int, PutOff | None]]((row, None) for row in range(self.rows))
         put_off = deque[tuple[int, PutOff | None]]()

@@ -17,6 +17,7 @@ from worker.personalize.error_codes import Verdict
 from worker.rate.governor import Governor
 from worker.rate.pacer import Pacer
 from worker.runtime.stop import StopSwitch
+from worker.telemetry.listener import RunListener
 from worker.telemetry.tally import Tally
 
 _PASSING = (Verdict.THROTTLED, Verdict.TRANSIENT)
@@ -39,6 +40,7 @@ class Admission:
         login: Login,
         switch: StopSwitch,
         tally: Tally,
+        listener: RunListener,
         calls_max: int | None,
     ) -> None:
         self._pacer = pacer
@@ -47,12 +49,14 @@ class Admission:
         self._login = login
         self._switch = switch
         self._tally = tally
+        self._listener = listener
         self._departures = Departures(
             pacer=pacer,
             gate=gate,
             governor=governor,
             switch=switch,
             tally=tally,
+            listener=listener,
             calls_max=calls_max,
         )
         self._witness: bytes | None = None  # its request
@@ -173,6 +177,7 @@ class Admission:
 
     def _note_answer(self, attempt: Attempt) -> None:
         self._witness = attempt.request
+        self._listener.answered(attempt.took_s)
         if not self._gate.is_down:
             self._governor.record_answer(attempt.sent_s, attempt.sent_s + attempt.took_s)
         if self._gate.is_troubled:
@@ -191,7 +196,9 @@ class Admission:
             )
         attempt.is_retry = True
         attempt.is_taken = False
-        self._tally.throttles += verdict is Verdict.THROTTLED
+        if verdict is Verdict.THROTTLED:
+            self._tally.throttles += 1
+            self._listener.throttled(failure.code)
         if verdict is Verdict.REJECTED and self._gate.is_troubled:
             self._record_served(attempt)
         if verdict in _PASSING:

@@ -7,6 +7,7 @@ from worker.call.outage import OutageGate
 from worker.rate.governor import Governor
 from worker.rate.pacer import Pacer
 from worker.runtime.stop import StopSwitch
+from worker.telemetry.listener import RunListener
 from worker.telemetry.tally import Tally
 from worker.transport.base import Ready
 
@@ -22,6 +23,7 @@ class Departures:
         governor: Governor,
         switch: StopSwitch,
         tally: Tally,
+        listener: RunListener,
         calls_max: int | None,
     ) -> None:
         self._pacer = pacer
@@ -30,6 +32,7 @@ class Departures:
         self._governor = governor
         self._switch = switch
         self._tally = tally
+        self._listener = listener
         self._calls_max = calls_max
 
     def ask(self, attempt: Attempt) -> None:
@@ -96,3 +99,4 @@ class Departures:
         tally.retries += attempt.is_retry
         tally.in_flight += 1
         self._governor.record_sent(sent_s)
+        self._listener.called(sent_s, is_retry=attempt.is_retry)

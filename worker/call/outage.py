@@ -12,14 +12,14 @@ from worker.call.breaker import PROBE_S_MAX, SPACED_S_MIN, THROTTLED_S_TO_OPEN, 
 from worker.call.trouble import RowTrouble
 from worker.model import Failure
 from worker.personalize.error_codes import Verdict
-from worker.runtime import log
 from worker.runtime.clock import Clock, Timer
 from worker.runtime.stop import StopSwitch
+from worker.telemetry.listener import RunListener
 from worker.telemetry.tally import Outage
 
 # By then the breaker has decided; timers may be a millisecond early.
 _DECIDED_S = THROTTLED_S_TO_OPEN + 0.1
-_LOGGED_S_MIN = 1.0  # shorter outages are not worth a line
+_DOWN_S_MIN = 1.0  # listeners hear of no shorter outage
 
 
 class Permit(Enum):
@@ -46,10 +46,13 @@ class _Waiting(NamedTuple):
 class OutageGate:
     """Open to all while the service answers. One timer for all who wait."""
 
-    def __init__(self, breaker: Breaker, clock: Clock, switch: StopSwitch) -> None:
+    def __init__(
+        self, breaker: Breaker, clock: Clock, switch: StopSwitch, listener: RunListener
+    ) -> None:
         self._breaker = breaker
         self.clock = clock
         self._switch = switch
+        self._listener = listener
         self._waiting = deque[_Waiting]()
         self._probed_s = self._asked_s = -math.inf  # the last probe; and of the witness
         self._tries_failed = False  # the next probe may be for a row that failed
@@ -59,7 +62,7 @@ class OutageGate:
         self._decided = asyncio.Event()
         self._undecided = 0  # rows that wait for it
         self._answered_s = -math.inf  # when the last of the answered attempts had left
-        self._is_logged = False
+        self._is_known_down = False
         self.is_troubled = False  # an attempt has failed since the last answer
         self.is_down = False
 
@@ -82,11 +85,11 @@ class OutageGate:
         """
         now_s = self.clock.now_s()
         self._answered_s = max(self._answered_s, sent_s)
-        if self._is_logged:
-            log.warning("service answers again", seconds=now_s - (self._breaker.since_s or now_s))
+        if self._is_known_down:
+            self._listener.up(now_s - (self._breaker.since_s or now_s))
         self._breaker.record_answer(now_s, row, sent_s=sent_s)
         self.is_troubled = self._undecided > 0
-        self.is_down = self._is_logged = False
+        self.is_down = self._is_known_down = False
         self._release()
 
     def record_failure(
@@ -193,7 +196,7 @@ class OutageGate:
         if reason := breaker.reason(now_s, suspects=suspects):
             self._switch.throw(reason)
             return
-        self._log_once(now_s)
+        self._notify_once(now_s)
         if not self._waiting:
             return
         is_final = now_s >= breaker.over_s
@@ -247,12 +250,12 @@ class OutageGate:
             return breaker.probe_s, self._waiting[0], Permit.PROBE
         return due_s, self._waiting[number], Permit.PROBE
 
-    def _log_once(self, now_s: float) -> None:
+    def _notify_once(self, now_s: float) -> None:
         since_s = self._breaker.since_s
-        if not self._is_logged and since_s is not None and now_s - since_s >= _LOGGED_S_MIN:
-            self._is_logged = True
+        if not self._is_known_down and since_s is not None and now_s - since_s >= _DOWN_S_MIN:
+            self._is_known_down = True
             stops_in_s = max(0.0, self._breaker.over_s - now_s)
-            log.warning("service down", last=self._breaker.last_code, stops_in_s=stops_in_s)
+            self._listener.down(self._breaker.last_code, stops_in_s=stops_in_s)
 
     def _stop_timer(self) -> None:
         for each in (self._timer, self._soon):

@@ -67,11 +67,12 @@ async def work(
         breaker = Breaker(config.stop.outage_s, attempts_max=config.retry.attempts_max)
         admission = Admission(
             pacer=pacer,
-            gate=OutageGate(breaker, clock, switch),
+            gate=OutageGate(breaker, clock, switch, listener),
             governor=governor,
             login=login,
             switch=switch,
             tally=tally,
+            listener=listener,
             calls_max=share.calls_max,
         )
         group = await stack.enter_async_context(anyio.create_task_group())

@@ -20,6 +20,7 @@ from worker.model import Failure
 from worker.personalize.error_codes import CONNECTION_LOST, Verdict
 from worker.rate.pacer import Pacer
 from worker.runtime.stop import StopSwitch
+from worker.telemetry.listener import RunListener
 from worker.telemetry.tally import Tally
 
 pytestmark = pytest.mark.simulated_time
@@ -84,11 +85,12 @@ class Bench:
         pacer, tally = Pacer(constant(TPS), clock), Tally(rows_expected=1_000)
         self.admission = Admission(
             pacer=pacer,
-            gate=OutageGate(Breaker(120.0), clock, self.switch),
+            gate=OutageGate(Breaker(120.0), clock, self.switch, RunListener()),
             governor=unadapted(pacer, tally, clock, tps=TPS),
             login=self.login,
             switch=self.switch,
             tally=tally,
+            listener=RunListener(),
             calls_max=calls_max,
         )
         self.left_s: list[float] = []

@@ -20,6 +20,7 @@ from worker.call.trouble import RowTrouble
 from worker.model import Answer, Failure
 from worker.personalize.error_codes import Verdict
 from worker.runtime.stop import StopSwitch
+from worker.telemetry.listener import RunListener
 
 REFUSED = Failure("ConnectFailed", "connection refused")
 SILENT = Failure("TimedOut", "no whole answer within 5 s")
@@ -229,7 +230,7 @@ def test_rows_that_come_to_wait_in_one_moment_are_looked_at_once() -> None:
 
     async def main() -> int:
         clock, switch, breaker = LoopClock(), StopSwitch(), Looked(120.0)
-        gate = OutageGate(breaker, clock, switch)
+        gate = OutageGate(breaker, clock, switch, RunListener())
         for _ in range(FAILURES_TO_OPEN):
             gate.record_failure(
                 BROKEN, Verdict.TRANSIENT, RowTrouble(), sent_s=0.0, has_results=True
@@ -249,7 +250,7 @@ def test_what_left_before_a_row_failed_does_not_acquit_the_service_of_it() -> No
 
     async def main() -> list[bool]:
         clock, switch = LoopClock(), StopSwitch()
-        gate = OutageGate(Breaker(120.0), clock, switch)
+        gate = OutageGate(Breaker(120.0), clock, switch, RunListener())
         outages: list[bool] = []
 
         async def fail() -> None:
