@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import orjson
 import pyarrow as pa
@@ -24,11 +23,12 @@ from worker.config.rules import num_results_max
 from worker.errors import ConfigError
 from worker.input.condition import Where
 from worker.input.reader import RowReader
-from worker.input.source import Source, is_read_in, open_source, require_columns
+from worker.input.source import Source, open_source, require_columns
 from worker.model import Chunk
 from worker.personalize import limits
 from worker.personalize.answer_shape import SHAPES, AnswerShape
 from worker.personalize.operations import Operation
+from worker.store.open import clash
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Job:
 def open_job(config: Config) -> Job:
     """Open the input and check it against the config; raise InputError or ConfigError."""
     source = open_source(config.input.path, rows_per_chunk=config.output.rows_per_part)
-    _check_apart(source, Path(config.input.path), Path(config.output.path).resolve())
+    _check_apart(source, config.input.path, config.output.path)
     columns, keep = config.input.columns, config.input.keep
     require_columns(source, columns.all, key="input.columns")
     require_columns(source, keep, key="input.keep")
@@ -154,13 +154,11 @@ def _look_at_values(job: Job) -> None:
                     check_ids_are_whole(rows.select(list(inexact)))
 
 
-def _check_apart(source: Source, input_path: Path, output: Path) -> None:
+def _check_apart(source: Source, input_path: str, output: str) -> None:
     """Raise ConfigError when a run would take its own results for input, or replace its input."""
-    root = input_path.resolve()
-    read_next_time = input_path.is_dir() and is_read_in(root, output)
-    if read_next_time or any(Path(f).resolve().is_relative_to(output) for f in source.files):
+    if places := clash(input_path, list(source.files), output):
         raise ConfigError(
-            f"input and output lie in each other: {root} and {output}",
+            f"input and output lie in each other: {places[0]} and {places[1]}",
             hint="set output.path to a folder beside the input, not in it",
         )
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from support.places import mark_at, spool_at
 
 from worker.output.spool import Spool
-from worker.output.spool_format import Mark
 from worker.store.local import SPOOL
 
 WARM_UP_S = 10.0
@@ -83,7 +83,7 @@ def kept_rows(output: Path) -> int:
     spools = [
         path for path in output.glob(f"{SPOOL}/*/part-*") if not (output / path.name).exists()
     ]
-    return sum(len(Spool(path, Mark.at(path)).rows(0, 1 << 40)) for path in spools)
+    return sum(len(Spool(spool_at(path), mark_at(path)).rows(0, 1 << 40)) for path in spools)
 
 
 def accounts(output: Path, users: Path) -> list[Claim]:

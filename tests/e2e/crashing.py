@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow.parquet as pq
 
@@ -24,6 +24,7 @@ from worker.engine import local as engine
 from worker.output import spool
 from worker.pipeline import _keeper
 from worker.store import local as store
+from worker.store import open as opening
 
 # The parts before are committed by then, those after it not begun, or hardly.
 PART = "part-00002.parquet"
@@ -43,8 +44,21 @@ def _named(*names: str) -> Callable[..., bool]:
     return lambda first, *_: Path(first).name in names
 
 
+class NamedFiles(store.LocalStore):
+    """A store that knows the names of the files that it has created."""
+
+    created: ClassVar[list[tuple[object, str]]] = []
+
+    def create(self, name: str) -> Any:
+        file = super().create(name)
+        self.created.append((file, name))
+        return file
+
+
 def _writes(name: str) -> Callable[..., bool]:
-    return lambda writer, *_: str(writer.where).endswith(f"/{name}")
+    return lambda writer, *_: any(
+        writer.where is file and named == name for file, named in NamedFiles.created
+    )
 
 
 def _spools_part(_keeper: object, blocks: Any) -> bool:
@@ -71,7 +85,7 @@ POINTS = {
     "spooled": Point(owner=_keeper.Keeper, name="_write", matches=_spools_part, when="after"),
     "rows encoded": Point(owner=pq.ParquetWriter, name="write_table", matches=_writes(PART)),
     "failed rows encoded": Point(owner=pq.ParquetWriter, name="write_table",
-                                 matches=_writes(f"_errors-{PART}")),
+                                 matches=_writes(f"_errors/{PART}")),
     "footer written": Point(owner=pq.ParquetWriter, name="close", matches=_writes(PART)),
     "errors committed": Point(owner=store.LocalStore, name="commit", when="after",
                               matches=lambda _, name: name == f"_errors/{PART}"),
@@ -133,5 +147,6 @@ if __name__ == "__main__":
     how, name, *arguments = sys.argv[1:]
     # As few rows as these are kept, too, before their part is written.
     vars(_keeper)["UNSPOOLED_BYTES_MAX"] = 0
+    vars(opening)["LocalStore"] = NamedFiles
     install(POINTS[name], {"kill": _kill, "full": _fill}[how])
     main(arguments)

@@ -17,6 +17,7 @@ from support.accounts import (
     assert_summary_adds_up,
     committed,
 )
+from support.places import mark_at, spool_at
 from support.runs import (
     RunCommand,
     WriteConfig,
@@ -86,14 +87,14 @@ def _of_format_2(path: Path) -> None:
 
 def _marked(path: Path, *, run: str | None = None, owner: str = "local") -> None:
     """Leave the same answers to the same requests, as another has written them."""
-    own, spool = Mark.at(path), kept_at(path)
+    own, spool = mark_at(path), kept_at(path)
     digests = spool.kept(0, 10)[1]
     rows = [
         Settled(row, outcome, bytes(digests[16 * row : 16 * (row + 1)]))
         for row, outcome in spool.rows(0, 10).items()
     ]
     path.unlink()
-    write_spool(path, Mark(run or own.run, own.chunk, owner), [rows])
+    write_spool(spool_at(path), Mark(run or own.run, own.chunk, owner), [rows])
 
 
 @pytest.mark.parametrize(

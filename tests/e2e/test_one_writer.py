@@ -95,7 +95,7 @@ from worker.store.local import LocalStore
 taken = 0
 while taken < 100:
     try:
-        with LocalStore(Path("out")).writing():
+        with LocalStore(Path("out")).claim():
             os.close(os.open("held", os.O_CREAT | os.O_EXCL))
             os.unlink("held")
             taken += 1

@@ -111,11 +111,11 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     )  # fmt: skip
     killed = make_loadtest(folder / "killed", state="running")
     return {
-        "load": make_report(load),
-        "search": make_report(search),
-        "killed": make_report(killed),
-        "run": make_report(run.store),
-        "none": make_report(none.store),
+        "load": Path(make_report(load)),
+        "search": Path(make_report(search)),
+        "killed": Path(make_report(killed)),
+        "run": Path(make_report(run.store)),
+        "none": Path(make_report(none.store)),
         "diff": folder / "diff.html",
     }
 

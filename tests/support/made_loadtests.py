@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from support.places import path_of
 from support.runs import campaign_arn
 
 from worker.config.model import Config
@@ -77,9 +78,9 @@ def make_loadtest(
             per_1000_usd=0.0556,
             files={"timeline": "_loadtest_timeline.jsonl"},
         )
-    store.path("_loadtest.json").write_text(json.dumps(result))
+    path_of(store, "_loadtest.json").write_text(json.dumps(result))
     lines = map(line_of, _intervals(rates, trouble_share))
-    store.path("_loadtest_timeline.jsonl").write_bytes(b"".join(lines))
+    path_of(store, "_loadtest_timeline.jsonl").write_bytes(b"".join(lines))
     return store
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from support.places import mark_at, spool_at
 
 from worker.output.spool import Spool
-from worker.output.spool_format import Mark
 from worker.store.local import SPOOL
 
 WriteConfig = Callable[..., Path]
@@ -223,7 +223,7 @@ def wait_for_kept_rows(output: Path, part: str, count: int) -> None:
 
 def kept_at(path: Path) -> Spool:
     """Return the spool of an output folder that is at `path`."""
-    return Spool(path, Mark.at(path))
+    return Spool(spool_at(path), mark_at(path))
 
 
 def wait_for_file(folder: Path, pattern: str) -> Path:

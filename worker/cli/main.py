@@ -157,11 +157,11 @@ def loadtest(config: Path, **flags: Any) -> int:
     from worker.job import open_job
     from worker.loadtest.text import ending, show_loadtest
     from worker.loadtest.view import load_view
-    from worker.store.local import LocalStore
+    from worker.store.open import open_store
 
     set_up_log(flags)
     settings = load_settings(config, flags["settings"])
-    job, store = open_job(settings), LocalStore(Path(settings.output.path))
+    job, store = open_job(settings), open_store(settings.output.path)
     view = load_view(settings.price.per_1000_usd, live=is_live(flags))
 
     async def main(access: Access, switch: StopSwitch) -> dict[str, Any]:
@@ -215,9 +215,9 @@ def explain(output: Path, identifier: str, **flags: Any) -> int:
     """
     from worker.cli.text import show_explanation
     from worker.commands.explain import explain as explain_rows
-    from worker.store.local import LocalStore
+    from worker.store.open import open_store
 
-    found = explain_rows(LocalStore(output), identifier)
+    found = explain_rows(open_store(str(output)), identifier)
     show(found, show_explanation(found, str(output)), as_json=flags["as_json"])
     return 0
 
@@ -234,10 +234,10 @@ def report(output: Path) -> int:
 
     set_up_interpreter()
     from worker.report.make import make_report
-    from worker.store.local import LocalStore
+    from worker.store.open import open_store
 
     end_start()
-    echo(str(make_report(LocalStore(output))))
+    echo(make_report(open_store(str(output))))
     return 0
 
 
@@ -245,7 +245,7 @@ def report(output: Path) -> int:
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 @options("json")
-@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page, too.")
+@click.option("--html", metavar="FILE", type=click.Path(), help="Write a page, too.")
 def diff(old: Path, new: Path, **flags: Any) -> int:
     """Compare two runs' results, row by row.
 
@@ -256,10 +256,10 @@ def diff(old: Path, new: Path, **flags: Any) -> int:
     set_up_interpreter()
     from worker.report.compare.page import show_diff
     from worker.report.make import make_diff
-    from worker.store.local import LocalStore
+    from worker.store.open import open_store
 
     end_start()
-    numbers = make_diff(LocalStore(old), LocalStore(new), html=flags["html"])
+    numbers = make_diff(open_store(str(old)), open_store(str(new)), html=flags["html"])
     show(numbers, show_diff(numbers), as_json=flags["as_json"])
     return 0
 

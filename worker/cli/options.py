@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from worker.config.model import Config
     from worker.job import Job
-    from worker.store.local import LocalStore
+    from worker.store.base import Store
     from worker.telemetry.progress import View
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -85,16 +85,16 @@ def load_settings(config: Path, settings: Sequence[str]) -> Config:
     return load_config(config, settings=settings, environ=os.environ)
 
 
-def open_settings(settings: Config) -> tuple[Job, LocalStore]:
+def open_settings(settings: Config) -> tuple[Job, Store]:
     """Open what `run` and `plan` start from; whatever is wrong with it is said now."""
     from worker.job import open_job
-    from worker.store.local import LocalStore
+    from worker.store.open import open_store
 
     if settings.quality.previous:
         from worker.commands.finish import check_previous
 
         check_previous(settings)
-    return open_job(settings), LocalStore(Path(settings.output.path))
+    return open_job(settings), open_store(settings.output.path)
 
 
 def emulator_config(config: Path, flags: dict[str, Any]) -> Path | None:

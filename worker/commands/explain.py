@@ -22,12 +22,12 @@ from worker.output.run_folder import check_format
 from worker.output.same_input import changed_files, is_made_from, made_from
 from worker.personalize.error_codes import INVALID_ROW
 from worker.report.source import open_run
-from worker.store.local import LocalStore
+from worker.store.base import Store
 
 MATCHES_MAX = 100
 
 
-def explain(store: LocalStore, identifier: str) -> dict[str, Any]:
+def explain(store: Store, identifier: str) -> dict[str, Any]:
     """Return the requests, results and errors of the rows whose user or item ID is `identifier`.
 
     The requests are built again from the input, which must still be there. Of each part at most
@@ -46,7 +46,7 @@ def explain(store: LocalStore, identifier: str) -> dict[str, Any]:
     with job.reader() as reader, job.reader() as again:
         for chunk in job.source.chunks:
             found = _chunk_rows(job, reader, store, chunk, names, identifier)
-            is_done = found and store.path(chunk.part_name).exists()
+            is_done = found and store.exists(chunk.part_name)
             is_in_doubt = is_done and made_from(chunk, changed)
             if is_in_doubt and not is_made_from(job, again, store, chunk):
                 raise _changed(job)
@@ -69,7 +69,7 @@ def _changed(job: Job) -> InputError:
 def _chunk_rows(
     job: Job,
     reader: RowReader,
-    store: LocalStore,
+    store: Store,
     chunk: Chunk,
     names: list[str],
     identifier: str,
@@ -92,7 +92,7 @@ def _chunk_rows(
     repeated += (row for row in failed if not row[own["attempts"]])
     for row in repeated:
         row.setdefault("answered_by", "an identical request of this part")
-    if store.path(chunk.part_name).exists():
+    if store.exists(chunk.part_name):
         state = "failed" if errors and not results else "done"
     else:
         state = "not done yet: run again to carry on"
@@ -119,23 +119,20 @@ def _same(rows: pa.RecordBatch, names: list[str], identifier: str) -> pa.Boolean
     )
 
 
-def _matching(
-    store: LocalStore, name: str, names: list[str], identifier: str
-) -> list[dict[str, Any]]:
-    path = store.path(name)
-    if not path.exists():
+def _matching(store: Store, name: str, names: list[str], identifier: str) -> list[dict[str, Any]]:
+    if not store.exists(name):
         return []
     found: list[dict[str, Any]] = []
     try:
-        with pq.ParquetFile(path) as file:
-            for rows in decoded_batches(file):
+        with store.open_read(name) as file:
+            for rows in decoded_batches(pq.ParquetFile(file)):
                 matching = rows.filter(_same(rows, names, identifier))
                 found.extend(_shown(matching))
                 if len(found) >= MATCHES_MAX:
                     break
     except (pa.ArrowException, OSError) as error:
         raise ConflictError(
-            f"{path} cannot be read: {error}",
+            f"{store.shown(name)} cannot be read: {error}",
             hint="move it away and run again; the rows of that part are then computed anew",
         ) from None
     return found[:MATCHES_MAX]

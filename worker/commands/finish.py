@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -22,10 +21,11 @@ from worker.report.run.gates import breaches, judge
 from worker.report.source import RunFiles, open_run
 from worker.runtime import log
 from worker.runtime.tuning import give_memory_back
-from worker.store.local import LocalStore
+from worker.store.base import Store
+from worker.store.open import is_same_place, open_store
 
 
-def finish(job: Job, store: LocalStore, summary: dict[str, Any] | None) -> dict[str, Any]:
+def finish(job: Job, store: Store, summary: dict[str, Any] | None) -> dict[str, Any]:
     """Sum up a run all of whose chunks are committed; return what `_SUCCESS` says.
 
     `summary` is that of a `_SUCCESS` that is there already. It stays, unless the gates are others
@@ -46,7 +46,7 @@ def finish(job: Job, store: LocalStore, summary: dict[str, Any] | None) -> dict[
     )
     if not summary["rows_read"]:
         log.warning("no rows", where=job.config.input.where)
-    store.clear_spool()
+    store.clear_spools()
     with _no_harm("quality and report", unless=bool(_gates(job.config))):
         files = open_run(store)
         measures, numbers = _quality(files, job.config)
@@ -69,12 +69,12 @@ def check_previous(config: Config) -> None:
     previous = config.quality.previous
     if previous is None:
         return
-    if Path(previous).resolve() == Path(config.output.path).resolve():
+    if is_same_place(previous, config.output.path):
         raise ConfigError(
             f"quality.previous is this run's own output: {previous}",
             hint="name the output.path of the run before it",
         )
-    check_comparable(open_run(LocalStore(Path(previous))).config, config)
+    check_comparable(open_run(open_store(previous)).config, config)
 
 
 def _quality(files: RunFiles, config: Config) -> tuple[Measures, dict[str, Any]]:
@@ -82,7 +82,7 @@ def _quality(files: RunFiles, config: Config) -> tuple[Measures, dict[str, Any]]
     give_memory_back(garbage=True)
     measures, overlap = measure(files, workers=1), None
     if previous := config.quality.previous:
-        found = compare(open_run(LocalStore(Path(previous))), files, workers=1)
+        found = compare(open_run(open_store(previous)), files, workers=1)
         overlap = found.overlap(10)
     return measures, quality_numbers(measures, overlap)
 

@@ -32,7 +32,7 @@ from worker.runtime import log
 from worker.runtime.clock import MonotonicClock, RunningClock
 from worker.runtime.descriptors import fitting
 from worker.runtime.stop import StopSwitch, watch_deadline
-from worker.store.local import LocalStore
+from worker.store.base import Store
 from worker.telemetry.cost import calls_max
 from worker.transport.choose import configured_transport
 from worker.transport.wire import WireTransport
@@ -51,7 +51,7 @@ def settings_of(job: Job) -> Loadtest:
 
 async def loadtest(
     job: Job,
-    store: LocalStore,
+    store: Store,
     access: Access,
     view: LoadView,
     switch: StopSwitch,
@@ -66,7 +66,7 @@ async def loadtest(
     """
     settings = settings_of(job)
     began = results.beginning(job.config, started_at=_now())
-    with store.writing():
+    with store.claim():
         claim(store, began, overwrite=overwrite)
         with _end_noted(store, began):
             made = await _make_calls(settings, job, store, access, view, switch)
@@ -74,7 +74,7 @@ async def loadtest(
 
 
 @contextmanager
-def _end_noted(store: LocalStore, began: dict[str, Any]) -> Iterator[None]:
+def _end_noted(store: Store, began: dict[str, Any]) -> Iterator[None]:
     """Have the result and the report of a test without a verdict say what ended it."""
     try:
         yield
@@ -88,7 +88,7 @@ def _end_noted(store: LocalStore, began: dict[str, Any]) -> Iterator[None]:
 async def _make_calls(
     settings: Loadtest,
     job: Job,
-    store: LocalStore,
+    store: Store,
     access: Access,
     view: LoadView,
     switch: StopSwitch,
@@ -167,13 +167,13 @@ def _connections_at_first(settings: Loadtest) -> int:
 
 
 def _attempts_file(
-    settings: Loadtest, store: LocalStore, kinds: Kinds, *, begun_s: float
+    settings: Loadtest, store: Store, kinds: Kinds, *, begun_s: float
 ) -> AttemptsFile | None:
     return AttemptsFile(store, kinds, begun_s=begun_s) if settings.attempts_parquet else None
 
 
 def _conclude(
-    store: LocalStore,
+    store: Store,
     began: dict[str, Any],
     session: Session,
     observer: Observer,
@@ -199,7 +199,7 @@ def _conclude(
     return result
 
 
-def _write_report(store: LocalStore) -> None:
+def _write_report(store: Store) -> None:
     try:
         store.write(REPORT_NAME, load_report(store).encode())
     except Exception as error:  # noqa: BLE001 - what was measured is there; no page is worth it

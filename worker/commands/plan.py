@@ -25,7 +25,7 @@ from worker.rate.deadline import RESERVE_SHARE, fit
 from worker.rate.ramp import Ramp
 from worker.runtime.clock import MonotonicClock
 from worker.runtime.deadline import deadline_at
-from worker.store.local import LocalStore
+from worker.store.base import Store
 from worker.telemetry.cost import calls_max, cost_usd
 
 SHOWN_REQUESTS = 3
@@ -83,7 +83,7 @@ async def ask_provisioned_tps(access: Access, target: Target) -> float:
         return await provisioned_tps(login, target)
 
 
-def make_plan(job: Job, store: LocalStore, choice: RateChoice, *, now: datetime) -> dict[str, Any]:
+def make_plan(job: Job, store: Store, choice: RateChoice, *, now: datetime) -> dict[str, Any]:
     """Read the rows that are left and return the plan. Blocking; makes no call.
 
     Raises ConflictError when the output belongs to another run or was made from other rows, as

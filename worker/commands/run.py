@@ -34,7 +34,7 @@ from worker.rate.choice import RateChoice, choose_rate, needs_provisioned_tps
 from worker.runtime import log
 from worker.runtime.clock import RunningClock
 from worker.runtime.stop import StopSwitch
-from worker.store.local import LocalStore
+from worker.store.base import Store
 from worker.telemetry.cost import calls_max
 from worker.telemetry.listener import Listeners, RunListener, Started
 from worker.telemetry.progress import Progress, View
@@ -44,7 +44,7 @@ from worker.telemetry.tally import Tally
 
 async def run(
     job: Job,
-    store: LocalStore,
+    store: Store,
     access: Access,
     view: View,
     switch: StopSwitch,
@@ -60,12 +60,12 @@ async def run(
     and the same call carries on. Raises RefusedError, ConflictError, InputError or OutputError as
     their names say; the last two end as StoppedError once anything was called.
     """
-    with store.writing():
+    with store.claim():
         recorded = claim(job, store, overwrite=overwrite)
         done, todo = chunks_by_state(store, job.source.chunks)
         await _compare(job, store, recorded, done, switch)
         if summary := read_success(store):
-            log.info("already done", output=store.root)
+            log.info("already done", output=store.place)
             return await to_thread.run_sync(_finish, job, store, summary)
         store.remove(SUCCESS_NAME)  # one that does not hold any more
         if done and todo:
@@ -93,7 +93,7 @@ async def _work(
     job: Job,
     todo: list[Chunk],
     tally: Tally,
-    store: LocalStore,
+    store: Store,
     access: Access,
     progress: Progress,
     listener: RunListener,
@@ -157,7 +157,7 @@ def _start(config: Config, rate: RateChoice, tally: Tally, *, parts: int) -> Sta
 
 
 async def _compare(
-    job: Job, store: LocalStore, recorded: dict[str, Any], done: list[Chunk], switch: StopSwitch
+    job: Job, store: Store, recorded: dict[str, Any], done: list[Chunk], switch: StopSwitch
 ) -> None:
     """Raise ConflictError when parts that are done were made from other rows than there are now."""
     changed = changed_files(job.source, recorded)
@@ -184,7 +184,7 @@ def _resumable_after_calls(tally: Tally) -> Iterator[None]:
             raise StoppedError(f"stopped before the end: {error.what}", hint=error.hint) from None
 
 
-def _finish(job: Job, store: LocalStore, summary: dict[str, Any] | None) -> dict[str, Any]:
+def _finish(job: Job, store: Store, summary: dict[str, Any] | None) -> dict[str, Any]:
     from worker.commands.finish import finish  # what a start need not wait for
 
     return finish(job, store, summary)

@@ -25,7 +25,7 @@ from worker.rate.setup import keep_ceiling, steered
 from worker.runtime.clock import Clock
 from worker.runtime.descriptors import fitting
 from worker.runtime.stop import StopSwitch, watch_deadline
-from worker.store.local import LocalStore
+from worker.store.base import Store
 from worker.telemetry.listener import RunListener
 from worker.telemetry.tally import Tally
 from worker.transport.base import ConnectingTransport, Transport
@@ -39,7 +39,7 @@ async def work(
     share: Share,
     *,
     tally: Tally,
-    store: LocalStore,
+    store: Store,
     login: Login,
     listener: RunListener,
     switch: StopSwitch,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from worker.errors import InputError
 from worker.input._parquet import open_parquet
-from worker.input.file_state import FileState
+from worker.store.files import FileState, InputFiles
 
 _MAGIC = b"PAR1"
 _ENCRYPTED_MAGIC = b"PARE"
@@ -33,12 +31,13 @@ class Footer:
     sha256: bytes  # of the raw footer, which holds offsets, sizes and statistics of every column
 
 
-def read_footer(path: str) -> Footer:
-    """Read the footer of `path`; raise InputError when there is none."""
+def read_footer(storage: InputFiles, path: str) -> Footer:
+    """Read the footer of the file `path`; raise InputError when there is none."""
     try:
-        state = FileState.of(path)  # before reading: a later write shows
-        raw = _raw_footer(path)
-        with open_parquet(path) as file:
+        state = storage.state(path)  # before reading: a later write shows
+        with storage.open_read(path) as opened:
+            raw = _raw_footer(path, opened)
+            file = open_parquet(opened)
             metadata = file.metadata
             groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
             _check_has_own_data(path, groups)
@@ -80,30 +79,28 @@ def _row_bytes(group: pq.RowGroupMetaData) -> int:
     return group.total_byte_size // max(1, group.num_rows)
 
 
-def _raw_footer(path: str) -> bytes:
-    with Path(path).open("rb") as file:
-        head = file.read(len(_MAGIC))
-        size = file.seek(0, os.SEEK_END)
-        if head == _ENCRYPTED_MAGIC:
-            raise InputError(
-                f"{path} is an encrypted Parquet file, its footer too",
-                hint="write it without encryption: this program has no keys for it",
-            )
-        if size and head != _MAGIC:
-            raise InputError(
-                f"{path} is not a Parquet file: it starts with {head!r}, not {_MAGIC!r}",
-                hint="convert it to Parquet, or name only the Parquet files: input.path takes a "
-                'glob such as "users/*.parquet"',
-            )
-        if size >= len(_MAGIC) + _TAIL_BYTES:
-            file.seek(size - _TAIL_BYTES)
-            tail = file.read(_TAIL_BYTES)
-            footer_bytes = int.from_bytes(tail[:4], "little")
-            whole = tail[4:] == _MAGIC and footer_bytes <= min(size, _FOOTER_BYTES_MAX)
-            if whole:
-                file.seek(size - _TAIL_BYTES - footer_bytes)
-                return file.read(footer_bytes)
+def _raw_footer(path: str, file: pa.NativeFile) -> bytes:
+    head, size = file.read(len(_MAGIC)), file.size()
+    if head == _ENCRYPTED_MAGIC:
         raise InputError(
-            f"{path} is a truncated Parquet file: its {size} bytes do not end in a footer",
-            hint="the program that wrote it was cut off, or is still writing; write it again",
+            f"{path} is an encrypted Parquet file, its footer too",
+            hint="write it without encryption: this program has no keys for it",
         )
+    if size and head != _MAGIC:
+        raise InputError(
+            f"{path} is not a Parquet file: it starts with {head!r}, not {_MAGIC!r}",
+            hint="convert it to Parquet, or name only the Parquet files: input.path takes a "
+            'glob such as "users/*.parquet"',
+        )
+    if size >= len(_MAGIC) + _TAIL_BYTES:
+        file.seek(size - _TAIL_BYTES)
+        tail = file.read(_TAIL_BYTES)
+        footer_bytes = int.from_bytes(tail[:4], "little")
+        whole = tail[4:] == _MAGIC and footer_bytes <= min(size, _FOOTER_BYTES_MAX)
+        if whole:
+            file.seek(size - _TAIL_BYTES - footer_bytes)
+            return file.read(footer_bytes)
+    raise InputError(
+        f"{path} is a truncated Parquet file: its {size} bytes do not end in a footer",
+        hint="the program that wrote it was cut off, or is still writing; write it again",
+    )

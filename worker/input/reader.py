@@ -17,7 +17,6 @@ from worker.input._parquet import open_parquet
 from worker.input._row_group import ARROW_ERRORS, RowGroup
 from worker.input._selection import may_select, selected
 from worker.input.condition import Where
-from worker.input.file_state import FileState
 from worker.input.gather import joined
 from worker.input.source import Source
 from worker.model import Chunk, Piece
@@ -65,7 +64,7 @@ class RowReader:
         """Close the file that is open."""
         self._group = None
         if self._file is not None:
-            self._file.close()
+            self._file.close(force=True)
             self._file = None
 
     @property
@@ -116,7 +115,7 @@ class RowReader:
     def _open(self, path: str) -> pq.ParquetFile:
         if self._file is None or self._path != path:
             self.close()
-            self._file, self._path = open_parquet(path), path
+            self._file, self._path = open_parquet(self._source.storage.open_read(path)), path
         return self._file
 
     def _may_select(self, file: pq.ParquetFile, piece: Piece) -> bool:
@@ -164,7 +163,7 @@ def _hint(message: str) -> str:
 
 
 def _check_unchanged(source: Source, path: str) -> None:
-    if FileState.of(path).is_written_since(source.files[path].state):
+    if source.storage.state(path).is_written_since(source.files[path].state):
         raise _written_again(path)
 
 
@@ -174,7 +173,7 @@ def _check_not_overwritten(source: Source, path: str) -> None:
     Not where it was removed or replaced meanwhile: what is open stays as it was.
     """
     with suppress(FileNotFoundError):
-        now, before = FileState.of(path), source.files[path].state
+        now, before = source.storage.state(path), source.files[path].state
         if now.inode == before.inode and now.is_written_since(before):
             raise _written_again(path)
 

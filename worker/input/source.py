@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow as pa
 
 from worker.errors import InputError
-from worker.input._files import find_files, hive_keys, is_hidden_folder
 from worker.input._footer import read_footer
+from worker.input._hive import hive_keys
 from worker.input._schema import FileSchema, plain_schema, unify
-from worker.input.file_state import FileState
 from worker.model import Chunk, Piece
+from worker.store.files import FileState, InputFiles
+from worker.store.open import open_files
 
 _SHOWN_MAX = 10
 _COMPARED_MAX = 100_000
@@ -40,6 +39,7 @@ class Source:
     schema: pa.Schema  # every column that can be read, hive keys last; plain types
     chunks: tuple[Chunk, ...]
     files: dict[str, SourceFile]
+    storage: InputFiles  # where these lie
     row_bytes: int  # the widest rows, all columns, uncompressed
     fingerprint: str  # SHA-256 over names, sizes and footers; other data may have the same
     seen_ns: int  # when its files began to be looked at, UTC
@@ -64,16 +64,16 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
     Raises InputError when nothing is there, or a file is not Parquet.
     """
     seen_ns = time.time_ns()
-    root, names = find_files(path)
-    keys, keys_schema = hive_keys(root, names)
+    storage = open_files(path)
+    found = storage.find(path)
+    keys, keys_schema = hive_keys(found)
     digest = hashlib.sha256()
     schemas: dict[pa.Schema, FileSchema] = {}
     groups: list[tuple[str, int, int]] = []
     files: dict[str, SourceFile] = {}
     row_bytes = 0
-    for name in names:
-        footer = read_footer(name)
-        relative = os.path.relpath(name, root)
+    for name, relative in found:
+        footer = read_footer(storage, name)
         digest.update(f"{relative}\0{footer.state.bytes}\0".encode())
         digest.update(footer.sha256)
         schema = plain_schema(footer.schema, without=keys_schema.names)
@@ -85,7 +85,7 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
         files[name] = SourceFile(keys[name], relative, footer.state, footer.is_plain)
     if not any(rows for _, _, rows in groups):
         raise InputError(
-            f"the input {path} has no rows ({len(names)} files were looked at)",
+            f"the input {path} has no rows ({len(found)} files were looked at)",
             hint="check the job that writes it; a run needs at least one row",
         )
     unified = unify(list(schemas.values()))
@@ -93,18 +93,12 @@ def open_source(path: str, *, rows_per_chunk: int) -> Source:
         schema=pa.schema([*unified.schema, *keys_schema]),
         chunks=tuple(plan_chunks(groups, rows_per_chunk=rows_per_chunk)),
         files=files,
+        storage=storage,
         row_bytes=row_bytes,
         fingerprint=digest.hexdigest(),
         seen_ns=seen_ns,
         unusable=unified.unusable,
         doubtful=unified.doubtful,
-    )
-
-
-def is_read_in(root: Path, folder: Path) -> bool:
-    """Return whether the files of `folder` belong to an input that is the folder `root`."""
-    return folder.is_relative_to(root) and not any(
-        map(is_hidden_folder, folder.relative_to(root).parts)
     )
 
 

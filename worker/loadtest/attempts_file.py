@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from worker.loadtest.measure import Attempt, Kinds
-from worker.store.local import LocalStore
+from worker.store.base import Store
 
 ATTEMPTS_NAME: Final = "attempts.parquet"
 _ROW_GROUP_ROWS: Final = 1 << 16
@@ -30,7 +30,7 @@ SCHEMA: Final = pa.schema(_FIELDS)
 class AttemptsFile:
     """Takes the calls that have ended; `commit` gives the file its name."""
 
-    def __init__(self, store: LocalStore, kinds: Kinds, *, begun_s: float) -> None:
+    def __init__(self, store: Store, kinds: Kinds, *, begun_s: float) -> None:
         """`begun_s` is the Unix time that the attempts' moments count from."""
         self._store = store
         self._kinds = kinds
@@ -38,7 +38,8 @@ class AttemptsFile:
         self._held: list[pa.RecordBatch] = []
         self._held_rows = 0
         with store.errors_as_advice():
-            self._writer = pq.ParquetWriter(store.temporary_path(ATTEMPTS_NAME), SCHEMA)
+            self._file = store.create(ATTEMPTS_NAME)
+            self._writer = pq.ParquetWriter(self._file, SCHEMA)
 
     def add(self, attempts: Sequence[Attempt]) -> None:
         """Write calls, a row group at a time. Raises OutputError when the disk refuses."""
@@ -52,6 +53,7 @@ class AttemptsFile:
         self._flush()
         with self._store.errors_as_advice():
             self._writer.close()
+            self._file.close()
         self._store.commit(ATTEMPTS_NAME)
 
     def _flush(self) -> None:

@@ -14,14 +14,14 @@ from worker.errors import ConflictError
 from worker.loadtest.attempts_file import ATTEMPTS_NAME
 from worker.loadtest.timeline_file import TIMELINE_NAME
 from worker.output.run_folder import RUN_NAME
-from worker.store.local import LocalStore
+from worker.store.base import Store
 
 RESULT_NAME: Final = "_loadtest.json"
 REPORT_NAME: Final = "_report.html"
 _OWN_NAMES: Final = (RESULT_NAME, TIMELINE_NAME, ATTEMPTS_NAME, REPORT_NAME)
 
 
-def claim(store: LocalStore, beginning: dict[str, Any], *, overwrite: bool) -> None:
+def claim(store: Store, beginning: dict[str, Any], *, overwrite: bool) -> None:
     """Make the folder this test's; `beginning` is its result so far.
 
     A test that did not end is replaced, one that did with `overwrite` only. Raises ConflictError
@@ -29,14 +29,14 @@ def claim(store: LocalStore, beginning: dict[str, Any], *, overwrite: bool) -> N
     """
     _check_no_run(store)
     there = store.read(RESULT_NAME)
-    if there is None and (names := store.names()):
+    if there is None and (names := store.list()):
         raise ConflictError(
-            f"{store.root} is not empty and holds no load test (it has {names[0]})",
+            f"{store.place} is not empty and holds no load test (it has {names[0]})",
             hint="set output.path to a new or empty folder",
         )
     if there is not None and not overwrite and (ended_at := _ended_at(there)):
         raise ConflictError(
-            f"{store.root} holds the load test that ended at {ended_at}",
+            f"{store.place} holds the load test that ended at {ended_at}",
             hint="set another output.path, or replace that test with --overwrite",
         )
     for name in _OWN_NAMES:
@@ -44,15 +44,15 @@ def claim(store: LocalStore, beginning: dict[str, Any], *, overwrite: bool) -> N
     write_result(store, beginning)
 
 
-def write_result(store: LocalStore, result: dict[str, Any]) -> None:
+def write_result(store: Store, result: dict[str, Any]) -> None:
     """Write `_loadtest.json`."""
     store.write(RESULT_NAME, orjson.dumps(result, option=orjson.OPT_INDENT_2))
 
 
-def _check_no_run(store: LocalStore) -> None:
+def _check_no_run(store: Store) -> None:
     if store.read(RUN_NAME) is not None:
         raise ConflictError(
-            f"{store.root} holds a run, and a load test needs a folder of its own",
+            f"{store.place} holds a run, and a load test needs a folder of its own",
             hint='set another one: --set output.path="loadtest"',
         )
 

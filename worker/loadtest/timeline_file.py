@@ -5,13 +5,12 @@ So a test that is killed, or still running, has one; its last line may be torn.
 
 from __future__ import annotations
 
-import os
 from typing import Any, Final
 
 import orjson
 
 from worker.loadtest.measure import Interval
-from worker.store.local import LocalStore
+from worker.store.base import Store
 
 TIMELINE_NAME: Final = "_loadtest_timeline.jsonl"
 
@@ -19,22 +18,19 @@ TIMELINE_NAME: Final = "_loadtest_timeline.jsonl"
 class TimelineFile:
     """Takes the intervals of a test, about one a second, some 400 bytes each."""
 
-    def __init__(self, store: LocalStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        with store.errors_as_advice():
-            self._file = store.path(TIMELINE_NAME).open("wb")
+        self._file = store.open_growing(TIMELINE_NAME)
 
     def add(self, interval: Interval) -> None:
         """Append an interval; a kill cannot lose it now. Raises OutputError if the disk refuses."""
         with self._store.errors_as_advice():
-            self._file.write(line_of(interval))
-            self._file.flush()
+            self._file.append([line_of(interval)])
 
     def close(self) -> None:
         """Bring all of it to the disk, where the loss of the machine cannot take it."""
-        with self._store.errors_as_advice(), self._file:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+        with self._store.errors_as_advice():
+            self._file.close()
 
 
 def line_of(interval: Interval) -> bytes:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -23,6 +22,7 @@ from hdrh.histogram import HdrHistogram
 from worker.errors import ConflictError
 from worker.model import Failure, Outcome
 from worker.runtime.histogram import acyclic, decoded
+from worker.store.base import Store
 
 BOOKS_KEY = "personalize_worker"
 BOOKS_FORMAT = 2
@@ -141,16 +141,17 @@ class Books:
         )
 
 
-def read_books(path: Path) -> Books:
+def read_books(store: Store, name: str) -> Books:
     """Return the books in a committed part's footer.
 
     Raises ConflictError when the file is not a part that this program wrote.
     """
     try:
-        metadata = pq.read_metadata(path).metadata or {}
+        with store.open_read(name) as file:
+            metadata = pq.read_metadata(file).metadata or {}
         return Books.load(metadata[BOOKS_KEY.encode()])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConflictError(
-            f"{path} is not a part of this program's: {error}",
+            f"{store.shown(name)} is not a part of this program's: {error}",
             hint="move it away and run again; the rows of that part are then computed anew",
         ) from None

@@ -15,7 +15,7 @@ from worker.output.spool import Spool, SpoolWriter
 from worker.output.spool_format import Mark, Settled, pack
 from worker.personalize.answer_shape import AnswerShape
 from worker.runtime.memory_budget import SPOOL_READ_BYTES
-from worker.store.local import LocalStore
+from worker.store.base import Store
 
 _STEP_ROWS = 1024
 # What no request's digest is, and no row's that cannot be sent: the row is asked again.
@@ -23,7 +23,7 @@ _NOBODYS = b"\xff" * DIGEST_BYTES
 
 
 def disown_malformed(
-    store: LocalStore, run_id: str, chunks: Iterable[Chunk], shape: AnswerShape
+    store: Store, run_id: str, chunks: Iterable[Chunk], shape: AnswerShape
 ) -> None:
     """Take back kept answers of `chunks` that are malformed, so that their rows are asked again.
 
@@ -31,11 +31,11 @@ def disown_malformed(
     the disk refuses.
     """
     for chunk in chunks:
-        path, mark = store.spool_path(run_id, chunk.part_name), Mark.of(run_id, chunk)
+        file, mark = store.spool(run_id, chunk.part_name), Mark.of(run_id, chunk)
         with store.errors_as_advice():
-            rows = _malformed(Spool(path, mark), chunk.rows, shape)
+            rows = _malformed(Spool(file, mark), chunk.rows, shape)
             if rows:
-                writer = SpoolWriter(path)
+                writer = SpoolWriter(file)
                 try:
                     writer.append(pack([_disowned(row) for row in rows], mark))
                 finally:

@@ -20,7 +20,7 @@ from worker.model import Answer, Batch, Chunk, Failure, Outcome
 from worker.output.books import BOOKS_KEY, Books
 from worker.output.row_groups import RowGroups
 from worker.personalize.answer_shape import AnswerShape
-from worker.store.local import LocalStore
+from worker.store.base import Store
 
 LOST_KEY = "personalize_worker_lost_columns"
 """In the footer of failed rows: input columns that are null or missing in it, and why."""
@@ -59,7 +59,7 @@ class PartWriter:
 
     def __init__(
         self,
-        store: LocalStore,
+        store: Store,
         chunk: Chunk,
         *,
         copied: tuple[str, ...],
@@ -84,7 +84,8 @@ class PartWriter:
         self.books = Books()
         with self._store.errors_as_advice():
             options = _parquet_options(results_schema, shape, exploded=exploded)
-            self._results = self._open(chunk.part_name, results_schema, **options)
+            self._results_file = store.create(chunk.part_name)
+            self._results = self._open(self._results_file, results_schema, **options)
         self._row_groups = RowGroups(self._results)
 
     def add(self, batch: Batch) -> dict[int, Failure]:
@@ -146,7 +147,10 @@ class PartWriter:
         name = self._chunk.errors_name
         with self._store.errors_as_advice():
             if self._failed:
-                with self._open(name, self._errors_schema) as errors:
+                with (
+                    self._store.create(name) as file,
+                    self._open(file, self._errors_schema) as errors,
+                ):
                     self._write_failed(RowGroups(errors), again.read(self._chunk))
                     if again.lost:
                         lost = orjson.dumps(dict(again.lost)).decode()
@@ -159,13 +163,15 @@ class PartWriter:
             self.books.digest = self._digest.text()
             self._results.add_key_value_metadata({BOOKS_KEY: self.books.dump().decode()})
             self._results.close()
+            self._results_file.close()
             self._store.commit(self._chunk.part_name)
 
     def discard(self) -> None:
         """Drop what was written; nothing of it has a final name."""
         with suppress(OSError):  # a full disk, say, which has ended the run already
             self._results.close()
-            self._store.temporary_path(self._chunk.part_name).unlink(missing_ok=True)
+            self._results_file.close()
+            self._store.discard(self._chunk.part_name)
 
     def _write_failed(self, row_groups: RowGroups, batches: Iterator[pa.RecordBatch]) -> None:
         """Write failed rows, found among all of the chunk; batches may be cut anywhere."""
@@ -199,14 +205,14 @@ class PartWriter:
 
     def _open(
         self,
-        name: str,
+        file: pa.NativeFile,
         schema: pa.Schema,
         *,
         use_dictionary: bool | list[str] = True,
         write_statistics: bool | list[str] = True,
     ) -> pq.ParquetWriter:
         return pq.ParquetWriter(
-            self._store.temporary_path(name),
+            file,
             schema,
             compression=self._compression,
             use_dictionary=use_dictionary,  # type: ignore[arg-type] # the stubs forget the list

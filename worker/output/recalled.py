@@ -7,7 +7,6 @@ answers that duplicates repeat.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from worker.model import Batch
 from worker.output.pieces import held_sizes, pieces
@@ -15,18 +14,18 @@ from worker.output.repeat import Repeater
 from worker.output.spool import Spool
 from worker.output.spool_format import Mark
 from worker.runtime.memory_budget import PIECE_BYTES
-from worker.store.local import LocalStore
+from worker.store.base import SpoolFile, Store
 
 
 class Recall:
     """Takes a chunk's batches in order, each when the calls for it are done. Blocking."""
 
-    def __init__(self, store: LocalStore, spool_path: Path, mark: Mark) -> None:
+    def __init__(self, store: Store, spool: SpoolFile, mark: Mark) -> None:
         self._store = store
-        self._spool_path = spool_path
+        self._spool_file = spool
         self._mark = mark
         self._spool: Spool | None = None  # once a batch needs it
-        self._repeater = Repeater(spool_path, mark)
+        self._repeater = Repeater(spool, mark)
         self._largest_bytes = 0  # of all answers of the chunk
 
     def pieces(self, batch: Batch) -> Iterator[Batch]:
@@ -37,7 +36,7 @@ class Recall:
         """
         with self._store.errors_as_advice():
             if batch.spooled or 1 in batch.kept:
-                self._spool = self._spool or Spool(self._spool_path, self._mark)
+                self._spool = self._spool or Spool(self._spool_file, self._mark)
                 if batch.spooled:
                     self._spool.look_again()
             sizes = self._sizes(batch)

@@ -8,19 +8,19 @@ or was written before and is in the chunk's spool.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from worker.codec.duplicates import COMPARED_ROWS_MAX
 from worker.model import Batch, Failure, Outcome
 from worker.output._spool_index import SpoolIndex
 from worker.output.spool_format import Mark
+from worker.store.base import SpoolFile
 
 
 class Repeater:
     """Gives a chunk's duplicates the outcomes of the rows that they repeat. Blocking."""
 
-    def __init__(self, spool_path: Path, mark: Mark) -> None:
-        self._spool = SpoolIndex(spool_path, mark, rows_max=COMPARED_ROWS_MAX)
+    def __init__(self, spool: SpoolFile, mark: Mark) -> None:
+        self._spool = SpoolIndex(spool, mark, rows_max=COMPARED_ROWS_MAX)
         self._failed: dict[int, Outcome] = {}  # by row of the chunk; a spool has only answers
 
     def repeat(self, batch: Batch) -> None:

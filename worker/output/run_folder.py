@@ -33,7 +33,7 @@ from worker.input.source import Source
 from worker.job import Job
 from worker.model import Chunk
 from worker.runtime import log
-from worker.store.local import LocalStore
+from worker.store.base import Store
 
 RUN_FORMAT = 2
 RUN_NAME = "_run.json"
@@ -45,16 +45,16 @@ PART_NAME = re.compile(rf"({ERRORS_FOLDER})?part-\d{{5,}}\.parquet")
 _OWN_NAMES = (RUN_NAME, SUCCESS_NAME, QUALITY_FAILED_NAME, REPORT_NAME)
 
 
-def check_owner(job: Job, store: LocalStore) -> dict[str, Any] | None:
+def check_owner(job: Job, store: Store) -> dict[str, Any] | None:
     """Return the `_run.json` of this run, if the folder holds it already; write nothing.
 
     Raises ConflictError when it holds another run, one of another format, or files of no run.
     """
     run = read_run(store)
     if run is None:
-        if store.root.is_dir() and (names := store.names()):
+        if names := store.list():
             raise ConflictError(
-                f"{store.root} is not empty and holds no run of this program (it has {names[0]})",
+                f"{store.place} is not empty and holds no run of this program (it has {names[0]})",
                 hint="set output.path to a new or empty folder",
             )
         return None
@@ -69,13 +69,13 @@ def check_owner(job: Job, store: LocalStore) -> dict[str, Any] | None:
     if changes:
         listed = "".join(f"\n  {change}" for change in changes[:10])
         raise ConflictError(
-            f"{store.root} holds another run; it differs in:{listed}",
+            f"{store.place} holds another run; it differs in:{listed}",
             hint="set another output.path, or replace that run with --overwrite",
         )
     return run
 
 
-def claim(job: Job, store: LocalStore, *, overwrite: bool) -> dict[str, Any]:
+def claim(job: Job, store: Store, *, overwrite: bool) -> dict[str, Any]:
     """Make the folder this run's, unless it is already; return its `_run.json`.
 
     Raises like `check_owner`.
@@ -83,9 +83,9 @@ def claim(job: Job, store: LocalStore, *, overwrite: bool) -> dict[str, Any]:
     `overwrite` drops the files of the run that is there; those of nobody's run are never touched.
     """
     if overwrite and store.read(RUN_NAME) is not None:
-        store.clear_spool()
+        store.clear_spools()
         # Whose files these are goes last: a kill in between leaves a run that can be overwritten.
-        for name in sorted(store.names(), key=lambda name: name == RUN_NAME):
+        for name in sorted(store.list(), key=lambda name: name == RUN_NAME):
             if name in _OWN_NAMES or PART_NAME.fullmatch(name):
                 store.remove(name)
     run = check_owner(job, store)
@@ -95,12 +95,12 @@ def claim(job: Job, store: LocalStore, *, overwrite: bool) -> dict[str, Any]:
     return run
 
 
-def note_input(job: Job, store: LocalStore, run: dict[str, Any]) -> None:
+def note_input(job: Job, store: Store, run: dict[str, Any]) -> None:
     """Note the state of the input's files in `_run.json`: they hold what they did."""
     _write_run(store, {**run, "input": _describe_input(job.source)})
 
 
-def read_run(store: LocalStore) -> dict[str, Any] | None:
+def read_run(store: Store) -> dict[str, Any] | None:
     """Return `_run.json`, or None when there is none."""
     text = store.read(RUN_NAME)
     if text is None:
@@ -110,13 +110,13 @@ def read_run(store: LocalStore) -> dict[str, Any] | None:
         run["identity"], run["input"]["fingerprint"]
     except (ValueError, KeyError, TypeError):
         raise ConflictError(
-            f"{store.path(RUN_NAME)} is damaged",
+            f"{store.shown(RUN_NAME)} is damaged",
             hint="set another output.path, or replace that run with --overwrite",
         ) from None
     return dict(run)
 
 
-def read_success(store: LocalStore) -> dict[str, Any] | None:
+def read_success(store: Store) -> dict[str, Any] | None:
     """Return the content of `_SUCCESS`, or None while the run is not finished.
 
     A finished run whose files are not all there any more is not finished: the rest is done again.
@@ -135,9 +135,9 @@ def read_success(store: LocalStore) -> dict[str, Any] | None:
     return None
 
 
-def chunks_by_state(store: LocalStore, chunks: Sequence[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
+def chunks_by_state(store: Store, chunks: Sequence[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
     """Return the chunks that are committed, and those that are not."""
-    names = set(store.names())
+    names = set(store.list())
     done = [chunk for chunk in chunks if chunk.part_name in names]
     todo = [chunk for chunk in chunks if chunk.part_name not in names]
     return done, todo
@@ -166,16 +166,16 @@ def _describe_input(source: Source) -> dict[str, Any]:
     }
 
 
-def _write_run(store: LocalStore, run: dict[str, Any]) -> None:
+def _write_run(store: Store, run: dict[str, Any]) -> None:
     store.write(RUN_NAME, orjson.dumps(run, option=orjson.OPT_INDENT_2))
 
 
-def check_format(run: dict[str, Any], store: LocalStore) -> None:
+def check_format(run: dict[str, Any], store: Store) -> None:
     """Raise ConflictError when `_run.json` is of a format that this version does not carry on."""
     number, version = run.get("format", 1), run.get("version")
     if number != RUN_FORMAT:
         raise ConflictError(
-            f"{store.root} holds a run that version {version} of this program began, with format "
+            f"{store.place} holds a run that version {version} of this program began, with format "
             f"{number} of its files; this is version {__version__}, with format {RUN_FORMAT}",
             hint=f"finish it with the program that began it (format {number}), or set another "
             "output.path, or replace that run with --overwrite",

@@ -20,7 +20,7 @@ from worker.input.source import Source
 from worker.job import Job
 from worker.model import Chunk
 from worker.output.books import read_books
-from worker.store.local import LocalStore
+from worker.store.base import Store
 
 _SHOWN_FILES = 3
 
@@ -43,7 +43,7 @@ def made_from(chunk: Chunk, files: Iterable[str]) -> list[str]:
 
 def check_parts(
     job: Job,
-    store: LocalStore,
+    store: Store,
     run: Mapping[str, Any],
     done: Iterable[Chunk],
     changed: frozenset[str],
@@ -62,8 +62,9 @@ def check_parts(
             files = made_from(chunk, changed)
             if files and not is_made_from(job, reader, store, chunk):
                 listed = ", ".join(files[:_SHOWN_FILES]) + (" ..." if files[_SHOWN_FILES:] else "")
+                part = store.shown(chunk.part_name)
                 raise ConflictError(
-                    f"{store.path(chunk.part_name)} was made from other rows than there are now in "
+                    f"{part} was made from other rows than there are now in "
                     f"{listed}{_or_versions(run['version'])}",
                     hint="bring the old input back, or set another output.path for the new one, or "
                     "replace that run with --overwrite",
@@ -76,9 +77,9 @@ def _or_versions(began: str) -> str:
     return f" (or version {__version__} of this program asks otherwise for them than {began} did)"
 
 
-def is_made_from(job: Job, reader: RowReader, store: LocalStore, chunk: Chunk) -> bool:
+def is_made_from(job: Job, reader: RowReader, store: Store, chunk: Chunk) -> bool:
     """Return whether the Chunk's part has the digest of the rows that are there now. Blocking."""
-    return read_books(store.path(chunk.part_name)).digest == rows_digest(job, reader, chunk)
+    return read_books(store, chunk.part_name).digest == rows_digest(job, reader, chunk)
 
 
 def rows_digest(job: Job, reader: RowReader, chunk: Chunk) -> str:

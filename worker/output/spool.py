@@ -11,15 +11,12 @@ The format is that of worker.output.spool_format.
 from __future__ import annotations
 
 import errno
-import os
 import zlib
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Container, Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import accumulate
 from operator import itemgetter
-from pathlib import Path
 
 import orjson
 
@@ -27,41 +24,34 @@ from worker.input.sizes import cut
 from worker.model import DIGEST_BYTES, Batch, Outcome
 from worker.output.spool_format import Block, Entry, Mark, Settled, answered, blocks_of, pack
 from worker.runtime.memory_budget import SPOOL_READ_BYTES
+from worker.store.base import Ranges, SpoolFile
 
-_BUFFERS_MAX = 512  # of one writev: below every system's IOV_MAX
 _CACHED_ROWS = 20_000  # of entries, some 10 MB: rows that were answered late are in later blocks
 
 
 class SpoolWriter:
     """Appends to one spool, behind the blocks that are there already. Blocking."""
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        self._end = max((block.end for block in blocks_of(self.file)), default=0)
-        os.ftruncate(self.file, self._end)
+    def __init__(self, file: SpoolFile) -> None:
+        with file.open_ranges() as there:
+            blocks = blocks_of(there) if there is not None else iter(())
+            self._file = file.open_append(max((block.end for block in blocks), default=0))
 
     def append(self, blocks: Sequence[bytes]) -> None:
-        """Write what `pack` returned, for one block or several, to be read after any kill.
-
-        Raises OSError when the disk refuses; what comes next then takes the place of this.
-        """
-        os.lseek(self.file, self._end, os.SEEK_SET)
-        for first in range(0, len(blocks), _BUFFERS_MAX):
-            _write_all(self.file, blocks[first : first + _BUFFERS_MAX])
-        self._end += sum(map(len, blocks))
+        """Write what `pack` returned, for one block or several; see GrowingFile.append."""
+        self._file.append(blocks)
 
     def close(self) -> None:
         """Close the file, which stays."""
-        os.close(self.file)
+        self._file.close()
 
 
-def write_spool(path: Path, mark: Mark, blocks: Iterable[Sequence[Settled]]) -> None:
+def write_spool(file: SpoolFile, mark: Mark, blocks: Iterable[Sequence[Settled]]) -> None:
     """Write a chunk's spool, a block for each of `blocks`, as a run that was killed leaves it.
 
     For tests and benches. Raises OSError when the disk refuses.
     """
-    writer = SpoolWriter(path)
+    writer = SpoolWriter(file)
     try:
         for rows in blocks:
             writer.append(pack(rows, mark))
@@ -77,8 +67,8 @@ _Entries = dict[int, _Place]
 class Spool:
     """Reads a chunk's spool: an index of its blocks now, their rows when they are asked for."""
 
-    def __init__(self, path: Path, mark: Mark) -> None:
-        self._path = path
+    def __init__(self, file: SpoolFile, mark: Mark) -> None:
+        self._file = file
         self._mark = mark
         self._blocks: list[Block] = []
         self._last_rows: list[int] = []
@@ -90,8 +80,9 @@ class Spool:
     def look_again(self) -> None:
         """Find the blocks that were appended since it looked last."""
         found: list[Block] = []
-        with suppress(FileNotFoundError), self._path.open("rb", buffering=0) as file:
-            found.extend(blocks_of(file.fileno(), self._seen_bytes))
+        with self._file.open_ranges() as file:
+            if file is not None:
+                found.extend(blocks_of(file, self._seen_bytes))
         if found:
             self._seen_bytes = found[-1].end
             self._blocks += [block for block in found if block.is_for(self._mark)]
@@ -130,7 +121,7 @@ class Spool:
             if entry[1] == batch.digest(entry[0] - first).hex()
         }
         for row in sorted(wanted):
-            batch.outcomes[row - first] = unless_lost(found.get(row), self._path)
+            batch.outcomes[row - first] = unless_lost(found.get(row), self._file)
 
     def sizes(self, first: int, count: int) -> dict[int, int]:
         """Return the bytes of the answers of rows from `first` on, by position."""
@@ -151,21 +142,19 @@ class Spool:
             for begin, end in cut(_spans(chosen), SPOOL_READ_BYTES):
                 start = chosen[begin][0]
                 bytes_read = chosen[end - 1][0] + sizes[end - 1] - start
-                bodies = memoryview(os.pread(file, bytes_read, start))
+                bodies = memoryview(file.read_at(bytes_read, start))
                 for offset, entry in chosen[begin:end]:
                     body = bodies[offset - start : offset - start + entry[2]]
                     if zlib.crc32(body) == entry[3]:
                         yield entry, body
 
-    def _places(self, first: int, count: int) -> Iterator[tuple[int, list[_Place]]]:
+    def _places(self, first: int, count: int) -> Iterator[tuple[Ranges, list[_Place]]]:
         """Yield the open file and where the rows of one block begin, block by block, in order."""
         if not self._blocks:
             return
-        try:
-            file = os.open(self._path, os.O_RDONLY)
-        except FileNotFoundError:
-            return
-        try:
+        with self._file.open_ranges() as file:
+            if file is None:
+                return
             for block in sorted(self._overlapping(first, count), key=lambda block: block.offset):
                 entries = self._entries(file, block)
                 lowest = max(first, block.first_row)
@@ -173,22 +162,20 @@ class Spool:
                 wanted = range(lowest, highest + 1)
                 places = [entries[row] for row in wanted if row in entries]
                 yield file, sorted(places, key=itemgetter(0))
-        finally:
-            os.close(file)
 
     def count(self) -> int:
         """Return how many answers it holds; those of damaged blocks do not count."""
         if not self._blocks:
             return 0
-        with self._path.open("rb", buffering=0) as file:
-            return sum(len(block.lines(file.fileno())) for block in self._blocks)
+        with self._file.open_ranges() as file:
+            return sum(len(block.lines(file)) for block in self._blocks) if file else 0
 
     def _overlapping(self, first: int, count: int) -> Iterator[Block]:
         begin = bisect_left(self._last_rows, first)
         end = bisect_left(self._blocks, first + count, key=lambda block: block.first_row)
         return (block for block in self._blocks[begin:end] if block.last_row >= first)
 
-    def _entries(self, file: int, block: Block) -> _Entries:
+    def _entries(self, file: Ranges, block: Block) -> _Entries:
         if block.offset in self._cache:
             self._cache.move_to_end(block.offset)
             return self._cache[block.offset]
@@ -217,20 +204,9 @@ def _spans(places: Sequence[_Place]) -> list[int]:
     )
 
 
-def unless_lost(outcome: Outcome | None, path: Path) -> Outcome:
+def unless_lost(outcome: Outcome | None, file: SpoolFile) -> Outcome:
     """Return `outcome`; raise OSError when the disk has lost it."""
     if outcome is None:
-        lost = f"what is kept for {path.name} was damaged after it was written"
+        lost = f"what is kept for {file.name} was damaged after it was written"
         raise OSError(errno.EIO, lost)
     return outcome
-
-
-def _write_all(file: int, buffers: Sequence[bytes]) -> None:
-    """Write `buffers` whole; writev may write less than it is given."""
-    written = os.writev(file, buffers)
-    for buffer in buffers:
-        if written < len(buffer):
-            rest = memoryview(buffer)[max(0, written) :]
-            while rest:
-                rest = rest[os.write(file, rest) :]
-        written -= len(buffer)

@@ -32,17 +32,16 @@ none is taken back by a later entry of its row, with a digest of ones (worker.ou
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, Self
 
 import orjson
 
 from worker.model import Answer, Chunk, Outcome
+from worker.store.base import Ranges
 
 _FORMAT = 3
 _HEAD = struct.Struct("<4sHH16s16sIIQQQI")
@@ -71,11 +70,6 @@ class Mark(NamedTuple):
     def of(cls, run_id: str, chunk: Chunk) -> Self:
         """Return what this process marks its blocks with."""
         return cls(run_id, chunk.index)
-
-    @classmethod
-    def at(cls, path: Path) -> Self:
-        """Return what a spool's place in an output folder says. For tests and benches."""
-        return cls(path.parent.name, int(path.stem.removeprefix("part-")))
 
 
 # Row, digest of its request, bytes and CRC-32 of its body, attempts, throttles, sent_us,
@@ -128,16 +122,16 @@ class Block:
         """Return whether its answers are of this run and Chunk; any owner's are as good."""
         return (self.mark.run, self.mark.chunk) == (mark.run, mark.chunk)
 
-    def lines(self, file: int) -> list[bytes]:
+    def lines(self, file: Ranges) -> list[bytes]:
         """Return its entries; none when a crash of the machine has damaged them."""
-        text = os.pread(file, self.entries_bytes, self.offset)
+        text = file.read_at(self.entries_bytes, self.offset)
         return text.split(b"\n") if zlib.crc32(text) == self.entries_crc else []
 
 
-def blocks_of(file: int, start: int = 0) -> Iterator[Block]:
+def blocks_of(file: Ranges, start: int = 0) -> Iterator[Block]:
     """Yield the blocks, from their heads alone, up to the first that was not written whole."""
-    file_bytes = os.fstat(file).st_size
-    while len(head := os.pread(file, _HEAD_BYTES, start)) == _HEAD_BYTES:
+    file_bytes = file.size()
+    while len(head := file.read_at(_HEAD_BYTES, start)) == _HEAD_BYTES:
         magic, number, _, run, owner, chunk, *sizes, first, last, crc = _HEAD.unpack_from(head)
         entries_bytes, bodies_bytes = sizes
         offset = start + _HEAD_BYTES

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import orjson
+
+from worker.store.base import SpoolFile
 
 
 class Stopwatch:
@@ -18,12 +19,12 @@ class Stopwatch:
     """
 
     def __init__(
-        self, path: Path, *, parts_done: int, now_s: Callable[[], float] = time.monotonic
+        self, file: SpoolFile, *, parts_done: int, now_s: Callable[[], float] = time.monotonic
     ) -> None:
-        self._path = path
+        self._file = file
         self._parts_done = parts_done
         self._now_s = now_s
-        self._began_s = now_s() - _kept_s(path, parts_done)
+        self._began_s = now_s() - _kept_s(file, parts_done)
 
     def read(self) -> float:
         """Return the seconds since the last commit."""
@@ -37,15 +38,13 @@ class Stopwatch:
     def keep(self) -> None:
         """Write the reading; raise OSError when the disk refuses."""
         reading = {"parts_done": self._parts_done, "seconds": self.read()}
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_bytes(orjson.dumps(reading))
-        temporary.replace(self._path)
+        self._file.replace(orjson.dumps(reading))
 
 
-def _kept_s(path: Path, parts_done: int) -> float:
+def _kept_s(file: SpoolFile, parts_done: int) -> float:
     """Return the reading; 0 when there is none, or it holds for another number of parts."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        reading = orjson.loads(path.read_bytes())
+        reading = orjson.loads(file.read() or b"")
         if reading["parts_done"] == parts_done:
             return float(reading["seconds"])
     return 0.0

@@ -11,22 +11,23 @@ import pyarrow.parquet as pq
 from worker import __version__
 from worker.model import Chunk
 from worker.output.books import Books, read_books
-from worker.store.local import LocalStore
+from worker.store.base import Store
 from worker.telemetry.cost import cost_usd
 
+_BLOCK_BYTES = 1 << 18  # of a part, read at once
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
 
 
-def add_up(store: LocalStore, chunks: Sequence[Chunk]) -> Books:
+def add_up(store: Store, chunks: Sequence[Chunk]) -> Books:
     """Return the books of committed chunks together."""
     total = Books()
     for chunk in chunks:
-        total.add(read_books(store.path(chunk.part_name)))
+        total.add(read_books(store, chunk.part_name))
     return total
 
 
 def summarize(
-    store: LocalStore,
+    store: Store,
     chunks: Sequence[Chunk],
     *,
     run_id: str,
@@ -36,7 +37,7 @@ def summarize(
     """Return the content of `_SUCCESS` for a run all of whose chunks are committed."""
     books = add_up(store, chunks)
     names = [chunk.part_name for chunk in chunks]
-    names += [chunk.errors_name for chunk in chunks if store.path(chunk.errors_name).exists()]
+    names += [chunk.errors_name for chunk in chunks if store.exists(chunk.errors_name)]
     return {
         "version": __version__,
         "run_id": run_id,
@@ -72,14 +73,17 @@ def latency_ms(books: Books) -> dict[str, float]:
     }
 
 
-def _part(store: LocalStore, name: str) -> dict[str, Any]:
-    path = store.path(name)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
+def _part(store: Store, name: str) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with store.open_read(name) as file:
+        rows = pq.read_metadata(file).num_rows
+        file.seek(0)
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
         size = file.tell()
     return {
         "name": name,
-        "rows": pq.read_metadata(path).num_rows,
+        "rows": rows,
         "bytes": size,
         "sha256": digest.hexdigest(),
     }

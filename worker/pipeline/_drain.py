@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import anyio
 from anyio import to_thread
@@ -22,7 +21,7 @@ from worker.runtime import log
 from worker.runtime.stop import StopSwitch
 from worker.runtime.thread_load import Load
 from worker.runtime.tuning import give_memory_back
-from worker.store.local import LocalStore
+from worker.store.base import SpoolFile, Store
 from worker.telemetry.listener import Committed, RunListener
 from worker.telemetry.tally import Tally
 
@@ -49,7 +48,7 @@ class Drain:
     def __init__(
         self,
         job: Job,
-        store: LocalStore,
+        store: Store,
         tally: Tally,
         switch: StopSwitch,
         room: Room,
@@ -194,9 +193,9 @@ class Drain:
             self._switch.throw(reason)
             raise self._switch.error()
 
-    def _spool_of(self, chunk: Chunk) -> tuple[Path, Mark]:
+    def _spool_of(self, chunk: Chunk) -> tuple[SpoolFile, Mark]:
         run_id = self._job.run_id
-        return self._store.spool_path(run_id, chunk.part_name), Mark.of(run_id, chunk)
+        return self._store.spool(run_id, chunk.part_name), Mark.of(run_id, chunk)
 
     def _open(self, chunk: Chunk) -> PartWriter:
         return PartWriter(

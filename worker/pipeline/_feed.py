@@ -21,7 +21,7 @@ from worker.pipeline._memory import Room
 from worker.pipeline.handout import Handed, HandOut
 from worker.runtime.memory_budget import BATCH_BYTES_MAX
 from worker.runtime.stop import StopSwitch
-from worker.store.local import LocalStore
+from worker.store.base import Store
 
 _ROW_BYTES = 8 + DIGEST_BYTES  # its place in a list; what its request is known by
 
@@ -29,7 +29,7 @@ _ROW_BYTES = 8 + DIGEST_BYTES  # its place in a list; what its request is known 
 async def feed(
     job: Job,
     handout: HandOut,
-    store: LocalStore,
+    store: Store,
     todo: MemoryObjectSendStream[Batch],
     room: Room,
     switch: StopSwitch,
@@ -58,7 +58,7 @@ async def _read_ahead(
 class ChunkReader:
     """Reads Chunks, and cuts them into batches. To be used by one thread at a time."""
 
-    def __init__(self, job: Job, store: LocalStore) -> None:
+    def __init__(self, job: Job, store: Store) -> None:
         self._job = job
         self._store = store
         self._rows = job.reader(batches=job.batches_per_read)
@@ -74,8 +74,8 @@ class ChunkReader:
         """Yield a Chunk's rows as batches, some at a time; without rows, an empty one. Blocking."""
         job, store, chunk = self._job, self._store, handed.chunk
         with store.errors_as_advice():
-            path, mark = store.spool_path(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk)
-            spool = Spool(path, mark)
+            file, mark = store.spool(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk)
+            spool = Spool(file, mark)
         first_row = 0
         reads = self._rows.read(chunk)
         rows = next(reads, None)

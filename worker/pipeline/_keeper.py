@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 
 import anyio
 from anyio import to_thread
@@ -17,7 +14,7 @@ from worker.output.spool_format import Mark, Settled, pack
 from worker.output.stopwatch import Stopwatch
 from worker.pipeline._memory import Room
 from worker.runtime.memory_budget import UNSPOOLED_BYTES_MAX
-from worker.store.local import LocalStore
+from worker.store.base import SpoolFile, Store
 
 # What a kill costs is what was answered since the block before was begun, and what is in flight:
 # two seconds of calls, and the time to write a block, after so many seconds of which calls wait.
@@ -26,13 +23,12 @@ LATE_S = 2.0
 STOPWATCH = "seconds"
 _FILES_MAX = 16  # of small parts thousands may be begun at the same time
 _BLOCK_ROWS = 32  # packed at once: what takes longer makes calls late
-_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 class Keeper:
     """Keeps what is paid for. Blocks are made in the event loop, and written in a worker thread."""
 
-    def __init__(self, store: LocalStore, run_id: str, room: Room, *, parts_done: int) -> None:
+    def __init__(self, store: Store, run_id: str, room: Room, *, parts_done: int) -> None:
         self._store = store
         self._run_id = run_id
         self._room = room
@@ -42,8 +38,7 @@ class Keeper:
         self._writers = OrderedDict[Chunk, SpoolWriter]()  # the one used last is at the end
         self._unsynced = set[Chunk]()
         self._one_at_a_time = anyio.Lock()
-        self._folder = store.spool_path(run_id, "")
-        self.stopwatch = Stopwatch(self._folder / STOPWATCH, parts_done=parts_done)
+        self.stopwatch = Stopwatch(store.spool(run_id, STOPWATCH), parts_done=parts_done)
 
     def note(self, batch: Batch, row: int, outcome: Outcome) -> None:
         """Remember that a row of `batch` is answered; one that failed gets a new chance."""
@@ -127,11 +122,11 @@ class Keeper:
         finally:
             self._room.open()
 
-    def _path(self, chunk: Chunk) -> Path:
-        return self._store.spool_path(self._run_id, chunk.part_name)
+    def _file(self, chunk: Chunk) -> SpoolFile:
+        return self._store.spool(self._run_id, chunk.part_name)
 
     def _write(self, blocks: Mapping[Chunk, Sequence[bytes]]) -> None:
-        self._store.check_held()
+        self._store.check_claimed()
         with self._store.errors_as_advice():
             for chunk, blocks_of_it in blocks.items():
                 self._writer(chunk).append(blocks_of_it)
@@ -141,7 +136,7 @@ class Keeper:
         if chunk not in self._writers:
             if len(self._writers) >= _FILES_MAX:
                 self._writers.popitem(last=False)[1].close()
-            self._writers[chunk] = SpoolWriter(self._path(chunk))
+            self._writers[chunk] = SpoolWriter(self._file(chunk))
         self._writers.move_to_end(chunk)
         return self._writers[chunk]
 
@@ -149,19 +144,18 @@ class Keeper:
         """Bring what was written to the disk itself. Blocks may be written meanwhile."""
         with anyio.CancelScope(shield=True):
             async with self._one_at_a_time:
-                paths = [self._path(chunk) for chunk in self._unsynced]
+                files = [self._file(chunk) for chunk in self._unsynced]
                 self._unsynced.clear()
-            await to_thread.run_sync(self._sync_files, paths)
+            await to_thread.run_sync(self._sync_files, files)
 
-    def _sync_files(self, paths: Sequence[Path]) -> None:
-        self._store.check_held()
+    def _sync_files(self, files: Sequence[SpoolFile]) -> None:
+        self._store.check_claimed()
         with self._store.errors_as_advice():
-            for path in paths:
-                with suppress(FileNotFoundError), path.open("rb") as file:  # its part may be there
-                    _sync_data(file.fileno())
-            if self._folder.is_dir():  # nothing is kept of a run that was never answered
+            for file in files:  # one that is gone has its part
+                file.sync()
+            if self._store.has_spools(self._run_id):  # not of a run that was never answered
                 self.stopwatch.keep()
-                self._store.sync_spool(self._run_id)
+                self._store.sync_spools(self._run_id)
 
 
 async def _repeat(step: Callable[[], Awaitable[None]]) -> None:

@@ -17,7 +17,7 @@ from worker.output.spool_format import Mark
 from worker.runtime.memory_budget import COMPARED_BYTES_MAX, COUNTED_BYTES
 from worker.runtime.stop import StopSwitch
 from worker.runtime.tuning import give_memory_back
-from worker.store.local import LocalStore
+from worker.store.base import Store
 from worker.telemetry.tally import Tally
 
 _BATCH_ROWS = 1 << 16
@@ -25,7 +25,7 @@ _COMPARED_KEPT_ROWS = 1 << 13
 
 
 async def look_ahead(
-    job: Job, todo: Sequence[Chunk], tally: Tally, store: LocalStore, switch: StopSwitch
+    job: Job, todo: Sequence[Chunk], tally: Tally, store: Store, switch: StopSwitch
 ) -> None:
     """Tell `tally` what each chunk comes to.
 
@@ -36,9 +36,9 @@ async def look_ahead(
         for chunk in todo:
             switch.check()
             rows, calls = await to_thread.run_sync(count, job, reader, chunk)
-            path, mark = store.spool_path(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk)
+            file, mark = store.spool(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk)
             with store.errors_as_advice():
-                kept = await to_thread.run_sync(_kept, job, again, chunk, Spool(path, mark))
+                kept = await to_thread.run_sync(_kept, job, again, chunk, Spool(file, mark))
             tally.expect(chunk, rows=rows, needless=min(rows, rows - calls + kept))
     give_memory_back()
 

@@ -17,7 +17,7 @@ from worker.pipeline._keeper import Keeper
 from worker.pipeline._memory import Room
 from worker.pipeline.handout import HandOut
 from worker.runtime.stop import StopSwitch
-from worker.store.local import LocalStore
+from worker.store.base import Store
 from worker.telemetry.listener import RunListener
 from worker.telemetry.tally import Tally
 from worker.transport.intake import Intake
@@ -33,7 +33,7 @@ async def run_chunks(
     lane: Lane,
     tally: Tally,
     switch: StopSwitch,
-    store: LocalStore,
+    store: Store,
     listener: RunListener,
     intake: Intake | None = None,
 ) -> None:

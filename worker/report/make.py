@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from worker.errors import OutputError
 from worker.output.run_folder import REPORT_NAME
 from worker.report.compare.compare import compare
 from worker.report.compare.page import diff_numbers, diff_page
@@ -20,26 +16,29 @@ from worker.report.measure.numbers import quality_numbers
 from worker.report.pages.html import render
 from worker.report.run.page import Run, run_page
 from worker.report.source import RunFiles, open_run
-from worker.store.local import LocalStore
+from worker.store.base import Store
+from worker.store.open import write_page
 
 _LISTS_SHOWN = 5
 _ENTRIES_SHOWN = 8
 
 
-def make_report(store: LocalStore) -> Path:
+def make_report(store: Store) -> str:
     """Write the report of the run or load test in `store`, ended or not; return where it is.
 
     Raises ConfigError when there is neither, ConflictError or InputError when its files cannot be
     read, OutputError when the report cannot be written. Another process may be writing there.
     """
     if holds_load_test(store):
-        return write_page(store.path(REPORT_NAME), load_report(store))
+        store.replace(REPORT_NAME, load_report(store).encode())
+        return store.shown(REPORT_NAME)
     files = open_run(store)
     end = files.read_end()
     measures = measure(files)
     known = (end or {}).get("quality") or {}
     numbers = quality_numbers(measures, known.get("overlap_with_previous"))
-    return write_page(store.path(REPORT_NAME), run_report(files, measures, numbers, end))
+    store.replace(REPORT_NAME, run_report(files, measures, numbers, end).encode())
+    return store.shown(REPORT_NAME)
 
 
 def run_report(
@@ -51,30 +50,13 @@ def run_report(
     return render(run_page(run, datetime.now(UTC)))
 
 
-def make_diff(old: LocalStore, new: LocalStore, *, html: Path | None) -> dict[str, Any]:
+def make_diff(old: Store, new: Store, *, html: str | None) -> dict[str, Any]:
     """Return the difference between two runs, and write it to `html` as a page, if asked for.
 
     Raises like `compare`, and OutputError when the page cannot be written.
     """
     numbers = diff_numbers(compare(open_run(old), open_run(new)))
     if html is not None:
-        page = diff_page(numbers, str(old.root), str(new.root), datetime.now(UTC))
+        page = diff_page(numbers, old.place, new.place, datetime.now(UTC))
         write_page(html, render(page))
     return numbers
-
-
-def write_page(path: Path, html: str) -> Path:
-    """Write a page whole or not at all, and return its path. It needs no lock."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(html, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}",
-            hint="check the folder, its permissions and the free space",
-        ) from None
-    finally:
-        with suppress(OSError):  # it is there only if writing or renaming it failed
-            temporary.unlink(missing_ok=True)
-    return path

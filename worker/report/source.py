@@ -23,7 +23,7 @@ from worker.personalize.answer_shape import SHAPES, AnswerShape
 from worker.personalize.limits import NUM_ACTIONS_DEFAULT, NUM_RESULTS_DEFAULT
 from worker.personalize.operations import Operation
 from worker.report.checked import Count, Moment, Number, Part, wrong_in
-from worker.store.local import LocalStore
+from worker.store.base import Store
 
 
 class _Plan(Part):
@@ -62,7 +62,7 @@ class _End(Part):
 class RunFiles:
     """A run's files, finished or not; parts in the order of their names."""
 
-    store: LocalStore
+    store: Store
     run: dict[str, Any]  # _run.json
     config: Config
     part_names: tuple[str, ...]
@@ -128,14 +128,14 @@ class RunFiles:
                     wrong = f"it is not JSON ({error})"
                 if wrong:
                     raise InputError(
-                        f"{self.store.path(name)} is damaged: {wrong}",
+                        f"{self.store.shown(name)} is damaged: {wrong}",
                         hint="remove it and run again: what is committed stays",
                     )
                 return end
         return None
 
 
-def open_run(store: LocalStore) -> RunFiles:
+def open_run(store: Store) -> RunFiles:
     """Return the files of the run that `store` holds.
 
     Raises ConfigError when it holds none, or one whose config this version does not know,
@@ -144,22 +144,22 @@ def open_run(store: LocalStore) -> RunFiles:
     run = read_run(store)
     if run is None:
         raise ConfigError(
-            f"{store.root} holds no run: it has no _run.json", hint="pass a run's output.path"
+            f"{store.place} holds no run: it has no _run.json", hint="pass a run's output.path"
         )
     if wrong := wrong_in(_About, run):
         raise InputError(
-            f"{store.path(RUN_NAME)} is damaged: {wrong}",
+            f"{store.shown(RUN_NAME)} is damaged: {wrong}",
             hint="set it right, or replace that run with --overwrite",
         )
     try:
         config = Config.model_validate(run["config"])
     except ValidationError as error:
         raise ConfigError(
-            f"{store.root} holds a run of another version ({run.get('version')}), whose config "
+            f"{store.place} holds a run of another version ({run.get('version')}), whose config "
             f"this one does not know: {error.errors()[0]['loc']}",
             hint="use that version to read it",
         ) from None
-    names = [name for name in store.names() if PART_NAME.fullmatch(name)]
+    names = [name for name in store.list() if PART_NAME.fullmatch(name)]
     return RunFiles(
         store=store,
         run=run,

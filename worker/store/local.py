@@ -7,11 +7,15 @@ import fcntl
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pyarrow as pa
+
 from worker.errors import ConflictError, OutputError
+from worker.store._local_spool import LocalGrowingFile, LocalSpoolFile
+from worker.store.base import GrowingFile, SpoolFile
 
 # Names of this program's own: `_temporary` is what Spark calls its own, too.
 TEMPORARY = "_personalize_worker_tmp"
@@ -20,150 +24,181 @@ SPOOL = "_personalize_worker_spool"
 
 
 class LocalStore:
-    """A folder of this machine. Names are relative and use `/`.
-
-    Every method raises OutputError when the disk refuses.
-    """
+    """A folder of this machine. See Store."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self._root = root
         self._lock: int | None = None
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Make the folder, hold it as its only writer, and leave nothing half-written there.
+    @property
+    def place(self) -> str:
+        """See Store.place."""
+        return str(self._root)
 
-        Raises ConflictError while another process of this machine holds it. The kernel frees the
-        lock of a process that dies, however it dies.
-        """
+    def shown(self, name: str) -> str:
+        """See Store.shown."""
+        return str(self._root / name)
+
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        """See Store.claim. The kernel frees the lock of a process that dies, however it dies."""
         with self.errors_as_advice():
-            if not self.root.is_dir():
-                self.root.mkdir(parents=True, exist_ok=True)
+            if not self._root.is_dir():
+                self._root.mkdir(parents=True, exist_ok=True)
                 with suppress(PermissionError):  # a folder may be written in, but not read
-                    _sync(self.root.parent)
-            self._lock = lock = _lock(self.root / LOCK)
+                    _sync(self._root.parent)
+            self._lock = lock = _lock(self._root / LOCK)
         try:
             with self.errors_as_advice():
                 self._clear()
-                (self.root / TEMPORARY).mkdir()
+                (self._root / TEMPORARY).mkdir()
             yield
         finally:
             with suppress(OSError):  # a disk that has become read-only, say; all else is there
-                if _is_at(lock, self.root / LOCK):
+                if _is_at(lock, self._root / LOCK):
                     self._clear()
-                    (self.root / LOCK).unlink()
+                    (self._root / LOCK).unlink()
             self._lock = None
             os.close(lock)
 
-    def check_held(self) -> None:
-        """Raise OutputError unless the folder is still the one that `writing` took.
+    def check_claimed(self) -> None:
+        """See Store.check_claimed.
 
-        One that was removed, unmounted or moved away may by now be another process's.
+        A folder that was removed, unmounted or moved away may by now be another process's.
         """
         with self.errors_as_advice():
-            if self._lock is None or not _is_at(self._lock, self.root / LOCK):
+            if self._lock is None or not _is_at(self._lock, self._root / LOCK):
                 raise OSError(errno.ESTALE, "the folder was removed or replaced during the run")
 
     def _clear(self) -> None:
-        shutil.rmtree(self.root / TEMPORARY, ignore_errors=True)
+        shutil.rmtree(self._root / TEMPORARY, ignore_errors=True)
 
-    def names(self) -> list[str]:
-        """Return every file's name, sorted, but for half-written ones and dot-files."""
+    def list(self) -> Sequence[str]:
+        """See Store.list."""
         with self.errors_as_advice():
-            paths = [path.relative_to(self.root) for path in self.root.rglob("*") if path.is_file()]
+            found = (path for path in self._root.rglob("*") if path.is_file())
+            paths = [path.relative_to(self._root) for path in found]
         return sorted(
             str(path)
             for path in paths
             if path.parts[0] not in (TEMPORARY, LOCK, SPOOL) and not path.name.startswith(".")
         )
 
-    def path(self, name: str) -> Path:
-        """Return where `name` is, or would be."""
-        return self.root / name
-
-    def spool_path(self, run_id: str, name: str) -> Path:
-        """Return where the answers for part `name` of a run are kept until it is committed.
-
-        They outlive the process; `clear_spool` ends them.
-        """
-        return self.root / SPOOL / run_id / name
-
-    def sync_spool(self, run_id: str) -> None:
-        """Bring the names of a run's spools to the disk."""
-        for folder in (self.root / SPOOL / run_id, self.root / SPOOL, self.root):
-            _sync(folder)
-
-    def drop_spool(self, run_id: str, name: str) -> None:
-        """Drop what is kept for a part that is committed; a missing file is fine."""
+    def size(self, name: str) -> int | None:
+        """See Store.size."""
         with self.errors_as_advice():
-            self.spool_path(run_id, name).unlink(missing_ok=True)
+            try:
+                return (self._root / name).stat().st_size
+            except FileNotFoundError:
+                return None
 
-    def clear_spool(self) -> None:
-        """Drop what is kept of parts that are not committed."""
-        self.check_held()
-        with self.errors_as_advice(), suppress(FileNotFoundError):
-            shutil.rmtree(self.root / SPOOL)
+    def exists(self, name: str) -> bool:
+        """See Store.exists."""
+        return self.size(name) is not None
 
-    def temporary_path(self, name: str) -> Path:
-        """Return where to write `name` before `commit`."""
-        return self.root / TEMPORARY / name.replace("/", "-")
+    def read(self, name: str) -> bytes | None:
+        """See Store.read."""
+        with self.errors_as_advice():
+            return _content(self._root / name)
+
+    def open_read(self, name: str) -> pa.NativeFile:
+        """See Store.open_read."""
+        return pa.OSFile(str(self._root / name), "rb")
+
+    def create(self, name: str) -> pa.NativeFile:
+        """See Store.create."""
+        return pa.OSFile(str(self._temporary(name)), "wb")
 
     def commit(self, name: str) -> None:
-        """Give the closed file at `temporary_path(name)` its final name, durably.
-
-        The data is on disk before the name is, and the name before this returns (POSIX fsync).
-        """
-        temporary, final = self.temporary_path(name), self.path(name)
-        self.check_held()
+        """See Store.commit. The order is that of POSIX fsync."""
+        temporary, final = self._temporary(name), self._root / name
+        self.check_claimed()
         with self.errors_as_advice():
             final.parent.mkdir(exist_ok=True)
             _sync(temporary)
             temporary.replace(final)
             _sync(final.parent)
 
+    def discard(self, name: str) -> None:
+        """See Store.discard."""
+        self._temporary(name).unlink(missing_ok=True)
+
     def write(self, name: str, content: bytes) -> None:
-        """Write a small file whole."""
+        """See Store.write."""
         with self.errors_as_advice():
-            self.temporary_path(name).write_bytes(content)
+            self._temporary(name).write_bytes(content)
         self.commit(name)
 
-    def read(self, name: str) -> bytes | None:
-        """Return a small file's content, or None when there is none."""
-        with self.errors_as_advice():
-            try:
-                return self.path(name).read_bytes()
-            except FileNotFoundError:
-                return None
+    def replace(self, name: str, content: bytes) -> None:
+        """See Store.replace. It needs no lock."""
+        write_whole(self._root / name, content)
 
-    def size(self, name: str) -> int | None:
-        """Return a file's bytes, or None when there is none."""
+    def open_growing(self, name: str) -> GrowingFile:
+        """See Store.open_growing."""
         with self.errors_as_advice():
-            try:
-                return self.path(name).stat().st_size
-            except FileNotFoundError:
-                return None
+            return LocalGrowingFile(self._root / name, 0, is_synced_at_end=True)
 
     def remove(self, name: str) -> None:
-        """Remove a file, durably: it must not come back beside what takes its place.
-
-        A missing one is fine.
-        """
-        self.check_held()
+        """See Store.remove."""
+        self.check_claimed()
         with self.errors_as_advice(), suppress(FileNotFoundError):
-            self.path(name).unlink()
-            _sync(self.path(name).parent)
+            (self._root / name).unlink()
+            _sync((self._root / name).parent)
+
+    def spool(self, run_id: str, name: str) -> SpoolFile:
+        """See Store.spool."""
+        return LocalSpoolFile(self._root / SPOOL / run_id / name)
+
+    def has_spools(self, run_id: str) -> bool:
+        """See Store.has_spools."""
+        return (self._root / SPOOL / run_id).is_dir()
+
+    def sync_spools(self, run_id: str) -> None:
+        """See Store.sync_spools."""
+        for folder in (self._root / SPOOL / run_id, self._root / SPOOL, self._root):
+            _sync(folder)
+
+    def drop_spool(self, run_id: str, name: str) -> None:
+        """See Store.drop_spool."""
+        with self.errors_as_advice():
+            (self._root / SPOOL / run_id / name).unlink(missing_ok=True)
+
+    def clear_spools(self) -> None:
+        """See Store.clear_spools."""
+        self.check_claimed()
+        with self.errors_as_advice(), suppress(FileNotFoundError):
+            shutil.rmtree(self._root / SPOOL)
 
     @contextmanager
     def errors_as_advice(self) -> Iterator[None]:
-        """Turn what the disk refuses, here or in a writer of a temporary file, into advice."""
+        """See Store.errors_as_advice."""
         try:
             yield
         except OSError as error:
             raise OutputError(
-                f"cannot write the output {self.root}: {error.strerror or error}",
+                f"cannot write the output {self._root}: {error.strerror or error}",
                 hint="check output.path, its permissions and the free space, then run again: what "
                 "is committed there stays",
             ) from None
+
+    def _temporary(self, name: str) -> Path:
+        return self._root / TEMPORARY / name.replace("/", "-")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all. Raises OutputError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}",
+            hint="check the folder, its permissions and the free space",
+        ) from None
+    finally:
+        with suppress(OSError):  # it is there only if writing or renaming it failed
+            temporary.unlink(missing_ok=True)
 
 
 def _lock(path: Path) -> int:
@@ -195,6 +230,13 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _sync(path: Path) -> None:

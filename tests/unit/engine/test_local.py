@@ -64,7 +64,7 @@ async def test_answers_on_their_way_wait_while_whole_ones_have_no_room(
         rate = choose_rate(job.config.rate, job.config.stop, provisioned_tps=None)
         clock = MonotonicClock()
         async with Login(access, clock) as login:
-            with store.writing():
+            with store.claim():
                 await local.work(
                     job, InOrder(job.source.chunks), Share(rate=rate, calls_max=None), tally=tally,
                     store=store, login=login, listener=RunListener(), switch=StopSwitch(),

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from worker.errors import InputError
-from worker.input._files import find_files, hive_keys
+from worker.input._hive import hive_keys
 from worker.input.source import open_source
+from worker.store.local_files import LocalFiles
 
 
 def write(path: Path) -> Path:
@@ -20,8 +21,7 @@ def write(path: Path) -> Path:
 
 
 def found(path: Path) -> list[str]:
-    root, files = find_files(str(path))
-    return [str(Path(file).relative_to(root)) for file in files]
+    return [file.relative for file in LocalFiles().find(str(path))]
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,7 @@ def test_what_is_not_finished_or_hidden_is_left_out(name: str, tmp_path: Path) -
 def test_a_partition_may_begin_with_an_underscore(tmp_path: Path) -> None:
     write(tmp_path / "_dt=2026-11-30" / "_n=1" / "a.parquet")
     for path in (tmp_path, tmp_path / "_dt=*" / "*"):
-        root, files = find_files(str(path))
-        values, _ = hive_keys(root, files)
+        values, _ = hive_keys(LocalFiles().find(str(path)))
         assert [*values.values()] == [{"_dt": "2026-11-30", "_n": 1}]
 
 
@@ -82,28 +81,6 @@ def test_a_folder_of_side_files_alone_has_no_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no input files") as caught:
         found(tmp_path)
     assert "empty files" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("folder", "says"),
-    [
-        ("a=1/a=2", "two hive partitions 'a'"),
-        ("a=1/b=2/a=1", "two hive partitions 'a'"),
-        ("a=1/%61=2", "two hive partitions 'a'"),
-        ("=5", "partition without a name"),
-        ("a=1/=", "partition without a name"),
-    ],
-)
-def test_a_hive_key_has_one_name_and_one_value(folder: str, says: str, tmp_path: Path) -> None:
-    root, files = str(tmp_path), [str(write(tmp_path / folder / "a.parquet"))]
-    with pytest.raises(InputError, match=says):
-        hive_keys(root, files)
-
-
-def test_a_hive_keys_name_is_read_as_it_was_before_it_was_escaped() -> None:
-    values, schema = hive_keys("/in", ["/in/a%3Ab=x%2Fy/f.parquet"])
-    assert schema.names == ["a:b"]
-    assert values == {"/in/a%3Ab=x%2Fy/f.parquet": {"a:b": "x/y"}}
 
 
 def test_a_file_is_read_once_whatever_links_lead_to_it(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import InputError
-from worker.input._files import hive_keys
 from worker.input.reader import RowReader
 from worker.input.source import Source, open_source, plan_chunks, require_columns
 from worker.input.where import parse_where
@@ -153,22 +151,6 @@ def test_a_hive_key_is_a_number_only_where_its_text_is_the_numbers_own(
     assert [read[position] for position in range(len(texts))] == values
     is_number = any(isinstance(value, int) for value in values)
     assert source.schema.field("store").type == (pa.int64() if is_number else pa.string())
-
-
-@pytest.mark.parametrize("name", ["store=%FF", "store=caf\udce9"])
-def test_a_hive_key_that_is_no_text_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="not UTF-8") as caught:
-        hive_keys("/in", [f"/in/{name}/a.parquet"])
-    assert caught.value.what.encode()  # it can be printed
-
-
-@given(st.lists(st.text("0123456789+-_ .e", min_size=1, max_size=6), min_size=1, max_size=4))
-def test_no_text_of_a_hive_key_is_lost(texts: list[str]) -> None:
-    files = [f"/in/store={quote(text, safe='')}/{n}.parquet" for n, text in enumerate(texts)]
-    values, schema = hive_keys("/in", files)
-    assert [str(values[file]["store"]) for file in files] == texts
-    assert len({type(each["store"]) for each in values.values()}) == 1
-    assert schema.names == ["store"]
 
 
 def test_names_that_start_with_underscore_or_dot_are_skipped(tmp_path: Path) -> None:

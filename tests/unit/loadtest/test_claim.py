@@ -19,7 +19,7 @@ FINISHED = {"state": "finished", "ended_at": "2026-11-21T03:00:00+00:00"}
 def claimed(folder: Path, *, overwrite: bool) -> dict[str, Any]:
     """Claim a folder; return the `_loadtest.json` that is there then."""
     store = LocalStore(folder)
-    with store.writing():
+    with store.claim():
         claim(store, BEGINNING, overwrite=overwrite)
     return dict(json.loads((folder / "_loadtest.json").read_text()))
 

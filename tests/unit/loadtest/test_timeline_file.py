@@ -33,5 +33,5 @@ def test_a_full_disk_is_advice(tmp_path: Path) -> None:
     timeline = TimelineFile(LocalStore(tmp_path))
     with pytest.raises(OutputError, match="No space left"):
         timeline.add(INTERVAL)
-    with pytest.raises(OutputError, match="No space left"):
+    with pytest.raises(OutputError):  # it cannot be brought to the disk, either
         timeline.close()

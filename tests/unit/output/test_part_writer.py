@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.places import path_of
 from unit.output.outcomes import failure, success
 
 from worker.codec import columns
@@ -80,7 +81,7 @@ class Again:
 def commit(
     store: LocalStore, batches: list[tuple[list[str], list[Outcome]]], *, exploded: bool = False
 ) -> Books:
-    with store.writing():
+    with store.claim():
         part = writer(store, exploded=exploded)
         first_row = 0
         for names, outcomes in batches:
@@ -91,7 +92,7 @@ def commit(
 
 
 def results(store: LocalStore) -> list[dict[str, Any]]:
-    return pq.read_table(store.path(CHUNK.part_name)).to_pylist()
+    return pq.read_table(path_of(store, CHUNK.part_name)).to_pylist()
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=3), max_size=6))
@@ -123,7 +124,7 @@ def test_failed_rows_keep_all_their_columns(tmp_path: Path) -> None:
     batches = [(["a", "b"], [success("x"), failure()]), (["c", "d"], [failure(), success("y")])]
     books = commit(store, batches)
     assert [row["ID"] for row in results(store)] == ["a", "d"]
-    errors = pq.read_table(store.path(CHUNK.errors_name))
+    errors = pq.read_table(path_of(store, CHUNK.errors_name))
     assert errors.column_names[:2] == ["ID", "WIDE"]
     assert errors.select(["ID", "WIDE", "error_code", "http_status", "attempts"]).to_pylist() == [
         {"ID": name, "WIDE": 1, "error_code": "InternalFailure", "http_status": 500, "attempts": 3}
@@ -136,7 +137,7 @@ def test_a_malformed_answer_becomes_a_failed_row_with_its_attempts(tmp_path: Pat
     store = LocalStore(tmp_path)
     bad = Outcome(Answer(body=b"{", request_id="r"), 2, 0, 10**15, 1.0)
     commit(store, [(["a", "b"], [bad, success("x")])])
-    (row,) = pq.read_table(store.path(CHUNK.errors_name)).to_pylist()
+    (row,) = pq.read_table(path_of(store, CHUNK.errors_name)).to_pylist()
     assert (row["ID"], row["error_code"], row["attempts"]) == ("a", "InvalidAnswer", 2)
 
 
@@ -146,7 +147,7 @@ def test_a_row_that_is_not_done_ends_the_run_before_outcomes_shift(
 ) -> None:
     store, made = LocalStore(tmp_path), batch(["a", "b", "c"], [success("x", rid=r) for r in "abc"])
     made.outcomes[undone] = None
-    with store.writing():
+    with store.claim():
         part = writer(store)
         with pytest.raises(RuntimeError, match=r"3 rows of part-00003\.parquet .* but 2 are done"):
             part.add(made)
@@ -157,9 +158,8 @@ def test_a_row_that_is_not_done_ends_the_run_before_outcomes_shift(
 def test_the_books_in_the_footer_are_those_of_the_part(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     books = commit(store, [(["a", "b"], [success("x"), failure()])])
-    found = read_books(store.path(CHUNK.part_name))
-    assert found.dump() == books.dump()
-    assert (found.calls, found.retries, found.throttles) == (5, 3, 1)
+    found = read_books(store, CHUNK.part_name)
+    assert (found.dump(), found.calls, found.retries, found.throttles) == (books.dump(), 5, 3, 1)
     assert found.latency.get_value_at_percentile(50) == pytest.approx(12_500, rel=0.01)
 
 
@@ -175,7 +175,7 @@ def test_only_columns_that_repeat_have_dictionaries(
 ) -> None:
     store = LocalStore(tmp_path)
     commit(store, [(["a"], [success("x")])], exploded=exploded)
-    group = pq.read_metadata(store.path(CHUNK.part_name)).row_group(0)
+    group = pq.read_metadata(path_of(store, CHUNK.part_name)).row_group(0)
     columns = [group.column(index) for index in range(group.num_columns)]
     plain = [column for column in columns if column.dictionary_page_offset is None]
     assert {column.path_in_schema.split(".")[-1] for column in plain} == distinct
@@ -186,17 +186,17 @@ def test_only_columns_that_repeat_have_dictionaries(
 def test_a_repeated_chunk_replaces_its_files_and_drops_stale_failures(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     commit(store, [(["a"], [failure()])])
-    assert store.names() == [CHUNK.errors_name, CHUNK.part_name]
+    assert store.list() == [CHUNK.errors_name, CHUNK.part_name]
     commit(store, [(["a"], [success("x")])])
-    assert store.names() == [CHUNK.part_name]
+    assert store.list() == [CHUNK.part_name]
 
 
 def test_nothing_has_a_final_name_before_the_commit(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
-    with store.writing():
+    with store.claim():
         part = writer(store)
         part.add(batch(["a"], [success("x")]))
-        assert store.names() == []
+        assert store.list() == []
         part.discard()
     assert list(tmp_path.iterdir()) == []
 
@@ -218,7 +218,7 @@ def test_the_part_commits_after_its_failed_rows(
 
 def test_a_part_whose_rows_do_not_add_up_is_never_committed(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
-    with store.writing():
+    with store.claim():
         part = writer(store)
         part.add(batch(["a"], [success("x")]))
         part.books.results += 1
@@ -229,26 +229,26 @@ def test_a_part_whose_rows_do_not_add_up_is_never_committed(tmp_path: Path) -> N
         part.add(batch(["a"], [failure()]))
         with pytest.raises(RuntimeError, match="has 0 rows, but row 0 has failed"):
             part.commit(Again([]))
-    assert store.names() == []
+    assert store.list() == []
 
 
 def test_an_output_that_cannot_be_made_is_an_error_with_advice(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     store = LocalStore(tmp_path / "file" / "out")
-    with pytest.raises(OutputError, match="cannot write the output") as caught, store.writing():
+    with pytest.raises(OutputError, match="cannot write the output") as caught, store.claim():
         pass
     assert caught.value.exit_code == 2
 
 
 def test_a_folder_has_one_writer_at_a_time(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "out")
-    with store.writing():
-        second = LocalStore(tmp_path / "out").writing()
+    with store.claim():
+        second = LocalStore(tmp_path / "out").claim()
         with pytest.raises(ConflictError, match=rf"process {os.getpid()} on") as caught, second:
             pass
         assert caught.value.exit_code == 6
-        assert store.names() == []
-    with store.writing():
+        assert store.list() == []
+    with store.claim():
         pass
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -256,20 +256,20 @@ def test_a_folder_has_one_writer_at_a_time(tmp_path: Path) -> None:
 def test_a_foreign_part_is_a_conflict(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "part-00000.parquet")
     with pytest.raises(ConflictError, match="is not a part of this program"):
-        read_books(tmp_path / "part-00000.parquet")
+        read_books(LocalStore(tmp_path), "part-00000.parquet")
 
 
 def test_a_row_group_is_no_more_than_what_a_reader_has_room_for(tmp_path: Path) -> None:
     """Text is kept once in memory for all items of a row, and read once for each."""
     wide = pa.RecordBatch.from_pydict({"ID": ["x" * 50_000 + str(row) for row in range(40)]})
     store, outcomes = LocalStore(tmp_path), [success(*"abcdefghij") for _ in range(40)]
-    with store.writing(), pytest.MonkeyPatch.context() as patch:
+    with store.claim(), pytest.MonkeyPatch.context() as patch:
         patch.setattr("worker.codec.columns.EXPLODED_BYTES_MAX", 1 << 20)
         patch.setattr("worker.output.row_groups.EXPLODED_BYTES_MAX", 1 << 20)
         part = writer(store, exploded=True)
         part.add(replace(batch([""] * 40, list(outcomes)), rows=wide))
         part.commit(Again([]))
-    file = pq.ParquetFile(store.path(CHUNK.part_name))
+    file = pq.ParquetFile(path_of(store, CHUNK.part_name))
     assert file.num_row_groups == 20
     for group in range(20):
         assert file.read_row_group(group).nbytes <= 1.1 * (1 << 20)
@@ -290,11 +290,11 @@ def test_failed_rows_are_found_however_the_input_is_cut_when_it_is_read_again(
     split = data.draw(st.integers(0, len(names)))
     with TemporaryDirectory() as folder:
         store = LocalStore(Path(folder))
-        with store.writing():
+        with store.claim():
             part = writer(store)
             for first, end in ((0, split), (split, len(names))):
                 part.add(batch(names[first:end], outcomes[first:end], first_row=first))
             part.commit(Again(again))
-        path = store.path(CHUNK.errors_name)
+        path = path_of(store, CHUNK.errors_name)
         found = pq.read_table(path)["ID"].to_pylist() if path.exists() else []
     assert found == [name for name, (failed, _) in zip(names, rows_of, strict=True) if failed]

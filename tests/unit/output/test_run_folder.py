@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.jobs import job_over
+from support.places import path_of, spool_path
 from support.runs import campaign_arn, write_users
 
 from worker.errors import ConflictError
@@ -52,7 +53,7 @@ def test_a_key_that_counts_makes_another_run_whichever_way_it_changes(
         ("two", changed, plain, f"{name}: {after} there, {before} here"),
     ):
         store = LocalStore(tmp_path / folder)
-        with store.writing():
+        with store.claim():
             claim(there, store, overwrite=False)
         assert check_owner(there, store) is not None
         with pytest.raises(ConflictError, match="holds another run") as raised:
@@ -63,7 +64,7 @@ def test_a_key_that_counts_makes_another_run_whichever_way_it_changes(
 def test_other_paths_and_rates_are_the_same_run(tmp_path: Path) -> None:
     write_users(tmp_path, 3)
     store = LocalStore(tmp_path / "out")
-    with store.writing():
+    with store.claim():
         claim(opened(tmp_path), store, overwrite=False)
     assert check_owner(opened(tmp_path, "rate", tps=5), store) is not None
     write_users(tmp_path / "elsewhere", 3)
@@ -75,7 +76,7 @@ def test_other_paths_and_rates_are_the_same_run(tmp_path: Path) -> None:
 def test_other_rows_are_another_run(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "out")
     write_users(tmp_path, 3)
-    with store.writing():
+    with store.claim():
         claim(opened(tmp_path), store, overwrite=False)
         write_users(tmp_path, 4)
         with pytest.raises(ConflictError, match="the input's data: files were added"):
@@ -87,16 +88,16 @@ def test_a_run_that_is_replaced_leaves_no_answers_behind_and_what_is_no_runs_alo
 ) -> None:
     write_users(tmp_path, 3)
     store, job = LocalStore(tmp_path / "out"), opened(tmp_path)
-    with store.writing():
+    with store.claim():
         before = claim(job, store, overwrite=False)
-        spool = store.spool_path(job.run_id, "part-00000.parquet")
+        spool = spool_path(store, job.run_id, "part-00000.parquet")
         spool.parent.mkdir(parents=True)
-        for path in (spool, store.path("part-00000.parquet")):
+        for path in (spool, path_of(store, "part-00000.parquet")):
             path.write_text("x")
         assert claim(job, store, overwrite=True)["run_id"] == before["run_id"]
         assert not spool.exists()
-        assert store.names() == ["_run.json"]
-        store.path("notes.txt").write_text("x")
+        assert store.list() == ["_run.json"]
+        path_of(store, "notes.txt").write_text("x")
         with pytest.raises(ConflictError, match=r"notes\.txt"):
             claim(job, store, overwrite=True)
-        assert store.names() == ["notes.txt"]
+        assert store.list() == ["notes.txt"]

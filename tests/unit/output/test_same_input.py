@@ -56,7 +56,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 def run(job: Job, store: LocalStore) -> dict[str, Any]:
     """Write the first two parts; return `_run.json`."""
-    with store.writing():
+    with store.claim():
         run = claim(job, store, overwrite=False)
         for chunk in job.source.chunks[:2]:
             writer = PartWriter(
@@ -123,7 +123,7 @@ def test_a_file_that_was_touched_is_compared_and_holds_what_it_did(
     check(job, store, recorded)
     back_date(path)
     job = opened(tmp_path)
-    with store.writing():
+    with store.claim():
         note_input(job, store, recorded)
         assert changed_files(job.source, claim(job, store, overwrite=False)) == frozenset()
 

@@ -13,6 +13,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.places import spool_at
 
 from worker.model import Answer, Outcome
 from worker.output._spool_index import SpoolIndex
@@ -50,7 +51,7 @@ def settled(rows: Iterable[Row]) -> list[Settled]:
 
 
 def write_spool(path: Path, listed: Iterable[Iterable[Row]]) -> None:
-    write_marked(path, MARK, map(settled, listed))
+    write_marked(spool_at(path), MARK, map(settled, listed))
 
 
 def single(index: SpoolIndex, *rows: int) -> dict[int, Outcome]:
@@ -68,7 +69,7 @@ def numbered(made: list[list[Outcome]]) -> list[list[Row]]:
 
 
 def everything(path: Path) -> dict[int, Outcome]:
-    return Spool(path, MARK).rows(0, 1_000)
+    return Spool(spool_at(path), MARK).rows(0, 1_000)
 
 
 @given(made=blocks, first=st.integers(0, 12), count=st.integers(0, 12))
@@ -80,7 +81,7 @@ def test_rows_come_back_as_they_were_done(
     write_spool(path, listed)
     rows = dict(row for block in listed for row in block)
     wanted = {row: rows[row] for row in rows if first <= row < first + count}
-    spool = Spool(path, MARK)
+    spool = Spool(spool_at(path), MARK)
     assert spool.rows(first, count) == wanted
     mask, digests = spool.kept(first, count)
     assert mask == bytes(first + n in wanted for n in range(count))
@@ -162,7 +163,7 @@ def test_a_block_that_the_disk_refused_half_way_is_replaced_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the next one's bytes could be taken for the bodies that are missing."""
-    writer, real = SpoolWriter(tmp_path / "part"), os.writev
+    writer, real = SpoolWriter(spool_at(tmp_path / "part")), os.writev
     writer.append(pack(settled([(0, ONE)]), MARK))
 
     def refuse(file: int, buffers: list[bytes]) -> int:
@@ -193,7 +194,7 @@ def test_rows_that_are_asked_for_in_order_read_each_block_once(
         return content
 
     monkeypatch.setattr(os, "pread", count)
-    spool = Spool(tmp_path / "part", MARK)
+    spool = Spool(spool_at(tmp_path / "part"), MARK)
     assert not read.total()
     found = {row for first in range(0, 1_010, 7) for row in spool.rows(first, 7)}
     assert found == {row for block in blocks for row, _ in block}
@@ -205,7 +206,7 @@ def test_single_answers_are_found_while_the_spool_grows(
     tmp_path_factory: pytest.TempPathFactory, made: list[list[Outcome]]
 ) -> None:
     path = tmp_path_factory.mktemp("spool") / "part"
-    index, rows = SpoolIndex(path, MARK, rows_max=100), dict[int, Outcome]()
+    index, rows = SpoolIndex(spool_at(path), MARK, rows_max=100), dict[int, Outcome]()
     for block in numbered(made):
         write_spool(path, [block])
         rows.update(block)
@@ -217,7 +218,10 @@ def test_a_row_that_was_answered_twice_has_its_later_answer(tmp_path: Path) -> N
     """As after a crash of the machine that damaged the first."""
     later = Outcome(Answer(b'{"itemList": [1]}', "s"), 1, 0, 30, 0.5)
     write_spool(tmp_path / "part", [[(0, ONE)], [(1, ONE), (0, later)]])
-    assert single(SpoolIndex(tmp_path / "part", MARK, rows_max=2), 0, 1) == {0: later, 1: ONE}
+    assert single(SpoolIndex(spool_at(tmp_path / "part"), MARK, rows_max=2), 0, 1) == {
+        0: later,
+        1: ONE,
+    }
 
 
 @pytest.mark.parametrize("is_indexed", [True, False])
@@ -229,7 +233,7 @@ def test_a_single_answer_that_the_disk_has_lost_is_an_error_and_no_other(
     path, rows = tmp_path / "part", {0: ONE, 1: TWO}
     path.unlink(missing_ok=True)
     write_spool(path, [[*rows.items()]])
-    index = SpoolIndex(path, MARK, rows_max=2)
+    index = SpoolIndex(spool_at(path), MARK, rows_max=2)
     if is_indexed:
         assert single(index, 0, 1) == rows
     content = path.read_bytes()
@@ -248,7 +252,7 @@ def test_a_single_answer_that_the_disk_has_lost_is_an_error_and_no_other(
 def test_what_vanishes_or_is_damaged_while_it_is_read_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "part"
     write_spool(path, [[(0, ONE), (1, TWO)]])
-    spool, cut = Spool(path, MARK), Spool(path, MARK)
+    spool, cut = Spool(spool_at(path), MARK), Spool(spool_at(path), MARK)
     assert spool.rows(0, 1) == {0: ONE}
     os.truncate(path, path.stat().st_size - 1)
     assert spool.rows(0, 2) == {0: ONE}
@@ -267,4 +271,4 @@ def test_blocks_larger_than_one_write_call_takes_are_written_whole(tmp_path: Pat
         (row, Outcome(Answer(b'{"a": "%d"}' % row, None), 1, 0, row, 0.5)) for row in range(5_000)
     ]
     write_spool(tmp_path / "part", [rows])
-    assert Spool(tmp_path / "part", MARK).rows(0, 5_000) == dict(rows)
+    assert Spool(spool_at(tmp_path / "part"), MARK).rows(0, 5_000) == dict(rows)

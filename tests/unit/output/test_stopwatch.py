@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.places import spool_at
 
 from worker.output.stopwatch import Stopwatch
 
@@ -20,33 +21,33 @@ class Time:
 
 def test_a_kill_costs_the_time_since_the_last_reading_that_was_kept(tmp_path: Path) -> None:
     time = Time()
-    watch = Stopwatch(tmp_path / "seconds", parts_done=3, now_s=time)
+    watch = Stopwatch(spool_at(tmp_path / "seconds"), parts_done=3, now_s=time)
     time.now_s += 20
     watch.keep()
     time.now_s += 1.5  # lost
-    after = Stopwatch(tmp_path / "seconds", parts_done=3, now_s=time)
+    after = Stopwatch(spool_at(tmp_path / "seconds"), parts_done=3, now_s=time)
     time.now_s += 5
     assert after.read() == 25
 
 
 def test_what_a_committed_part_counts_is_never_counted_again(tmp_path: Path) -> None:
     time = Time()
-    watch = Stopwatch(tmp_path / "seconds", parts_done=3, now_s=time)
+    watch = Stopwatch(spool_at(tmp_path / "seconds"), parts_done=3, now_s=time)
     time.now_s += 20
     seconds = watch.read()
     time.now_s += 2  # of committing
     watch.keep()
-    killed_before_the_commit = Stopwatch(tmp_path / "seconds", parts_done=3, now_s=time)
+    killed_before_the_commit = Stopwatch(spool_at(tmp_path / "seconds"), parts_done=3, now_s=time)
     assert killed_before_the_commit.read() == 22
-    killed_after_the_commit = Stopwatch(tmp_path / "seconds", parts_done=4, now_s=time)
+    killed_after_the_commit = Stopwatch(spool_at(tmp_path / "seconds"), parts_done=4, now_s=time)
     assert killed_after_the_commit.read() == 0
     watch.next_part(seconds)
     assert watch.read() == 2
     watch.keep()
-    assert Stopwatch(tmp_path / "seconds", parts_done=4, now_s=time).read() == 2
+    assert Stopwatch(spool_at(tmp_path / "seconds"), parts_done=4, now_s=time).read() == 2
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"parts_done": 3}', '{"seconds": 9}'])
 def test_a_reading_that_is_damaged_counts_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "seconds").write_text(text)
-    assert Stopwatch(tmp_path / "seconds", parts_done=3, now_s=Time()).read() == 0
+    assert Stopwatch(spool_at(tmp_path / "seconds"), parts_done=3, now_s=Time()).read() == 0

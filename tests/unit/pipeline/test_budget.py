@@ -168,7 +168,7 @@ async def test_answers_that_stay_in_the_spool_are_written_to_their_own_rows(
 
     real = Room.hold
     monkeypatch.setattr(Room, "hold", watch)
-    with store.writing():
+    with store.claim():
         await pipeline.run_chunks(
             job, InOrder(job.source.chunks), lane=lane, tally=tally, switch=switch, store=store,
             listener=RunListener(),

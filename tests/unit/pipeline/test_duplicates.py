@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.jobs import job_over
 from support.lanes import leave, make_lane
+from support.places import path_of
 
 from worker.codec import duplicates
 from worker.codec.digests import request_digest
@@ -105,17 +106,17 @@ async def run(job: Job, service: Service, *, calls_max: int | None = None) -> Bo
     """Run what has no part yet, to the end or the cap; return the books of all parts."""
     store = LocalStore(Path(job.config.output.path))
     chunks = job.source.chunks
-    todo = [chunk for chunk in chunks if not store.path(chunk.part_name).exists()]
+    todo = [chunk for chunk in chunks if not path_of(store, chunk.part_name).exists()]
     # As if it had a result before: whether a run of nothing but failures is refused is elsewhere.
     tally = Tally(rows_expected=sum(chunk.rows for chunk in todo), results_before=1)
     switch = StopSwitch()
     lane = make_lane(service, switch=switch, tally=tally, calls_max=calls_max)
-    with store.writing(), anyio.fail_after(20):
+    with store.claim(), anyio.fail_after(20):
         await pipeline.run_chunks(
             job, InOrder(todo), lane=lane, tally=tally, switch=switch, store=store,
             listener=RunListener(),
         )  # fmt: skip
-    books = add_up(store, [chunk for chunk in chunks if store.path(chunk.part_name).exists()])
+    books = add_up(store, [chunk for chunk in chunks if path_of(store, chunk.part_name).exists()])
     if switch.reason is None:
         assert tally.rows_done == tally.rows_expected == sum(chunk.rows for chunk in todo)
         assert tally.rows_expected - tally.needless == tally.calls  # known when all is read

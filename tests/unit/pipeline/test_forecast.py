@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.jobs import job_over
+from support.places import mark_at, spool_at, spool_path
 
 from worker.codec.digests import request_digest
 from worker.commands.plan import make_plan
@@ -19,7 +20,7 @@ from worker.errors import InputError, StoppedError
 from worker.job import Job, open_job
 from worker.model import Answer, Chunk, Outcome
 from worker.output.spool import write_spool
-from worker.output.spool_format import Mark, Settled
+from worker.output.spool_format import Settled
 from worker.pipeline import forecast
 from worker.pipeline.forecast import count, look_ahead, reader_to_count
 from worker.rate.choice import choose_rate
@@ -102,8 +103,8 @@ def test_values_of_extension_types_are_compared(kind: Any, tmp_path: Path) -> No
 async def test_what_is_kept_of_an_earlier_start_needs_no_call(tmp_path: Path) -> None:
     job = open_input(tmp_path, [(f"u{n % 9}", None, 0) for n in range(12)], where="ID <> 'u0'")
     store, tally = LocalStore(tmp_path / "out"), Tally(rows_expected=12)
-    path = store.spool_path(job.run_id, "part-00001.parquet")
-    write_spool(path, Mark.at(path), [_asked(job, 1, 0, 1)])
+    path = spool_path(store, job.run_id, "part-00001.parquet")
+    write_spool(spool_at(path), mark_at(path), [_asked(job, 1, 0, 1)])
     await look_ahead(job, job.source.chunks, tally, store, StopSwitch())
     assert (tally.rows_expected, tally.rows_to_call) == (10, 8)
 
@@ -114,10 +115,10 @@ async def test_what_is_kept_for_requests_that_no_row_makes_by_now_is_called_for(
     """Half of the rows ask something else: the input was written again."""
     job = open_input(tmp_path, [(f"u{n}", None, 0) for n in range(12)])
     store, tally = LocalStore(tmp_path / "out"), Tally(rows_expected=12)
-    path = store.spool_path(job.run_id, "part-00000.parquet")
+    path = spool_path(store, job.run_id, "part-00000.parquet")
     kept = _asked(job, 0, *range(4))
     stale = [row._replace(digest=bytes(16)) for row in kept[2:]]
-    write_spool(path, Mark.at(path), [[*kept[:2], *stale]])
+    write_spool(spool_at(path), mark_at(path), [[*kept[:2], *stale]])
     await look_ahead(job, job.source.chunks, tally, store, StopSwitch())
     assert (tally.rows_expected, tally.rows_to_call) == (12, 10)
 

@@ -94,7 +94,7 @@ async def _run(folder: Path, result: Answer | Failure) -> list[str]:
     handout = Coordinated([*job.source.chunks][:2])
     lane = make_lane(Service(handout, result), switch=switch, tally=tally, tps=100_000)
     listener = Ending(handout)
-    with store.writing(), anyio.fail_after(20):
+    with store.claim(), anyio.fail_after(20):
         await run_chunks(
             job, handout, lane=lane, tally=tally, switch=switch, store=store, listener=listener
         )  # fmt: skip

@@ -10,6 +10,7 @@ import anyio
 import pyarrow as pa
 import pytest
 from anyio import to_thread
+from support.places import spool_path
 
 from worker.model import Answer, Batch, Chunk, Outcome, Piece
 from worker.output.spool import Spool, SpoolWriter
@@ -17,6 +18,7 @@ from worker.output.spool_format import Mark
 from worker.pipeline import _keeper
 from worker.pipeline._keeper import Keeper
 from worker.pipeline._memory import Room
+from worker.store import _local_spool
 from worker.store.local import LocalStore
 
 OUTCOME = Outcome(Answer(b"{}", "r"), 1, 0, 1, 1.0)
@@ -56,7 +58,7 @@ async def test_no_call_begins_while_a_block_is_late(
     monkeypatch.setattr(SpoolWriter, "append", slow)
     monkeypatch.setattr(_keeper, "LATE_S", 0.01)
     store, room, batch = LocalStore(tmp_path / "out"), WatchedRoom(10), _batch()
-    with store.writing():
+    with store.claim():
         keeper = Keeper(store, "run", room, parts_done=0)
         keeper.note(batch, 0, OUTCOME)
         async with anyio.create_task_group() as group:
@@ -67,7 +69,7 @@ async def test_no_call_begins_while_a_block_is_late(
             go_on.set()
         assert room.may_call(batch)
         await keeper.close()
-    kept = Spool(store.spool_path("run", CHUNK.part_name), Mark.of("run", CHUNK))
+    kept = Spool(store.spool("run", CHUNK.part_name), Mark.of("run", CHUNK))
     assert kept.rows(0, 2) == {0: OUTCOME}
 
 
@@ -77,16 +79,18 @@ async def test_what_was_written_is_synced_with_its_folders_every_two_seconds(
     """A crash of the whole machine is to cost no more than a kill."""
     synced = list[int]()
     monkeypatch.setattr(_keeper, "FLUSH_S", 0.001)
-    monkeypatch.setattr(_keeper, "_sync_data", lambda file: synced.append(os.fstat(file).st_ino))
+    monkeypatch.setattr(
+        _local_spool, "_sync_data", lambda file: synced.append(os.fstat(file).st_ino)
+    )
     store, batch = LocalStore(tmp_path / "out"), _batch()
     folders, is_synced = list[str](), threading.Event()
 
     def sync(path: object) -> None:
         folders.append(str(path))
-        if str(path) == str(store.root):
+        if str(path) == store.place:
             is_synced.set()
 
-    with store.writing():
+    with store.claim():
         monkeypatch.setattr("worker.store.local._sync", sync)
         keeper = Keeper(store, "run", Room(10), parts_done=0)
         keeper.note(batch, 0, OUTCOME)
@@ -94,7 +98,7 @@ async def test_what_was_written_is_synced_with_its_folders_every_two_seconds(
             group.start_soon(keeper.run)
             assert await to_thread.run_sync(is_synced.wait, 30)
             group.cancel_scope.cancel()
-        path = store.spool_path("run", CHUNK.part_name)
+        path = spool_path(store, "run", CHUNK.part_name)
         assert synced == [path.stat().st_ino]
         assert folders[:3] == [str(folder) for folder in list(path.parents)[:3]]
         await keeper.close()
@@ -102,7 +106,7 @@ async def test_what_was_written_is_synced_with_its_folders_every_two_seconds(
 
 async def test_nothing_is_kept_in_a_folder_that_was_replaced(tmp_path: Path) -> None:
     store, batch = LocalStore(tmp_path / "out"), _batch()
-    with store.writing():
+    with store.claim():
         keeper = Keeper(store, "run", Room(10), parts_done=0)
         keeper.note(batch, 0, OUTCOME)
         (tmp_path / "out").rename(tmp_path / "moved")

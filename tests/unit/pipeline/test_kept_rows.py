@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.jobs import job_over
 from support.lanes import leave, make_lane
+from support.places import mark_at, path_of, spool_at, spool_path
 
 from worker.codec.digests import request_digest
 from worker.errors import OutputError, leaves
@@ -25,6 +26,7 @@ from worker.output.spool_format import Mark, Settled
 from worker.pipeline import _memory, pipeline
 from worker.pipeline.handout import InOrder
 from worker.runtime.stop import StopSwitch
+from worker.store.base import SpoolFile
 from worker.store.local import LocalStore
 from worker.telemetry.listener import RunListener
 from worker.telemetry.tally import Tally
@@ -48,14 +50,14 @@ class Bench:
         self.called = threading.Event()
         self.on_call: Callable[[], None] = self.called.set
         self.paths = [
-            self.store.spool_path(self.job.run_id, chunk.part_name)
+            spool_path(self.store, self.job.run_id, chunk.part_name)
             for chunk in self.job.source.chunks
         ]
         for path, rows_of_part in zip(self.paths, kept, strict=True):
             answered = Outcome(Answer(BODY % b"kept", "q"), 1, 0, 5, 0.5)
-            first, mark = ROWS_PER_PART * self.paths.index(path), Mark.at(path)
+            first, mark = ROWS_PER_PART * self.paths.index(path), mark_at(path)
             rows_kept = (Settled(row, answered, self.digest(first + row)) for row in rows_of_part)
-            write_spool(path, mark, ([each] for each in rows_kept))
+            write_spool(spool_at(path), mark, ([each] for each in rows_kept))
 
     def digest(self, row: int) -> bytes:
         (request,) = self.job.builder.build(pa.record_batch({"ID": [f"u{row}"]}))
@@ -74,7 +76,7 @@ class Bench:
 
     async def run(self) -> None:
         lane = make_lane(self, switch=self.switch, tally=self.tally, tps=self.tps)
-        with self.store.writing(), anyio.fail_after(20):
+        with self.store.claim(), anyio.fail_after(20):
             await pipeline.run_chunks(
                 self.job, InOrder(self.job.source.chunks), lane=lane, tally=self.tally,
                 switch=self.switch, store=self.store, listener=RunListener(),
@@ -82,7 +84,7 @@ class Bench:
 
     def ids(self, part: int) -> list[str]:
         """Return the recommendationIds of a part."""
-        table = pq.read_table(self.store.path(f"part-{part:05d}.parquet"))
+        table = pq.read_table(path_of(self.store, f"part-{part:05d}.parquet"))
         return [str(each) for each in table["recommendation_id"].to_pylist()]
 
 
@@ -161,7 +163,7 @@ async def test_a_stop_commits_parts_that_are_whole_and_writes_nothing_of_others(
     await bench.run()
     assert written == [0] * 5
     assert bench.ids(0) == ["kept"] * 20
-    assert not bench.store.path("part-00001.parquet").exists()
+    assert not path_of(bench.store, "part-00001.parquet").exists()
     monkeypatch.undo()
     bench.switch, bench.on_call = StopSwitch(), lambda: None
     bench.tally = Tally(rows_expected=40)
@@ -174,9 +176,10 @@ async def test_one_that_is_lost_before_it_is_written_stops_the_run_with_advice(
 ) -> None:
     bench = Bench(tmp_path, [range(19)], monkeypatch)
 
-    def damage(path: Path, mark: Mark) -> Spool:
+    def damage(file: SpoolFile, mark: Mark) -> Spool:
+        [path] = (path for path in bench.paths if path.name == file.name)
         path.write_bytes(path.read_bytes().replace(b"kept", b"lost"))
-        return Spool(path, mark)
+        return Spool(file, mark)
 
     monkeypatch.setattr(recalled, "Spool", damage)
     with pytest.raises(BaseExceptionGroup) as raised:
@@ -199,7 +202,7 @@ async def test_rows_that_ask_something_else_by_now_are_asked_again(
     job = _open(tmp_path)
     bench.job = replace(job, source=replace(job.source, fingerprint=old))
     await bench.run()
-    part = pq.read_table(bench.store.path("part-00000.parquet"), columns=["ID", "attempts"])
+    part = pq.read_table(path_of(bench.store, "part-00000.parquet"), columns=["ID", "attempts"])
     assert part["ID"].to_pylist() == [f"u{n}" for n in order[:20] if n is not None]
     assert bench.ids(0) == ["kept", "new", "new", *["kept"] * 16]
     assert part["attempts"].to_pylist()[10] == 0, "it asks what row 5 does"

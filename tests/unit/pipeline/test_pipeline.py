@@ -72,7 +72,7 @@ async def _run(
     switch, tally, store = StopSwitch(), Tally(rows_expected=rows), LocalStore(folder / "out")
     lane = make_lane(transport or Echo(), switch=switch, tally=tally, tps=100_000)
     listener = Parts()
-    with store.writing():
+    with store.claim():
         await run_chunks(
             job, InOrder(job.source.chunks), lane=lane, tally=tally, switch=switch, store=store,
             listener=listener,

@@ -38,7 +38,7 @@ def test_a_file_is_on_the_disk_before_its_name_and_its_name_before_the_commit_re
 
     monkeypatch.setattr(Path, "replace", note)
     store = LocalStore(tmp_path / "out")
-    with store.writing():
+    with store.claim():
         assert synced == [tmp_path.name]  # the folder's own name
         store.write("part", b"content")
         assert synced[1:] == ["part", "renamed", "out"]
@@ -49,7 +49,7 @@ def test_a_file_that_is_removed_does_not_come_back_after_a_crash_of_the_machine(
 ) -> None:
     """Failed rows of an attempt before, say, beside the results of the next."""
     store = LocalStore(tmp_path)
-    with store.writing():
+    with store.claim():
         store.write("_errors/part", b"content")
         synced.clear()
         store.remove("_errors/part")
@@ -60,19 +60,19 @@ def test_a_file_that_is_removed_does_not_come_back_after_a_crash_of_the_machine(
 def test_a_folder_that_was_replaced_is_neither_written_nor_cleared(tmp_path: Path) -> None:
     first, second = LocalStore(tmp_path / "out"), LocalStore(tmp_path / "out")
     with ExitStack() as seconds:
-        with first.writing():
-            first.root.rename(tmp_path / "moved")
-            seconds.enter_context(second.writing())
+        with first.claim():
+            (tmp_path / "out").rename(tmp_path / "moved")
+            seconds.enter_context(second.claim())
             second.write("part", b"of the second")
             for forbidden in (
                 partial(first.write, "part", b"of the first"),
                 partial(first.remove, "part"),
-                first.clear_spool,
+                first.clear_spools,
             ):
                 with pytest.raises(OutputError, match="removed or replaced"):
                     forbidden()
-        assert (second.root / "part").read_bytes() == b"of the second"
-        assert {path.name for path in second.root.iterdir()} == {LOCK, TEMPORARY, "part"}
+        assert (tmp_path / "out" / "part").read_bytes() == b"of the second"
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {LOCK, TEMPORARY, "part"}
         second.write("part", b"again")
 
 
@@ -83,5 +83,5 @@ def test_a_lock_on_a_full_disk_is_a_lock_without_a_name(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "write", refuse)
-    with LocalStore(tmp_path).writing():
+    with LocalStore(tmp_path).claim():
         assert (tmp_path / LOCK).read_text() == ""

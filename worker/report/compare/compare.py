@@ -115,7 +115,8 @@ def _entries(files: RunFiles) -> int:
     """Return about how many entries and rows the parts have, from their footers."""
     total = 0
     for name in files.part_names:
-        metadata = pq.read_metadata(files.store.path(name))
+        with files.store.open_read(name) as file:
+            metadata = pq.read_metadata(file)
         for group in map(metadata.row_group, range(metadata.num_row_groups)):
             columns = map(group.column, range(group.num_columns))
             total += max(column.num_values for column in columns)

@@ -14,7 +14,7 @@ from worker.loadtest.measure import Interval
 from worker.loadtest.result import FORMAT
 from worker.loadtest.timeline_file import TIMELINE_NAME
 from worker.report.loadtest.check import wrong_in_interval, wrong_in_result
-from worker.store.local import LocalStore
+from worker.store.base import Store
 
 _REPLACE = "replace the load test: run it again with --overwrite"
 _REMOVE = "remove it: the report is then made without a timeline"
@@ -34,12 +34,12 @@ class LoadFiles:
         return self.result["state"] in ("finished", "stopped")
 
 
-def holds_load_test(store: LocalStore) -> bool:
+def holds_load_test(store: Store) -> bool:
     """Return whether the folder is a load test's."""
     return store.size(RESULT_NAME) is not None
 
 
-def open_load_test(store: LocalStore) -> LoadFiles:
+def open_load_test(store: Store) -> LoadFiles:
     """Return the files of the load test that `store` holds, ended or not.
 
     Raises InputError when one of them is damaged, or another version's.
@@ -48,15 +48,15 @@ def open_load_test(store: LocalStore) -> LoadFiles:
     written = result.get("format", FORMAT) if isinstance(result, dict) else FORMAT
     if written != FORMAT:
         raise InputError(
-            f"{store.path(RESULT_NAME)} has format {written!r}, and this version reads {FORMAT}",
+            f"{store.shown(RESULT_NAME)} has format {written!r}, and this version reads {FORMAT}",
             hint=f"use the version that wrote it: {result.get('version')}",
         )
     if wrong := wrong_in_result(result):
         raise _damaged(store, RESULT_NAME, wrong, _REPLACE)
-    return LoadFiles(where=str(store.root), result=result, intervals=_intervals(store))
+    return LoadFiles(where=store.place, result=result, intervals=_intervals(store))
 
 
-def _intervals(store: LocalStore) -> list[Interval]:
+def _intervals(store: Store) -> list[Interval]:
     """Return the timeline; a line without its end was torn by a kill, or is just being written."""
     *lines, _ = (store.read(TIMELINE_NAME) or b"").split(b"\n")
     intervals: list[Interval] = []
@@ -71,12 +71,12 @@ def _intervals(store: LocalStore) -> list[Interval]:
     return intervals
 
 
-def _parsed(store: LocalStore, name: str, text: bytes, to_do: str, place: str = "it ") -> Any:
+def _parsed(store: Store, name: str, text: bytes, to_do: str, place: str = "it ") -> Any:
     try:
         return orjson.loads(text)
     except ValueError as error:
         raise _damaged(store, name, f"{place}is not JSON ({error})", to_do) from None
 
 
-def _damaged(store: LocalStore, name: str, wrong: str, to_do: str) -> InputError:
-    return InputError(f"{store.path(name)} is damaged: {wrong}", hint=to_do)
+def _damaged(store: Store, name: str, wrong: str, to_do: str) -> InputError:
+    return InputError(f"{store.shown(name)} is damaged: {wrong}", hint=to_do)

@@ -107,7 +107,7 @@ def measure(files: RunFiles, *, workers: int | None = None) -> Measures:
 
 def _measure_part(files: RunFiles, number: int) -> Measured:
     name = files.part_names[number]
-    part = Measured(books=read_books(files.store.path(name)))
+    part = Measured(books=read_books(files.store, name))
     asked = [files.asked_column] if files.asked_column else []
     wanted = tuple(dict.fromkeys((*files.result_id_columns, *CALL_COLUMNS, *asked)))
     for times, rows in enumerate(ahead(read_rows(files, name, wanted, beside=True)), 1):

@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +18,7 @@ from worker.input.gather import decoded_batches
 from worker.report.measure.column import Column, pc
 from worker.report.measure.hashes import U64, hash_strings, mix
 from worker.report.source import RunFiles
+from worker.store.base import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,9 @@ def read_rows(
     shape, is_nested = files.shape, files.config.output.layout == "nested"
     entry_id = shape.type.names[0]
     prefix = f"{shape.column}.list.element." if is_nested else ""
-    path = files.store.path(name)
-    with _errors_as_advice(path), _opened(path, entry=prefix + entry_id) as file:
+    store = files.store
+    with _errors_as_advice(store, name), store.open_read(name) as opened:
+        file = _parquet(opened, entry=prefix + entry_id)
         for group in range(file.num_row_groups):
             members = [entry_id, *(["score"] if beside else [])]
             if beside:
@@ -89,8 +90,8 @@ def read_failed(
 
     Raises like `read_rows`.
     """
-    path = files.store.path(name)
-    with _errors_as_advice(path), pq.ParquetFile(path) as file:
+    with _errors_as_advice(files.store, name), files.store.open_read(name) as opened:
+        file = pq.ParquetFile(opened)
         own = error_names(file.schema_arrow)
         named = [own[each] for each in wanted]
         ids = list(files.id_columns)
@@ -125,8 +126,8 @@ def _nested(batch: pa.RecordBatch, column: str, wanted: tuple[str, ...]) -> Rows
     )
 
 
-def _opened(path: Path, *, entry: str) -> pq.ParquetFile:
-    return pq.ParquetFile(path, read_dictionary=[entry], pre_buffer=False, buffer_size=1 << 20)
+def _parquet(file: pa.NativeFile, *, entry: str) -> pq.ParquetFile:
+    return pq.ParquetFile(file, read_dictionary=[entry], pre_buffer=False, buffer_size=1 << 20)
 
 
 def _lists_among(wanted: tuple[str, ...], schema: pa.Schema) -> list[str]:
@@ -179,11 +180,11 @@ def _exploded(
 
 
 @contextmanager
-def _errors_as_advice(path: Path) -> Iterator[None]:
+def _errors_as_advice(store: Store, name: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
         raise ConflictError(
-            f"{path} cannot be read: {error}",
+            f"{store.shown(name)} cannot be read: {error}",
             hint="move it away and run again; the rows of that part are then computed anew",
         ) from None

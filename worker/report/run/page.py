@@ -39,7 +39,7 @@ def run_page(run: Run, now: datetime) -> Page:
     config = run.files.config
     return Page(
         title=f"{config.target.operation.value} on {config.target.arn.split(':', 5)[5]}",
-        subtitle=f"Run {run.files.run['run_id']} in {run.files.store.root}, "
+        subtitle=f"Run {run.files.run['run_id']} in {run.files.store.place}, "
         f"begun {when(datetime.fromisoformat(run.files.run['created_at']))}",
         tone=tone,
         verdict=verdict,

@@ -57,7 +57,7 @@ def test_whatever_a_file_holds_is_a_page_or_advice(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store, page, what = write(Path(folder), files), "", ""
         try:
-            page = make_report(store).read_text()
+            page = Path(make_report(store)).read_text()
         except InputError as error:
             what = error.what
     if page:

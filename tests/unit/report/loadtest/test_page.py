@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.made_loadtests import CODES, make_loadtest
 from support.pages import HOSTILE, Reader, charts_of
+from support.places import path_of
 
 from worker.errors import InputError
 from worker.loadtest.measure import Interval
@@ -29,7 +30,7 @@ FOUND = Found(held_tps=60, at_once_tps=40, failed_tps=80)
 
 
 def page_of(store: LocalStore) -> str:
-    return make_report(store).read_text()
+    return Path(make_report(store)).read_text()
 
 
 def rows_of(page: str, caption: str) -> list[list[str]]:
@@ -70,7 +71,7 @@ def test_the_verdict_comes_first_with_its_reasons(
 def test_a_page_has_every_number_of_the_test(tmp_path: Path) -> None:
     made = make_loadtest(tmp_path, [(40, 5), (200, 10)], thresholds=["throttle_share < 0.01"],
                          trouble_share=0.1)  # fmt: skip
-    result = json.loads(made.path("_loadtest.json").read_text())
+    result = json.loads(path_of(made, "_loadtest.json").read_text())
     page = page_of(made)
     ((text, verdict, seen),) = rows_of(page, "What must hold")
     share = result["thresholds"][0]["value"]
@@ -87,7 +88,7 @@ def test_a_page_has_every_number_of_the_test(tmp_path: Path) -> None:
 
 def test_charts_hold_the_timeline(tmp_path: Path) -> None:
     made = make_loadtest(tmp_path, [(40, 5), (200, 10)], trouble_share=0.1)
-    lines = [json.loads(line) for line in made.path(TIMELINE).read_text().splitlines()]
+    lines = [json.loads(line) for line in path_of(made, TIMELINE).read_text().splitlines()]
     columns = {name: [line[name] for line in lines] for name in lines[0]}
     charts = charts_of(page_of(made))
     x, sent, _, asked_for = charts["Calls per second that were asked for and made, over time"][
@@ -142,9 +143,9 @@ def test_a_search_that_held_nothing_has_a_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize("left", [None, b"", b'{"at_s": 1.0, "sec'])
 def test_a_test_that_was_killed_at_once_has_no_timeline(left: bytes | None, tmp_path: Path) -> None:
     made = make_loadtest(tmp_path, state="running")
-    made.path(TIMELINE).unlink()
+    path_of(made, TIMELINE).unlink()
     if left is not None:
-        made.path(TIMELINE).write_bytes(left)
+        path_of(made, TIMELINE).write_bytes(left)
     page = page_of(made)
     for text in ("Not finished", "still running, or was killed", "It has no timeline", "Config of"):
         assert text in page
@@ -153,8 +154,8 @@ def test_a_test_that_was_killed_at_once_has_no_timeline(left: bytes | None, tmp_
 
 def test_a_killed_test_is_shown_up_to_its_last_whole_line(tmp_path: Path) -> None:
     made = make_loadtest(tmp_path, [(40, 5), (200, 10)], state="running", trouble_share=0.1)
-    lines = made.path(TIMELINE).read_bytes().splitlines(keepends=True)
-    made.path(TIMELINE).write_bytes(b"".join(lines[:12]) + lines[12][:-1])
+    lines = path_of(made, TIMELINE).read_bytes().splitlines(keepends=True)
+    path_of(made, TIMELINE).write_bytes(b"".join(lines[:12]) + lines[12][:-1])
     page = page_of(made)
     assert "It has got as far as 12.0s of 15.0s" in page
     charts = charts_of(page)
@@ -177,7 +178,7 @@ def test_a_result_that_cannot_be_read_is_advice(
     content: str | None, what: str, tmp_path: Path
 ) -> None:
     made = make_loadtest(tmp_path)
-    path = made.path("_loadtest.json")
+    path = path_of(made, "_loadtest.json")
     if content is None:
         content = json.dumps({**json.loads(path.read_text()), "format": 9})
     path.write_text(content)
@@ -189,10 +190,10 @@ def test_nothing_in_the_files_becomes_markup(tmp_path: Path) -> None:
     made = make_loadtest(tmp_path, trouble_share=0.1)
     tame = Reader(page_of(made))
     for name in ("_loadtest.json", TIMELINE):
-        text = made.path(name).read_text()
+        text = path_of(made, name).read_text()
         for old in (*CODES, "users.parquet"):
             text = text.replace(f'"{old}"', json.dumps(f"{HOSTILE}{old}"))
-        made.path(name).write_text(text)
+        path_of(made, name).write_text(text)
     hostile = Reader(page_of(made))
     assert [name for name, _ in hostile.elements] == [name for name, _ in tame.elements]
     assert hostile.text.count("onerror=alert(1)") > len(CODES)

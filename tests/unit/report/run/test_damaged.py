@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.made_runs import Row, make_run
+from support.places import path_of
 from unit.report.damage import damaged
 
 from worker.errors import ConflictError, InputError
 from worker.report.make import make_report
-from worker.store.local import LocalStore
+from worker.store.base import Store
 
 GATES = [
     {"gate": "empty_share_max", "limit": 0.01, "seen": 0.5, "passed": False},
@@ -27,17 +28,17 @@ END = {
 }
 
 
-def write(folder: Path, files: dict[str, Any]) -> LocalStore:
+def write(folder: Path, files: dict[str, Any]) -> Store:
     """Write a run of one row, then `files` in place of its own."""
     store = make_run(folder, [[Row("u", ["i"])]]).store
     for name, values in files.items():
-        store.path(name).write_text(json.dumps(values))
+        path_of(store, name).write_text(json.dumps(values))
     return store
 
 
 def about() -> Any:
     with tempfile.TemporaryDirectory() as folder:
-        return json.loads(write(Path(folder), {}).path("_run.json").read_text())
+        return json.loads(path_of(write(Path(folder), {}), "_run.json").read_text())
 
 
 FILES = {"_run.json": about(), "_SUCCESS": END}
@@ -50,7 +51,7 @@ def test_whatever_a_file_holds_is_a_page_or_advice(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store, what, is_named = write(Path(folder), files), "", False
         try:
-            assert make_report(store).read_text()
+            assert Path(make_report(store)).read_text()
         except (InputError, ConflictError) as error:
             what, is_named = error.what, isinstance(error, InputError)
     if what:

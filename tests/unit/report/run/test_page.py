@@ -72,7 +72,7 @@ def test_promotions_and_reasons_are_counted_where_there_are_any(
     assert found.promotions == {"spring": 2, "<summer>": 1}
     assert found.reasons == {"Promoted item": 2, "Exploration": 2}
     assert found.with_reason == 3
-    page = make_report(files.store).read_text()
+    page = Path(make_report(files.store)).read_text()
     for label, count, share in (
         ("promotion spring", 2, "13.3 %"), ("promotion &lt;summer&gt;", 1, "6.67 %"),
         ("reason: Exploration", 2, "13.3 %"), ("without a reason", 12, "80.0 %"),
@@ -82,7 +82,7 @@ def test_promotions_and_reasons_are_counted_where_there_are_any(
 
 
 def test_a_run_without_promotions_and_reasons_says_nothing_of_them(tmp_path: Path) -> None:
-    page = make_report(make_run(tmp_path, mixed()).store).read_text()
+    page = Path(make_report(make_run(tmp_path, mixed()).store)).read_text()
     assert "Promotions and reasons" not in page
 
 
@@ -146,7 +146,7 @@ def test_a_gate_passes_up_to_its_limit_and_never_on_the_unknown(
 
 
 def page_of(files: Any) -> str:
-    return make_report(files.store).read_text()
+    return Path(make_report(files.store)).read_text()
 
 
 def test_text_in_a_page_is_only_ever_text(tmp_path: Path) -> None:

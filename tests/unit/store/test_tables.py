@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from worker.errors import InputError
-from worker.input import _tables
-from worker.input._files import find_files
+from worker.store import _tables
+from worker.store.local_files import LocalFiles
 
 LOGS = {
     "_delta_log/00000000000000000000.json": ("Delta Lake", "delta_scan"),
@@ -39,7 +39,7 @@ def table(folder: Path, log: str = "_delta_log/00000000000000000000.json") -> Pa
 
 def assert_refused(path: Path, at: Path, name: str = "Delta Lake", hint: str = "") -> None:
     with pytest.raises(InputError, match=name) as caught:
-        find_files(str(path))
+        LocalFiles().find(str(path))
     assert f"{at} is the folder of" in caught.value.what
     assert hint in caught.value.hint
     assert "plain Parquet" in caught.value.hint
@@ -130,7 +130,7 @@ def test_a_folder_above_that_may_not_be_looked_into_is_taken_for_none(
         return is_dir(self)
 
     monkeypatch.setattr(Path, "is_dir", denied)
-    assert len(find_files(str(tmp_path))[1]) == 1
+    assert len(LocalFiles().find(str(tmp_path))) == 1
 
 
 def test_each_folder_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,4 +155,4 @@ def test_what_only_looks_like_a_table_is_read(tmp_path: Path) -> None:
     (tmp_path / "metadata" / "schema.json.parquet").write_bytes(
         (tmp_path / "delta" / "a.parquet").read_bytes()
     )
-    assert len(find_files(str(tmp_path))[1]) == 5
+    assert len(LocalFiles().find(str(tmp_path))) == 5
