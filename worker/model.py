@@ -101,7 +101,7 @@ class Batch:
     chunk: Chunk
     sequence: int  # position among all batches of the run: the order in which they are written
     first_row: int  # position of its first row among the chunk's selected ones
-    last: bool  # the chunk's last batch
+    is_last: bool  # the chunk's last batch
     rows: pa.RecordBatch  # the ID and `keep` columns, and those that requests are made from
     # Of each row; None: not in memory yet. The writer reads what is on disk: see `settle_unread`.
     outcomes: list[Outcome | None]

@@ -203,7 +203,7 @@ class Run:
                     put_off.append((row, outcome))
                     continue
                 self.outcomes[row] = outcome
-                tally.note(outcome)
+                tally.count_row(outcome)
 
         async def work_until_stopped() -> None:
             with suppress(StoppedError):

@@ -263,7 +263,7 @@ class Generator:
         As a run would be judged: when credentials are expired, others are looked up for the calls
         to come.
         """
-        self.rejections.note(failure)
+        self.rejections.record_failure(failure)
         left: Failure | None = failure
         if judge(failure) is Verdict.EXPIRED:
             left = await self._renew(failure, since_s=self._clock.now_s() - seconds)

@@ -27,7 +27,7 @@ def pieces(batch: Batch, sizes: Sequence[int]) -> Iterator[Batch]:
         yield replace(
             batch,
             first_row=batch.first_row + begin,
-            last=batch.last and end == batch.rows.num_rows,
+            is_last=batch.is_last and end == batch.rows.num_rows,
             rows=batch.rows.slice(begin, end - begin),
             outcomes=batch.outcomes[begin:end],
             kept=batch.kept[begin:end],

@@ -25,7 +25,7 @@ class Rejections:
         self._last = Failure(code="", message="")  # of all that failed
         self._rejected = self._last
 
-    def note(self, failure: Failure) -> None:
+    def record_failure(self, failure: Failure) -> None:
         """Count a call that failed."""
         meaning = meaning_of(failure.code, failure.http_status)
         self._last = failure

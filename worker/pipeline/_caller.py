@@ -9,9 +9,9 @@ from anyio.streams.memory import MemoryObjectSendStream
 from worker.call.lane import Lane, PutOff
 from worker.errors import StoppedError
 from worker.model import Batch, Failure, answer_bytes
-from worker.pipeline._dispatch import OpenRows
-from worker.pipeline._keeper import Keeper
-from worker.pipeline._memory import Room
+from worker.pipeline._dispatch import Dispatcher
+from worker.pipeline._keeper import SpoolKeeper
+from worker.pipeline._memory import MemoryBound
 from worker.runtime.stop import StopSwitch
 from worker.telemetry.tally import Tally
 
@@ -24,19 +24,19 @@ class Caller:
 
     def __init__(
         self,
-        rows: OpenRows,
+        dispatcher: Dispatcher,
         lane: Lane,
         tally: Tally,
         switch: StopSwitch,
-        room: Room,
-        keeper: Keeper,
+        memory: MemoryBound,
+        keeper: SpoolKeeper,
         done: MemoryObjectSendStream[Batch],
     ) -> None:
-        self._rows = rows
+        self._dispatcher = dispatcher
         self._lane = lane
         self._tally = tally
         self._switch = switch
-        self._room = room
+        self._memory = memory
         self._keeper = keeper
         self._done = done
 
@@ -46,29 +46,29 @@ class Caller:
             await self._settle_all()
 
     async def _settle_all(self) -> None:
-        rows, lane, keeper = self._rows, self._lane, self._keeper
+        dispatcher, lane, keeper = self._dispatcher, self._lane, self._keeper
         while self._switch.reason is None:
-            taken = rows.take_now(others_first=lane.wants_others)
+            taken = dispatcher.take_now(others_first=lane.wants_others)
             if taken is None:
-                # A stop keeps rows that others wait for: those of the oldest batch make room.
-                taken = await self._switch.wait(rows.take())
+                # A stop keeps rows that others wait for: those of the oldest batch free memory.
+                taken = await self._switch.wait(dispatcher.take())
             if taken is None:
                 return
             batch, row, request, before = taken
             outcome = await lane.settle(request, before)
             if isinstance(outcome, PutOff):
-                rows.put_off(batch, row, request, outcome)
+                dispatcher.put_off(batch, row, request, outcome)
                 continue
-            keeper.note(batch, row, outcome)
-            self._tally.note(outcome)
+            keeper.keep(batch, row, outcome)
+            self._tally.count_row(outcome)
             if isinstance(outcome.result, Failure):
                 lane.judge_run()
-            if self._room.hold(batch, size := answer_bytes(outcome)):
+            if self._memory.hold(batch, size := answer_bytes(outcome)):
                 batch.settle(row, outcome)
             else:
                 await keeper.flush()
                 batch.settle_in_spool(row, outcome)
-                self._room.release(batch, size)
+                self._memory.release(batch, size)
             if batch.is_done:
                 self._done.send_nowait(batch)
             del taken, batch, request, outcome, before  # else kept until there is another answer

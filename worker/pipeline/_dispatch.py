@@ -1,24 +1,23 @@
-"""Batches -> their open rows, with requests: built a few at a time, just before they are sent.
+"""Batches -> open rows with their requests, a few at a time, just before they are sent.
 
-In the event loop: so few take a fraction of a millisecond, and a thread that makes Python objects
-beside the loop costs both of them more than that.
+Requests are built in the event loop: a few take a fraction of a millisecond, and a thread that
+makes Python objects beside the loop costs both of them more than that.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from worker.call.lane import PutOff
+from worker.call.lane import Lane, PutOff
 from worker.codec.digests import NO_REQUEST, request_digest
 from worker.codec.duplicates import FirstRows
 from worker.codec.requests import RequestBuilder
 from worker.model import DIGEST_BYTES, Batch, Failure, Outcome
-from worker.pipeline._memory import Room
+from worker.pipeline._memory import MemoryBound
 from worker.runtime.memory_budget import READY_BYTES_MAX
 from worker.telemetry.tally import Tally
 
@@ -32,12 +31,12 @@ _KEPT_SLICES = 16  # of rows that are all kept: there are hundreds of thousands 
 OpenRow = tuple[Batch, int, bytes, PutOff | None]
 
 
-class OpenRows:
-    """Hands the rows of one batch after the other to all lanes.
+class Dispatcher:
+    """Builds the requests of one batch after the other, and hands the open rows to the callers.
 
-    Rows that need no call get what they end with: those that cannot be sent their Failure, later
-    ones of identical requests the row that they repeat. Batches left without open rows are done.
-    `on_kept` is told of the requests of rows that were answered before.
+    A row that needs no call ends here: a row that cannot be sent with its Failure, the second row
+    of identical requests as a duplicate of the first, a row that an earlier invocation had answered
+    as kept. A batch without open rows is done, and goes to the drain.
     """
 
     def __init__(
@@ -45,19 +44,19 @@ class OpenRows:
         builder: RequestBuilder,
         todo: MemoryObjectReceiveStream[Batch],
         done: MemoryObjectSendStream[Batch],
-        room: Room,
+        memory: MemoryBound,
         tally: Tally,
+        lane: Lane,
         *,
         deduplicate: bool,
-        on_kept: Callable[[bytes], None],
     ) -> None:
         self._builder = builder
         self._todo = todo
         self._done = done
-        self._room = room
+        self._memory = memory
         self._tally = tally
         self._deduplicate = deduplicate
-        self._on_kept = on_kept
+        self._lane = lane
         self._first_rows: FirstRows | None = None  # of the chunk
         self._chunk_rows = self._chunk_calls = 0
         self._one_at_a_time = anyio.Lock()
@@ -82,24 +81,24 @@ class OpenRows:
         ready = self._ready
         if not ready and (batch := self._batch or self._begin_next()):
             self._build_some(batch)
-        if not ready or not self._room.may_call(ready[0][0]):
+        if not ready or not self._memory.may_call(ready[0][0]):
             return None
         return self._handed_out(ready.popleft())
 
     def put_off(self, batch: Batch, row: int, request: bytes, before: PutOff) -> None:
         """Have a row wait until others have had their turn. Who does it is to take the next."""
-        self._room.note_put_off()
+        self._memory.forget_call()
         self._put_off.append((batch, row, request, before))
 
     async def take(self) -> OpenRow | None:
         """Return what `take_now` does, or None after the last row."""
         while not (taken := self.take_now()):
             if self._put_off:  # in no line: who is first there may wait for others to end
-                await self._room.wait_until_open()
+                await self._memory.wait_until_open()
                 continue
             async with self._one_at_a_time:
                 if self._ready:
-                    await self._room.wait_to_call(self._ready[0][0])
+                    await self._memory.wait_to_call(self._ready[0][0])
                 elif self._batch is None:  # else some of it is to be built; others had their turn
                     try:
                         self._begin(await self._todo.receive())
@@ -110,19 +109,19 @@ class OpenRows:
     def _take_last(self) -> OpenRow | None:
         while self._ready_bytes < READY_BYTES_MAX and (batch := self._batch or self._begin_next()):
             self._build_some(batch)
-        if not self._ready or not self._room.may_call(self._ready[-1][0]):
+        if not self._ready or not self._memory.may_call(self._ready[-1][0]):
             return None
         return self._handed_out(self._ready.pop())
 
     def _handed_out(self, taken: OpenRow) -> OpenRow:
-        self._room.note_call()
+        self._memory.count_call()
         self._ready_bytes -= len(taken[2])
         return taken
 
     def _take_put_off(self) -> OpenRow | None:
-        if not self._put_off or not self._room.is_open:
+        if not self._put_off or not self._memory.is_open:
             return None
-        self._room.note_call()  # there was room in bytes for it before
+        self._memory.count_call()  # there was room in bytes for it before
         return self._put_off.popleft()
 
     def _begin_next(self) -> Batch | None:
@@ -161,7 +160,7 @@ class OpenRows:
         if isinstance(request, Failure):
             batch.digests += NO_REQUEST
             batch.settle(row, outcome := _unsent(request))
-            self._tally.note(outcome)
+            self._tally.count_row(outcome)
             return
         batch.digests += (digest := request_digest(request))
         own = first = batch.first_row + row
@@ -174,15 +173,15 @@ class OpenRows:
             return
         batch.settle_unread()
         if is_kept:
-            self._tally.note_kept(1)
-            self._on_kept(request)
+            self._tally.count_kept(1)
+            self._lane.offer_witness(request)
         else:
             batch.duplicates[row] = first
 
     def _end(self, batch: Batch) -> None:
         """Go on to the next batch; its last rows, at least, were open until now."""
         self._batch = None
-        if batch.last:
+        if batch.is_last:
             needless = self._chunk_rows - self._chunk_calls
             self._tally.expect(batch.chunk, rows=self._chunk_rows, needless=needless)
         if batch.is_done:

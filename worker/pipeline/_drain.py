@@ -15,8 +15,8 @@ from worker.model import Batch, Chunk, Failure, Outcome, without_body
 from worker.output.part_writer import PartWriter
 from worker.output.recalled import Recall
 from worker.output.spool_format import Mark
-from worker.pipeline._keeper import Keeper
-from worker.pipeline._memory import Room
+from worker.pipeline._keeper import SpoolKeeper
+from worker.pipeline._memory import MemoryBound
 from worker.runtime import log
 from worker.runtime.stop import StopSwitch
 from worker.runtime.thread_load import Load
@@ -51,8 +51,8 @@ class Drain:
         store: Store,
         tally: Tally,
         switch: StopSwitch,
-        room: Room,
-        keeper: Keeper,
+        memory: MemoryBound,
+        keeper: SpoolKeeper,
         lane: Lane,
         listener: RunListener,
     ) -> None:
@@ -60,7 +60,7 @@ class Drain:
         self._store = store
         self._tally = tally
         self._switch = switch
-        self._room = room
+        self._memory = memory
         self._keeper = keeper
         self._lane = lane
         self._load = Load()
@@ -81,15 +81,15 @@ class Drain:
                 async for batch in done:
                     waiting[batch.sequence] = batch
                     while (following := waiting.pop(expected, None)) is not None:
-                        await self._room.wait_to_write()
+                        await self._memory.wait_to_write()
                         if self._switch.reason is None:
                             await self._write(following)
                         else:  # in vain if its part does not become whole
                             left.append(following)
                         expected += 1
-                        self._room.leave(following)
+                        self._memory.leave(following)
                         await self._tidy()
-            whole = max((index + 1 for index, batch in enumerate(left) if batch.last), default=0)
+            whole = max((index + 1 for index, batch in enumerate(left) if batch.is_last), default=0)
             for batch in left[:whole]:
                 await self._write(batch)
         finally:
@@ -116,7 +116,7 @@ class Drain:
         if batch.duplicates:  # of rows that the spool must have by now
             await self._keeper.flush()
         async with anyio.create_task_group() as group:
-            if self._keeper.is_full:  # what is given free must be kept: the room bounds both
+            if self._keeper.is_full:  # what is freed must be kept: `memory` bounds both
                 group.start_soon(self._keeper.flush)
             if writer.has_row_groups:
                 group.start_soon(_write_row_groups, writer)
@@ -125,12 +125,12 @@ class Drain:
             else:
                 read = await to_thread.run_sync(self._add, writer, recall, batch)
         for outcome in read.duplicates:
-            self._tally.note_duplicate(outcome)
+            self._tally.count_duplicate(outcome)
         self._tally.has_read_results |= writer.books.results > 0
         if read.malformed:
-            self._tally.note_malformed(read.malformed, duplicates=read.malformed_duplicates)
+            self._tally.count_malformed(read.malformed, duplicates=read.malformed_duplicates)
             self._lane.judge_run()
-        if not batch.last:
+        if not batch.is_last:
             return
         self._judge_run(is_all=batch.is_of_last_chunk)
         stopwatch = self._keeper.stopwatch

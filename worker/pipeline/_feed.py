@@ -1,4 +1,4 @@
-"""The input's rows, read ahead as far as there is room, and cut into batches."""
+"""The input's rows, read ahead as far as there is memory, and cut into batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.job import Job
 from worker.model import DIGEST_BYTES, Batch, Chunk
 from worker.output.spool import Spool
 from worker.output.spool_format import Mark
-from worker.pipeline._memory import Room
+from worker.pipeline._memory import MemoryBound
 from worker.pipeline.handout import Handed, HandOut
 from worker.runtime.memory_budget import BATCH_BYTES_MAX
 from worker.runtime.stop import StopSwitch
@@ -31,28 +31,28 @@ async def feed(
     handout: HandOut,
     store: Store,
     todo: MemoryObjectSendStream[Batch],
-    room: Room,
+    memory: MemoryBound,
     switch: StopSwitch,
 ) -> None:
-    """Read the Chunks that are handed out, ahead as far as there is room, until a stop."""
+    """Read the Chunks that are handed out, ahead as far as there is memory, until a stop."""
     async with todo:
-        with ChunkReader(job, store) as reader, room.being_read_for(), suppress(StoppedError):
-            await switch.wait(_read_ahead(reader, handout, todo, room))
+        with ChunkReader(job, store) as reader, memory.being_read_for(), suppress(StoppedError):
+            await switch.wait(_read_ahead(reader, handout, todo, memory))
 
 
 async def _read_ahead(
-    reader: ChunkReader, handout: HandOut, todo: MemoryObjectSendStream[Batch], room: Room
+    reader: ChunkReader, handout: HandOut, todo: MemoryObjectSendStream[Batch], memory: MemoryBound
 ) -> None:
-    await room.wait_to_read()
+    await memory.wait_to_read()
     while handed := await handout.next():
         with closing(reader.read(handed)) as reads:
             is_whole = False
             while not is_whole:
                 for batch in await to_thread.run_sync(next, reads):
-                    room.enter(batch)
+                    memory.enter(batch)
                     todo.send_nowait(batch)
-                    is_whole = batch.last
-                await room.wait_to_read()
+                    is_whole = batch.is_last
+                await memory.wait_to_read()
 
 
 class ChunkReader:
@@ -96,7 +96,7 @@ class ChunkReader:
                 )
                 for begin, end in _cuts(rows, job.batch_rows)
             ]
-            batches[-1].last = following is None
+            batches[-1].is_last = following is None
             batches[-1].is_of_last_chunk = handed.is_last
             yield batches
             if following is None:
@@ -130,7 +130,7 @@ def _batch(
         chunk=chunk,
         sequence=sequence,
         first_row=first_row,
-        last=False,
+        is_last=False,
         rows=rows,
         outcomes=[None] * rows.num_rows,
         open_rows=rows.num_rows,

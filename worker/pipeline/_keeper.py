@@ -12,7 +12,7 @@ from worker.model import Answer, Batch, Chunk, Outcome
 from worker.output.spool import SpoolWriter
 from worker.output.spool_format import Mark, Settled, pack
 from worker.output.stopwatch import Stopwatch
-from worker.pipeline._memory import Room
+from worker.pipeline._memory import MemoryBound
 from worker.runtime.memory_budget import UNSPOOLED_BYTES_MAX
 from worker.store.base import SpoolFile, Store
 
@@ -25,55 +25,58 @@ _FILES_MAX = 16  # of small parts thousands may be begun at the same time
 _BLOCK_ROWS = 32  # packed at once: what takes longer makes calls late
 
 
-class Keeper:
-    """Keeps what is paid for. Blocks are made in the event loop, and written in a worker thread."""
+class SpoolKeeper:
+    """Keeps answers that are paid for in the spool of their chunk, until its part is committed.
 
-    def __init__(self, store: Store, run_id: str, room: Room, *, parts_done: int) -> None:
+    Blocks are made in the event loop, and written in a worker thread.
+    """
+
+    def __init__(self, store: Store, run_id: str, memory: MemoryBound, *, parts_done: int) -> None:
         self._store = store
         self._run_id = run_id
-        self._room = room
-        self._noted = defaultdict[Chunk, list[Settled]](list)
+        self._memory = memory
+        self._unpacked = defaultdict[Chunk, list[Settled]](list)
         self._blocks = defaultdict[Chunk, list[bytes]](list)
-        self._noted_bytes = 0  # of bodies, packed or not
+        self._unwritten_bytes = 0  # of bodies, packed or not
         self._writers = OrderedDict[Chunk, SpoolWriter]()  # the one used last is at the end
         self._unsynced = set[Chunk]()
         self._one_at_a_time = anyio.Lock()
         self.stopwatch = Stopwatch(store.spool(run_id, STOPWATCH), parts_done=parts_done)
 
-    def note(self, batch: Batch, row: int, outcome: Outcome) -> None:
-        """Remember that a row of `batch` is answered; one that failed gets a new chance."""
+    def keep(self, batch: Batch, row: int, outcome: Outcome) -> None:
+        """Keep a row's answer. A row that failed is not kept: the next invocation calls for it."""
         if isinstance(outcome.result, Answer):
-            rows = self._noted[batch.chunk]
+            rows = self._unpacked[batch.chunk]
             rows.append(Settled(batch.first_row + row, outcome, batch.digest(row)))
-            self._noted_bytes += len(outcome.result.body)
+            self._unwritten_bytes += len(outcome.result.body)
             if len(rows) == _BLOCK_ROWS:
                 self._pack(batch.chunk)
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is noted that it is to be written before the two seconds are over."""
-        return self._noted_bytes >= UNSPOOLED_BYTES_MAX
+        """Whether so much is unwritten that it must not wait until the two seconds are over."""
+        return self._unwritten_bytes >= UNSPOOLED_BYTES_MAX
 
     async def run(self) -> None:
-        """Every two seconds, write what was noted, and bring it to the disk itself.
+        """Write what is unwritten, and sync what is written, each every two seconds.
 
-        Apart from each other: a disk may take long. For ever; cancel it.
+        Apart from each other: a disk may take long. Runs until cancelled.
         """
         async with anyio.create_task_group() as group:
             for step in (self.flush, self._sync):
                 group.start_soon(_repeat, step)
 
     async def flush(self) -> None:
-        """Write what was noted, against a kill. Not to be cancelled half-way. Raises OutputError.
+        """Write what is unwritten, against a kill. Shielded from cancellation. Raises OutputError.
 
         While it is late no call begins, so that a slow disk does not raise what a kill costs.
         """
         with anyio.CancelScope(shield=True):
             async with self._one_at_a_time:
-                for chunk in tuple(self._noted):
+                for chunk in tuple(self._unpacked):
                     self._pack(chunk)
                 blocks, self._blocks = self._blocks, defaultdict(list)
-                self._noted_bytes = 0
+                self._unwritten_bytes = 0
                 if blocks:
                     await self._write_watched(blocks)
 
@@ -81,7 +84,7 @@ class Keeper:
         """Drop the spool of a chunk whose part is committed."""
         with anyio.CancelScope(shield=True):
             async with self._one_at_a_time:
-                self._noted.pop(chunk, None)
+                self._unpacked.pop(chunk, None)
                 self._blocks.pop(chunk, None)
                 self._unsynced.discard(chunk)
                 if writer := self._writers.pop(chunk, None):
@@ -89,7 +92,7 @@ class Keeper:
                 self._store.drop_spool(self._run_id, chunk.part_name)
 
     async def close(self) -> None:
-        """Write what was noted, and close the files, which stay."""
+        """Write what is unwritten, and close the files, which stay."""
         try:
             await self.flush()
             await self._sync()
@@ -99,7 +102,7 @@ class Keeper:
             self._writers.clear()
 
     def _pack(self, chunk: Chunk) -> None:
-        self._blocks[chunk] += pack(self._noted.pop(chunk), Mark.of(self._run_id, chunk))
+        self._blocks[chunk] += pack(self._unpacked.pop(chunk), Mark.of(self._run_id, chunk))
 
     async def _write_watched(self, blocks: Mapping[Chunk, Sequence[bytes]]) -> None:
         """Write, and let no call begin while that is late. To be shielded.
@@ -118,9 +121,9 @@ class Keeper:
                 with anyio.move_on_after(LATE_S):
                     await written.wait()
                 if not written.is_set():
-                    self._room.close()
+                    self._memory.close()
         finally:
-            self._room.open()
+            self._memory.open()
 
     def _file(self, chunk: Chunk) -> SpoolFile:
         return self._store.spool(self._run_id, chunk.part_name)

@@ -17,15 +17,17 @@ from worker.transport.intake import Intake
 _FORGOTTEN = 32  # answers after which most of a larger one before them is forgotten
 
 
-class Room:
-    """Bounds what is read but not written yet, in rows and in bytes.
+class MemoryBound:
+    """Holds reading and calling back while rows and answers in memory have reached their bounds.
 
-    Reading ends at half of the bytes, so that there is room for the answers to what was read.
-    The oldest batch is let through in any case: all others wait for it. What its answers, and those
-    on their way, come to beyond SPOOLED_FROM_BYTES stays in the spool alone. Kept rows count in
-    bytes only: what is behind them is called while they are still being written.
+    It counts rows from reading to writing, in rows and in bytes, and answers in bytes. Reading ends
+    at half of HELD_BYTES_MAX, so that there is room for the answers to what was read. Calls end at
+    all of it, but for rows of the oldest batch: all others wait for that to be written. Of its
+    answers, and those on their way, what is beyond SPOOLED_FROM_BYTES stays in the spool alone.
+    Kept rows count in bytes only: rows behind them are called for while they are still written.
 
-    What is on its way is bounded by what answers were found to come to: `answer_bytes` at first.
+    How many calls may be on their way depends on how large the answers were so far: `answer_bytes`
+    at first.
     """
 
     def __init__(
@@ -58,8 +60,8 @@ class Room:
             self._bytes < HELD_BYTES_MAX or batch.sequence <= self._batches_left
         )
 
-    def note_call(self) -> None:
-        """Count a row that is called for, until `hold` or `note_put_off`."""
+    def count_call(self) -> None:
+        """Count a call that begins; `hold` or `forget_call` is to follow."""
         self._calls += 1
 
     async def wait_until_open(self) -> None:
@@ -67,10 +69,10 @@ class Room:
         while not self.is_open:
             await self._wait()
 
-    def note_put_off(self) -> None:
-        """Count a row no more that is not called for until another `note_call`."""
+    def forget_call(self) -> None:
+        """Take back a `count_call`: the row is put off."""
         self._calls -= 1
-        self._tell()
+        self._wake()
 
     async def wait_to_call(self, batch: Batch) -> None:
         """Return when there is room for another answer."""
@@ -84,7 +86,7 @@ class Room:
     def open(self) -> None:
         """Let calls begin again."""
         self.is_open = True
-        self._tell()
+        self._wake()
 
     def enter(self, batch: Batch) -> None:
         """Count a batch that was read. One without rows counts as one."""
@@ -92,7 +94,7 @@ class Room:
         self._bytes += batch.held_bytes
         self._is_passing = 2 * batch.kept.count(1) > batch.rows.num_rows
         if not self._is_passing:
-            self._tell()
+            self._wake()
 
     async def wait_to_write(self) -> None:
         """Return when the reader is not on its way past kept rows to the first call: that first."""
@@ -110,7 +112,7 @@ class Room:
     def _end_passing(self) -> None:
         if self._is_passing:
             self._is_passing = False
-            self._tell()
+            self._wake()
 
     def hold(self, batch: Batch, answer_bytes: int) -> bool:
         """Count what a call ended with; return False when that is to stay in the spool alone."""
@@ -120,16 +122,16 @@ class Room:
             self._answer_bytes = answer_bytes
         else:
             self._answer_bytes += (answer_bytes - self._answer_bytes) / _FORGOTTEN
-        self._tell()
+        self._wake()
         if self._whole_bytes < SPOOLED_FROM_BYTES or not answer_bytes:
             return True
         self._intake.shut(is_shut=True)  # until `release`, which is to follow
         return False
 
     def release(self, batch: Batch, answer_bytes: int) -> None:
-        """Count an answer no more that is in the spool alone."""
+        """Take back what `hold` has counted: the answer is in the spool alone."""
         self._hold(batch, -answer_bytes)
-        self._tell()
+        self._wake()
 
     def _hold(self, batch: Batch, size: int) -> None:
         batch.held_bytes += size
@@ -145,9 +147,9 @@ class Room:
         self._hold(batch, -batch.answers_bytes)
         self._bytes -= batch.held_bytes
         self._batches_left += 1
-        self._tell()
+        self._wake()
 
-    def _tell(self) -> None:
+    def _wake(self) -> None:
         """Have those who wait look again."""
         if self._changed is not None:
             self._changed.set()

@@ -1,4 +1,4 @@
-"""What is left to do, counted before the first call: footers tell nothing of `where`, say."""
+"""What is left to do, counted before the first call: footers do not know what `where` selects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COMPARED_KEPT_ROWS = 1 << 13
 async def look_ahead(
     job: Job, todo: Sequence[Chunk], tally: Tally, store: Store, switch: StopSwitch
 ) -> None:
-    """Tell `tally` what each chunk comes to.
+    """Have `tally` expect what each chunk comes to.
 
     Reads the columns of `where` and of the requests: some 0.2 s for a million rows.
     Raises InputError on damaged data, StoppedError when `switch` is thrown.
@@ -85,7 +85,7 @@ def _comparable(rows: pa.RecordBatch) -> pa.RecordBatch:
 def _kept(job: Job, reader: RowReader, chunk: Chunk, spool: Spool) -> int:
     """Return about how many answers are kept that rows still ask for.
 
-    Not all of them are, after the input was written again: the first rows tell which share.
+    Not all of them are, after the input was written again: the first rows show which share.
     """
     kept = spool.count()
     if not kept:

@@ -10,11 +10,11 @@ from worker.call.lane import Lane
 from worker.job import Job
 from worker.model import Batch
 from worker.pipeline._caller import Caller
-from worker.pipeline._dispatch import OpenRows
+from worker.pipeline._dispatch import Dispatcher
 from worker.pipeline._drain import Drain
 from worker.pipeline._feed import feed
-from worker.pipeline._keeper import Keeper
-from worker.pipeline._memory import Room
+from worker.pipeline._keeper import SpoolKeeper
+from worker.pipeline._memory import MemoryBound
 from worker.pipeline.handout import HandOut
 from worker.runtime.stop import StopSwitch
 from worker.store.base import Store
@@ -44,29 +44,29 @@ async def run_chunks(
     ExceptionGroup, half-written parts discarded.
     """
     in_flight_max = job.config.rate.in_flight_max
-    room = Room(
+    memory = MemoryBound(
         max(_OPEN_ROWS, 2 * in_flight_max), answer_bytes=job.answer_bytes, intake=intake or Intake()
     )
-    # Never full: `room` bounds the rows on their way, and so the batches.
+    # Never full: `memory` bounds the rows on their way, and so the batches.
     todo_in, todo_out = anyio.create_memory_object_stream[Batch](math.inf)
     done_in, done_out = anyio.create_memory_object_stream[Batch](math.inf)
-    keeper = Keeper(store, job.run_id, room, parts_done=handout.parts_done)
-    drain = Drain(job, store, tally, switch, room, keeper, lane, listener)
-    rows = OpenRows(
+    keeper = SpoolKeeper(store, job.run_id, memory, parts_done=handout.parts_done)
+    drain = Drain(job, store, tally, switch, memory, keeper, lane, listener)
+    dispatcher = Dispatcher(
         job.builder,
         todo_out,
         done_in,
-        room,
+        memory,
         tally,
+        lane,
         deduplicate=job.config.input.deduplicate,
-        on_kept=lane.offer_witness,
     )
 
-    caller = Caller(rows, lane, tally, switch, room, keeper, done_in)
+    caller = Caller(dispatcher, lane, tally, switch, memory, keeper, done_in)
 
     async def call_all() -> None:
         async with done_in, todo_out, anyio.create_task_group() as lanes:
-            lanes.start_soon(feed, job, handout, store, todo_in, room, switch)
+            lanes.start_soon(feed, job, handout, store, todo_in, memory, switch)
             for _ in range(in_flight_max):
                 lanes.start_soon(caller.run)
 

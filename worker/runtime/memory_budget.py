@@ -51,16 +51,20 @@ class Bound(NamedTuple):
 
 
 CALLING = (
-    Bound("rows read ahead", HELD_BYTES_MAX // 2, "pipeline._memory.Room"),
+    Bound("rows read ahead", HELD_BYTES_MAX // 2, "pipeline._memory.MemoryBound"),
     Bound(
         "readings of the input: one more than that, the next, and what it is put together from",
         3 * READ_BYTES_MAX,
         "input.gather",
     ),
-    Bound("requests made ahead in an outage", READY_BYTES_MAX, "pipeline._dispatch.OpenRows"),
+    Bound("requests made ahead in an outage", READY_BYTES_MAX, "pipeline._dispatch.Dispatcher"),
     Bound("answers on their way", INTAKE_BYTES_MAX, "transport.intake.Intake"),
-    Bound("whole answers that wait for their batch", SPOOLED_FROM_BYTES, "pipeline._memory.Room"),
-    Bound("answers not in the spool yet", UNSPOOLED_BYTES_MAX, "pipeline._keeper.Keeper"),
+    Bound(
+        "whole answers that wait for their batch",
+        SPOOLED_FROM_BYTES,
+        "pipeline._memory.MemoryBound",
+    ),
+    Bound("answers not in the spool yet", UNSPOOLED_BYTES_MAX, "pipeline._keeper.SpoolKeeper"),
     Bound("bodies read back from the spool", SPOOL_READ_BYTES, "output.spool.Spool"),
     Bound("bodies that are decoded at once", PIECE_BYTES, "output.pieces"),
     Bound("rows of two row groups", 2 * ROW_GROUP_BYTES, "output.row_groups.RowGroups"),

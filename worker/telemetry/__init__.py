@@ -1,1 +1,1 @@
-"""What is counted, and who is told."""
+"""What is counted, and who hears of it."""

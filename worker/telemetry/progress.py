@@ -48,7 +48,7 @@ class RateMeter:
 
 
 class Eta:
-    """The time that is left, told from the rows of the last ten seconds, outages left out."""
+    """Works out the time that is left from the rows of the last ten seconds, without outages."""
 
     def __init__(self, now_s: float) -> None:
         self._rows = RateMeter(now_s)
@@ -181,8 +181,8 @@ def _outage_fields(outage: Outage, now_s: float) -> dict[str, str | float]:
 
 
 def _target_field(tally: Tally) -> dict[str, float]:
-    is_told = tally.target_tps is not None and not tally.outage  # probes are not paced by it
-    return {"target_per_s": tally.target_tps or 0.0} if is_told else {}
+    is_shown = tally.target_tps is not None and not tally.outage  # probes are not paced by it
+    return {"target_per_s": tally.target_tps or 0.0} if is_shown else {}
 
 
 def _trouble(tally: Tally) -> str:

@@ -74,13 +74,13 @@ class Tally:
         return self.rows_done - self.unsent - self.duplicates
 
     def expect(self, chunk: Chunk, *, rows: int, needless: int) -> None:
-        """Note what a chunk comes to, better known than before: rows, and those without a call."""
+        """Take over what a chunk comes to, better known than before: rows, those without a call."""
         rows_before, needless_before = self.expected.get(chunk.index, (chunk.rows, 0))
         self.rows_expected += rows - rows_before
         self.needless += needless - needless_before
         self.expected[chunk.index] = rows, needless
 
-    def note(self, outcome: Outcome) -> None:
+    def count_row(self, outcome: Outcome) -> None:
         """Count a row's end."""
         match outcome.result:
             case Answer():
@@ -88,16 +88,16 @@ class Tally:
             case Failure(code=code) as failure:
                 self.errors[code] += 1
                 if outcome.attempts:
-                    self.rejections.note(failure)
-                    self._note_failed(code)
+                    self.rejections.record_failure(failure)
+                    self._record_failed(code)
                 else:
                     self.unsent += 1
 
-    def note_kept(self, rows: int) -> None:
+    def count_kept(self, rows: int) -> None:
         """Count rows that were answered before this invocation."""
         self.results += rows
 
-    def note_duplicate(self, outcome: Outcome) -> None:
+    def count_duplicate(self, outcome: Outcome) -> None:
         """Count a row that took over another's outcome: of the service it says nothing new."""
         self.duplicates += 1
         if isinstance(outcome.result, Failure):
@@ -105,7 +105,7 @@ class Tally:
         else:
             self.results += 1
 
-    def note_malformed(self, failures: Sequence[Failure], *, duplicates: int = 0) -> None:
+    def count_malformed(self, failures: Sequence[Failure], *, duplicates: int = 0) -> None:
         """Take for failed rows those whose answers were read at last, and are none.
 
         `duplicates` are rows that took over such an answer.
@@ -114,14 +114,14 @@ class Tally:
         for failure in failures:
             self.results -= 1
             self.errors[failure.code] += 1
-            self.rejections.note(failure)
-            self._note_failed(failure.code)
+            self.rejections.record_failure(failure)
+            self._record_failed(failure.code)
         if duplicates:
             self.results -= duplicates
             self.errors[INVALID_ANSWER] += duplicates
 
     def record_exhausted(self, failure: Failure) -> None:
-        """Note what a row ended with whose attempts ran out; `note` follows if the run goes on."""
+        """Remember what a row ended with whose attempts ran out; `count_row` may follow."""
         self.exhausted_by = failure
 
     def unreached(self) -> str | None:
@@ -147,7 +147,7 @@ class Tally:
         of_them = f"{rows:,} of them with {told_code(code)}"
         return f"{share:.0%} of the last {ROWS_TO_SHARE:,} rows failed, {of_them}"
 
-    def _note_failed(self, code: str) -> None:
+    def _record_failed(self, code: str) -> None:
         number = self.rows_called
         self.failed_rows.append((number, code))
         while self.failed_rows[0][0] <= number - ROWS_TO_SHARE:

@@ -81,7 +81,7 @@ class Bench:
     async def settle(self) -> Outcome:
         outcome = await self.lane.settle(b"{}")
         assert isinstance(outcome, Outcome)
-        self.tally.note(outcome)
+        self.tally.count_row(outcome)
         return outcome
 
     async def settle_in_vain(self) -> None:

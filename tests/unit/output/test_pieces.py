@@ -54,7 +54,7 @@ def test_pieces_are_the_batch_in_order_and_bounded(
         found = [by_row(piece).get(row) for piece, row in places]
         assert found == [by_row(whole).get(row) for row in range(len(sizes))]
         assert sum(len(by_row(piece)) for piece in cut) == len(by_row(whole))
-    assert [piece.last for piece in cut] == [False] * (len(cut) - 1) + [True]
+    assert [piece.is_last for piece in cut] == [False] * (len(cut) - 1) + [True]
     for piece in cut:
         held = sum(held_sizes(piece))
         assert held <= PIECE_BYTES or piece.rows.num_rows == 1

@@ -17,7 +17,7 @@ BARE_400 = Failure("400", "HTTP 400 without a message", 400)
 def noted(*failures: Failure) -> Rejections:
     rejections = Rejections()
     for failure in failures:
-        rejections.note(failure)
+        rejections.record_failure(failure)
     return rejections
 
 
@@ -29,7 +29,7 @@ def test_a_hundred_calls_rejected_alike_are_enough_and_fewer_when_they_are_all(
     assert few.refusal() is None
     assert few.refusal(of=CALLS_TO_JUDGE) is None  # one of them ended in another way
     assert few.refusal(of=CALLS_TO_JUDGE - 1) is not None
-    few.note(failure)
+    few.record_failure(failure)
     assert few.refusal() is not None
 
 
@@ -75,5 +75,5 @@ def test_calls_that_all_fail_in_passing_are_a_service_that_does_not_answer() -> 
     assert error is not None
     assert "503: HTTP 503 without a message" in error.what
     assert "again" in error.hint
-    some.note(PAGE)
+    some.record_failure(PAGE)
     assert some.unanswered(of=3) is None

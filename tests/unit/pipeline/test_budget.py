@@ -19,7 +19,7 @@ from worker.model import Answer, Batch, Failure
 from worker.output import spool
 from worker.pipeline import _memory, pipeline
 from worker.pipeline._feed import ChunkReader
-from worker.pipeline._memory import Room
+from worker.pipeline._memory import MemoryBound
 from worker.pipeline.handout import Handed, InOrder
 from worker.runtime.memory_budget import (
     BATCH_BYTES_MAX,
@@ -47,62 +47,62 @@ def is_shut(intake: Intake) -> bool:
 
 
 def test_no_more_calls_are_made_than_there_is_room_for_such_answers_as_were_seen() -> None:
-    room, first = Room(1000), batch(0)
+    memory, first = MemoryBound(1000), batch(0)
     for _ in range(10):
-        room.note_call()
-        assert room.may_call(first)  # of answers nobody knows yet
-    room.hold(first, 10 * MIB)
-    assert not room.may_call(first)  # nine are on their way, and come to 90 MiB
+        memory.count_call()
+        assert memory.may_call(first)  # of answers nobody knows yet
+    memory.hold(first, 10 * MIB)
+    assert not memory.may_call(first)  # nine are on their way, and come to 90 MiB
     for _ in range(4):
-        room.hold(first, 10 * MIB)
-    assert room.may_call(first)
+        memory.hold(first, 10 * MIB)
+    assert memory.may_call(first)
     assert INTAKE_BYTES_MAX // (10 * MIB) == 6
 
 
 def test_one_call_is_always_made_however_large_answers_are() -> None:
-    room, first = Room(1000, answer_bytes=2 * INTAKE_BYTES_MAX), batch(0)
-    assert room.may_call(first)
-    room.note_call()
-    assert not room.may_call(first)
+    memory, first = MemoryBound(1000, answer_bytes=2 * INTAKE_BYTES_MAX), batch(0)
+    assert memory.may_call(first)
+    memory.count_call()
+    assert not memory.may_call(first)
 
 
 def test_a_large_answer_is_forgotten_after_many_small_ones() -> None:
-    room, first = Room(1000), batch(0)
-    room.hold(first, 60 * MIB)
+    memory, first = MemoryBound(1000), batch(0)
+    memory.hold(first, 60 * MIB)
     for _ in range(300):
-        room.hold(first, 1000)
+        memory.hold(first, 1000)
     for _ in range(100):
-        room.note_call()
-    assert room.may_call(batch(0))
+        memory.count_call()
+    assert memory.may_call(batch(0))
 
 
 def test_answers_beyond_their_room_are_to_stay_in_the_spool_and_none_comes_until_then() -> None:
     intake = Intake()
-    room, first = Room(1000, intake=intake), batch(0)
-    assert room.hold(first, SPOOLED_FROM_BYTES - 1)
-    assert not room.hold(first, 10)
+    memory, first = MemoryBound(1000, intake=intake), batch(0)
+    assert memory.hold(first, SPOOLED_FROM_BYTES - 1)
+    assert not memory.hold(first, 10)
     assert is_shut(intake)
-    room.release(first, 10)
+    memory.release(first, 10)
     assert not is_shut(intake)
     assert first.answers_bytes == SPOOLED_FROM_BYTES - 1
-    room.leave(first)
-    assert room.hold(batch(1), MIB)
+    memory.leave(first)
+    assert memory.hold(batch(1), MIB)
 
 
 def test_a_row_that_failed_has_nothing_to_stay_in_the_spool() -> None:
-    room, first = Room(1000, intake=(intake := Intake())), batch(0)
-    assert room.hold(first, SPOOLED_FROM_BYTES - 1)
-    assert not room.hold(first, 10)
-    assert room.hold(first, 0)  # before the answer has left memory
-    room.release(first, 10)
+    memory, first = MemoryBound(1000, intake=(intake := Intake())), batch(0)
+    assert memory.hold(first, SPOOLED_FROM_BYTES - 1)
+    assert not memory.hold(first, 10)
+    assert memory.hold(first, 0)  # before the answer has left memory
+    memory.release(first, 10)
     assert not is_shut(intake)
 
 
 def test_wide_rows_do_not_shut_the_answers_out_that_they_wait_for() -> None:
-    room, wide = Room(1000, intake=(intake := Intake())), batch(0, held_bytes=2**30)
-    room.enter(wide)
-    assert room.may_call(wide)
-    assert room.hold(wide, MIB)
+    memory, wide = MemoryBound(1000, intake=(intake := Intake())), batch(0, held_bytes=2**30)
+    memory.enter(wide)
+    assert memory.may_call(wide)
+    assert memory.hold(wide, MIB)
     assert not is_shut(intake)
     assert HELD_BYTES_MAX < 2**30
 
@@ -159,15 +159,15 @@ async def test_answers_that_stay_in_the_spool_are_written_to_their_own_rows(
     lane = make_lane(large := Large(), switch=switch, tally=tally, tps=100_000)
     most = 0
 
-    def watch(room: Room, of: Batch, size: int) -> bool:
+    def watch(memory: MemoryBound, of: Batch, size: int) -> bool:
         nonlocal most
-        kept = real(room, of, size)
+        kept = real(memory, of, size)
         held = [each for each in gc.get_objects() if isinstance(each, Answer)]
         most = max(most, sum(len(each.body) for each in held))
         return kept
 
-    real = Room.hold
-    monkeypatch.setattr(Room, "hold", watch)
+    real = MemoryBound.hold
+    monkeypatch.setattr(MemoryBound, "hold", watch)
     with store.claim():
         await pipeline.run_chunks(
             job, InOrder(job.source.chunks), lane=lane, tally=tally, switch=switch, store=store,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, Self
 
 import anyio
@@ -20,8 +21,8 @@ from worker.codec.requests import RequestBuilder
 from worker.config.model import InputColumns
 from worker.model import Answer, Batch, Chunk, Failure, Outcome, Piece
 from worker.pipeline import _dispatch
-from worker.pipeline._dispatch import OpenRows
-from worker.pipeline._memory import Room
+from worker.pipeline._dispatch import Dispatcher
+from worker.pipeline._memory import MemoryBound
 from worker.telemetry.tally import Tally
 
 COLUMNS = InputColumns.model_validate({"user_id": "ID"})
@@ -44,7 +45,7 @@ class Bench:
     def __init__(self, chunks: Sequence[Made], seed: int, *, deduplicate: bool) -> None:
         self.rng = random.Random(seed)
         self.tally = Tally(rows_expected=sum(map(len, chunks)))
-        self.room = Room(1_000)
+        self.memory = MemoryBound(1_000)
         self.others_share = self.put_off_share = 0.0
         self.batches: list[Batch] = []
         self.answered_before: list[bytes] = []
@@ -62,9 +63,9 @@ class Bench:
         self.todo_in, self.todo = anyio.create_memory_object_stream[Batch](1)
         done_in, self.done = anyio.create_memory_object_stream[Batch](1_000)
         self.done_in = done_in
-        self.rows = OpenRows(
-            BUILDER, self.todo, done_in, self.room, self.tally, deduplicate=deduplicate,
-            on_kept=self.answered_before.append,
+        lane: Any = SimpleNamespace(offer_witness=self.answered_before.append)
+        self.rows = Dispatcher(
+            BUILDER, self.todo, done_in, self.memory, self.tally, lane, deduplicate=deduplicate
         )  # fmt: skip
         self.handed: list[tuple[int, int]] = []
 
@@ -78,7 +79,7 @@ class Bench:
     async def feed(self) -> None:
         async with self.todo_in:
             for batch in self.batches:
-                self.room.enter(batch)
+                self.memory.enter(batch)
                 await self.todo_in.send(batch)
                 await self.pause()
 
@@ -194,7 +195,7 @@ async def test_rows_that_are_put_off_and_taken_from_afar_are_handed_out_once_too
     assert len(set(bench.handed)) == len(bench.handed) == sum(map(len, called))
     for index, made in enumerate(chunks):
         assert bench.tally.expected[index] == (len(made), len(made) - len(called[index]))
-    assert bench.room.may_call(bench.batches[-1])
+    assert bench.memory.may_call(bench.batches[-1])
 
 
 async def test_the_row_taken_first_in_an_outage_is_the_farthest_that_is_read(
@@ -233,14 +234,14 @@ async def test_no_more_requests_are_made_ahead_in_an_outage_than_they_may_have_b
 
 async def test_rows_wait_while_there_is_no_room_for_their_answers() -> None:
     with Bench([[("a", False)] * 4], 1, deduplicate=False) as bench:
-        bench.room.close()
+        bench.memory.close()
         async with anyio.create_task_group() as group:
             group.start_soon(bench.feed)
             for _ in range(3):
                 group.start_soon(bench.lane)
             await anyio.wait_all_tasks_blocked()
             assert bench.handed == []
-            bench.room.open()
+            bench.memory.open()
         assert len(bench.handed) == 4
 
 
@@ -252,13 +253,13 @@ async def test_rows_that_were_put_off_wait_too_while_no_call_may_begin() -> None
         async with anyio.create_task_group() as group:
             group.start_soon(bench.lane)  # waits for another batch, and must not be waited for
             await anyio.wait_all_tasks_blocked()
-            bench.room.close()
+            bench.memory.close()
             bench.rows.put_off(*taken[:3], PUT_OFF)
             assert bench.rows.take_now(others_first=True) is None
             group.start_soon(bench.lane)
             await anyio.wait_all_tasks_blocked()
             assert bench.handed == []
-            bench.room.open()
+            bench.memory.open()
             await anyio.wait_all_tasks_blocked()
             assert bench.handed == [(0, 0)]
             bench.todo_in.close()

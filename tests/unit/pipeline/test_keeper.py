@@ -16,8 +16,8 @@ from worker.model import Answer, Batch, Chunk, Outcome, Piece
 from worker.output.spool import Spool, SpoolWriter
 from worker.output.spool_format import Mark
 from worker.pipeline import _keeper
-from worker.pipeline._keeper import Keeper
-from worker.pipeline._memory import Room
+from worker.pipeline._keeper import SpoolKeeper
+from worker.pipeline._memory import MemoryBound
 from worker.store import _local_spool
 from worker.store.local import LocalStore
 
@@ -28,13 +28,13 @@ CHUNK = Chunk(index=0, pieces=(Piece(path="p", row_group=0, offset=0, rows=2),))
 def _batch() -> Batch:
     rows = pa.RecordBatch.from_pylist([{"USER_ID": "a"}, {"USER_ID": "b"}])
     return Batch(
-        chunk=CHUNK, sequence=0, first_row=0, last=True, rows=rows,
+        chunk=CHUNK, sequence=0, first_row=0, is_last=True, rows=rows,
         outcomes=[OUTCOME, None], open_rows=1, held_bytes=0, kept=bytearray(2),
         digests=bytearray(32),
     )  # fmt: skip
 
 
-class WatchedRoom(Room):
+class WatchedMemory(MemoryBound):
     """Tells when no call may begin any more."""
 
     def __init__(self, rows_max: int) -> None:
@@ -57,17 +57,17 @@ async def test_no_call_begins_while_a_block_is_late(
 
     monkeypatch.setattr(SpoolWriter, "append", slow)
     monkeypatch.setattr(_keeper, "LATE_S", 0.01)
-    store, room, batch = LocalStore(tmp_path / "out"), WatchedRoom(10), _batch()
+    store, memory, batch = LocalStore(tmp_path / "out"), WatchedMemory(10), _batch()
     with store.claim():
-        keeper = Keeper(store, "run", room, parts_done=0)
-        keeper.note(batch, 0, OUTCOME)
+        keeper = SpoolKeeper(store, "run", memory, parts_done=0)
+        keeper.keep(batch, 0, OUTCOME)
         async with anyio.create_task_group() as group:
             group.start_soon(keeper.flush)
-            await room.closed.wait()
-            assert not room.may_call(batch)
-            group.start_soon(room.wait_to_call, batch)
+            await memory.closed.wait()
+            assert not memory.may_call(batch)
+            group.start_soon(memory.wait_to_call, batch)
             go_on.set()
-        assert room.may_call(batch)
+        assert memory.may_call(batch)
         await keeper.close()
     kept = Spool(store.spool("run", CHUNK.part_name), Mark.of("run", CHUNK))
     assert kept.rows(0, 2) == {0: OUTCOME}
@@ -92,8 +92,8 @@ async def test_what_was_written_is_synced_with_its_folders_every_two_seconds(
 
     with store.claim():
         monkeypatch.setattr("worker.store.local._sync", sync)
-        keeper = Keeper(store, "run", Room(10), parts_done=0)
-        keeper.note(batch, 0, OUTCOME)
+        keeper = SpoolKeeper(store, "run", MemoryBound(10), parts_done=0)
+        keeper.keep(batch, 0, OUTCOME)
         async with anyio.create_task_group() as group:
             group.start_soon(keeper.run)
             assert await to_thread.run_sync(is_synced.wait, 30)
@@ -107,8 +107,8 @@ async def test_what_was_written_is_synced_with_its_folders_every_two_seconds(
 async def test_nothing_is_kept_in_a_folder_that_was_replaced(tmp_path: Path) -> None:
     store, batch = LocalStore(tmp_path / "out"), _batch()
     with store.claim():
-        keeper = Keeper(store, "run", Room(10), parts_done=0)
-        keeper.note(batch, 0, OUTCOME)
+        keeper = SpoolKeeper(store, "run", MemoryBound(10), parts_done=0)
+        keeper.keep(batch, 0, OUTCOME)
         (tmp_path / "out").rename(tmp_path / "moved")
         (tmp_path / "out").mkdir()
         with pytest.raises(ExceptionGroup) as caught:

@@ -17,11 +17,11 @@ def test_a_run_is_refused_when_all_rows_are_rejected_in_the_same_words() -> None
     tally = Tally(rows_expected=100)
     outcome = Outcome(result=REJECTED, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
     for _ in range(CALLS_TO_JUDGE - 1):
-        tally.note(outcome)
+        tally.count_row(outcome)
     assert tally.refusal() is None
     assert tally.refusal(is_part=True) is None
     assert "InvalidInputException: no" in str(tally.refusal(is_all=True))
-    tally.note(outcome)
+    tally.count_row(outcome)
     assert "InvalidInputException: no" in str(tally.refusal())
 
 
@@ -46,7 +46,7 @@ def test_a_resumed_run_that_had_results_is_not_refused() -> None:
     tally = Tally(rows_expected=100, results_before=1)
     outcome = Outcome(result=REJECTED, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
     for _ in range(CALLS_TO_JUDGE):
-        tally.note(outcome)
+        tally.count_row(outcome)
     assert tally.refusal() is None
 
 
@@ -62,9 +62,9 @@ def test_a_run_is_not_refused_when_one_row_succeeds_or_reasons_differ() -> None:
     success = Outcome(result=ANSWER, attempts=1, throttles=0, sent_us=0, latency_ms=0.0)
     for acquittal in (other, success):
         tally = Tally(rows_expected=100)
-        tally.note(acquittal)
+        tally.count_row(acquittal)
         for _ in range(CALLS_TO_JUDGE):
-            tally.note(rejected)
+            tally.count_row(rejected)
         assert tally.refusal() is None
 
 
@@ -107,7 +107,7 @@ def test_what_a_chunk_comes_to_is_known_ever_better() -> None:
 
 def note_rows(tally: Tally, rows: int, result: Answer | Failure, *, attempts: int = 1) -> None:
     for _ in range(rows):
-        tally.note(Outcome(result, attempts, throttles=0, sent_us=0, latency_ms=0.0))
+        tally.count_row(Outcome(result, attempts, throttles=0, sent_us=0, latency_ms=0.0))
 
 
 def test_too_many_failed_among_the_last_rows_end_the_run_and_no_fewer() -> None:
@@ -147,11 +147,11 @@ MALFORMED = Failure("InvalidAnswer", "the answer is not of the API's form", 200)
 def test_answers_that_are_none_when_they_are_read_refuse_the_run_as_they_would_at_once() -> None:
     tally = Tally(rows_expected=1000)
     note_rows(tally, 500, ANSWER)
-    tally.note_malformed([MALFORMED] * (CALLS_TO_JUDGE - 1), duplicates=3)
+    tally.count_malformed([MALFORMED] * (CALLS_TO_JUDGE - 1), duplicates=3)
     assert (tally.results, tally.errors["InvalidAnswer"]) == (398, 102)
     assert tally.rows_called == 500
     assert tally.refusal() is None
-    tally.note_malformed([MALFORMED])
+    tally.count_malformed([MALFORMED])
     assert "not Personalize" in str(tally.refusal())
     tally.has_read_results = True
     assert tally.refusal() is None
@@ -160,7 +160,7 @@ def test_answers_that_are_none_when_they_are_read_refuse_the_run_as_they_would_a
 def test_answers_that_are_none_are_among_the_last_rows_that_failed() -> None:
     tally = Tally(rows_expected=10_000, error_share_stop=0.5, has_read_results=True)
     note_rows(tally, ROWS_TO_SHARE, ANSWER)
-    tally.note_malformed([MALFORMED] * (ROWS_TO_SHARE // 2))
+    tally.count_malformed([MALFORMED] * (ROWS_TO_SHARE // 2))
     assert tally.failing() is None
-    tally.note_malformed([MALFORMED])
+    tally.count_malformed([MALFORMED])
     assert "501 of them with InvalidAnswer" in str(tally.failing())
