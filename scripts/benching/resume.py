@@ -141,7 +141,7 @@ def _batches(job: OpenJob) -> Sequence[Batch]:
     """Return the answered batches of the first chunk."""
     return [
         Batch(
-            chunk=job.source.chunks[0], sequence=0, first_row=0, last=False, rows=rows,
+            chunk=job.source.chunks[0], sequence=0, first_row=0, is_last=False, rows=rows,
             outcomes=[_OUTCOME] * rows.num_rows, open_rows=0, held_bytes=0,
             kept=bytearray(rows.num_rows), digests=bytearray().join(_digests(job, rows)),
         )
