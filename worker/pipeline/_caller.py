@@ -47,11 +47,12 @@ class Caller:
 
     async def _settle_all(self) -> None:
         dispatcher, lane, keeper = self._dispatcher, self._lane, self._keeper
-        while self._switch.reason is None:
+        memory, tally, switch = self._memory, self._tally, self._switch
+        while switch.reason is None:
             taken = dispatcher.take_now(others_first=lane.wants_others)
             if taken is None:
                 # A stop keeps rows that others wait for: those of the oldest batch free memory.
-                taken = await self._switch.wait(dispatcher.take())
+                taken = await switch.wait(dispatcher.take())
             if taken is None:
                 return
             batch, row, request, before = taken
@@ -60,15 +61,15 @@ class Caller:
                 dispatcher.put_off(batch, row, request, outcome)
                 continue
             keeper.keep(batch, row, outcome)
-            self._tally.count_row(outcome)
+            tally.count_row(outcome)
             if isinstance(outcome.result, Failure):
                 lane.judge_run()
-            if self._memory.hold(batch, size := answer_bytes(outcome)):
+            if memory.hold(batch, size := answer_bytes(outcome)):
                 batch.settle(row, outcome)
             else:
                 await keeper.flush()
                 batch.settle_in_spool(row, outcome)
-                self._memory.release(batch, size)
+                memory.release(batch, size)
             if batch.is_done:
                 self._done.send_nowait(batch)
             del taken, batch, request, outcome, before  # else kept until there is another answer

@@ -43,7 +43,11 @@ class _Read:
 
 
 class Drain:
-    """The pipeline's last task."""
+    """Writes done batches in the order of the input, and commits each part after its last batch.
+
+    The pipeline's last task. Decodes in a thread, or in the event loop where that has no time to
+    spare.
+    """
 
     def __init__(
         self,

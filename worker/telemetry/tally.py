@@ -26,7 +26,10 @@ class Outage:
 
 @dataclass(slots=True)
 class Tally:
-    """Mutated by the lanes, in one event loop; read by anyone."""
+    """Counts what this invocation has done so far, and judges whether it is any use to go on.
+
+    Changed by the pipeline and by Admission, in one event loop; read by anyone.
+    """
 
     rows_expected: int  # of all chunks to do, before `where` until `expect` knows better
     needless: int = 0  # of these, rows that need no call by this invocation, as far as is known
