@@ -17,7 +17,7 @@ from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """How a command ends, by what schedulers see of it. README, "Exit codes", says more."""
+    """How a command ends, by what schedulers see of it. README, "Every night", says more."""
 
     DONE = 0
     BUG = 1

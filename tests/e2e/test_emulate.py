@@ -129,7 +129,8 @@ def test_what_aws_would_refuse_is_warned_of_and_with_strict_refused(tmp_path: Pa
     assert "emulator.strict = false" in ended.stderr
 
 
-def test_readme_names_the_sdks_that_ignore_the_endpoint_variables() -> None:
-    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text().split())
+def test_the_emulators_book_names_the_sdks_that_ignore_the_endpoint_variables() -> None:
+    book = Path(__file__).parents[2] / "worker" / "emulator" / "README.md"
+    text = " ".join(book.read_text().split())
     clients = ("boto3 before 1.28", "JavaScript v2", "SDK for Go v2", "Debian's AWS CLI 2.9")
-    assert all(client in readme for client in clients)
+    assert all(client in text for client in clients)

@@ -1,1 +1,6 @@
-"""The SDK's part: credentials, clients, errors, the control plane."""
+"""Logging in: whose credentials sign the calls, how they are renewed, what the SDK's errors mean.
+
+`login` and `_sources`, `_look`, `_process`: credentials that are not found, or expire. `access`,
+`session`, `client`: endpoints, regions, proxies, trust roots. `control_plane`: the provisioned TPS.
+`redact`: a secret that is shown. Nothing else but `transport` imports the SDK.
+"""

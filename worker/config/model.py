@@ -1,6 +1,7 @@
 """The config: what a TOML file may say, checked once, then frozen.
 
-Each section is a model; a field's description is its line in the README and in the JSON Schema.
+Each section is a model; a field's description is its line in configs/README.md and in the JSON
+Schema.
 Limits of the service that can be seen here (numResults, names, ARNs) are checked here; those that
 depend on a row are checked in codec/requests.py.
 """

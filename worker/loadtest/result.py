@@ -1,6 +1,6 @@
 """The content of `_loadtest.json`, from what was measured. Pure.
 
-README, "What a load test leaves", documents it; `format` counts incompatible changes.
+README.md beside this file documents it; `format` counts incompatible changes.
 """
 
 from __future__ import annotations
