@@ -15,7 +15,6 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from support.places import mark_at, path_of, spool_at, spool_path
 
 from benching.job import Job, users_file, worker_environment
 from benching.process import PROJECT, BenchError
@@ -29,7 +28,7 @@ from worker.model import Answer, Batch, Outcome
 from worker.output.part_writer import PartWriter
 from worker.output.run_folder import claim
 from worker.output.spool import write_spool
-from worker.output.spool_format import Settled
+from worker.output.spool_format import Mark, Settled
 from worker.store.local import LocalStore
 
 DONE_SHARE = 0.99
@@ -134,7 +133,7 @@ def _leave(case: Case, config: Path, output: Path) -> None:
             writer.add(batch)
         writer.commit(job.reader_of_all())
         for chunk in job.source.chunks[1:done]:
-            os.link(path_of(store, first.part_name), path_of(store, chunk.part_name))
+            os.link(output / first.part_name, output / chunk.part_name)
 
 
 def _batches(job: OpenJob) -> Sequence[Batch]:
@@ -150,12 +149,13 @@ def _batches(job: OpenJob) -> Sequence[Batch]:
 
 
 def _keep(job: OpenJob, store: LocalStore, rows: int) -> None:
-    path = spool_path(store, job.run_id, job.source.chunks[0].part_name)
-    digests = chain.from_iterable(_digests(job, some) for some in job.read(job.source.chunks[0]))
+    chunk = job.source.chunks[0]
+    digests = chain.from_iterable(_digests(job, some) for some in job.read(chunk))
     settled = (
         Settled(row, _OUTCOME, each) for row, each in zip(range(rows), digests, strict=False)
     )
-    write_spool(spool_at(path), mark_at(path), iter(lambda: list(islice(settled, _BLOCK_ROWS)), []))
+    blocks = iter(lambda: list(islice(settled, _BLOCK_ROWS)), [])
+    write_spool(store.spool(job.run_id, chunk.part_name), Mark.of(job.run_id, chunk), blocks)
 
 
 def _digests(job: OpenJob, rows: pa.RecordBatch) -> list[bytes]:

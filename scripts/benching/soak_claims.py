@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from support.places import mark_at, spool_at
 
 from worker.output.spool import Spool
-from worker.store.local import SPOOL
+from worker.output.spool_format import Mark
+from worker.store.local import SPOOL, LocalStore
 
 WARM_UP_S = 10.0
 FLAT = 1.2  # times the first half's memory, in the second half
@@ -83,7 +83,12 @@ def kept_rows(output: Path) -> int:
     spools = [
         path for path in output.glob(f"{SPOOL}/*/part-*") if not (output / path.name).exists()
     ]
-    return sum(len(Spool(spool_at(path), mark_at(path)).rows(0, 1 << 40)) for path in spools)
+    return sum(len(_spool(output, path).rows(0, 1 << 40)) for path in spools)
+
+
+def _spool(output: Path, path: Path) -> Spool:
+    run_id, part = path.parent.name, int(path.stem.removeprefix("part-"))
+    return Spool(LocalStore(output).spool(run_id, path.name), Mark(run_id, part))
 
 
 def accounts(output: Path, users: Path) -> list[Claim]:
