@@ -13,7 +13,7 @@ OTHER_FILES = {
     "cli.options": "the config, as the command line names it",
     "cli.streams": "/dev/null, in place of a closed stream",
     "commands.emulator_process": "the config, for the emulator's own process",
-    "commands.session": "the config, for the emulator's own process",
+    "cli.event_loop": "the config, for the emulator's own process",
     "config.load": "the config",
     "rate.remembered": "capacities that this machine remembers from run to run",
     "report.compare.buckets": "rows that are put aside in the system's temporary folder",

@@ -71,11 +71,11 @@ def run(config: Path, **flags: Any) -> int:
 
     CONFIG is a TOML file; see configs/ for examples and `schema` for every key.
     """
-    from worker.runtime.tuning import end_start, set_up_interpreter
+    from worker.cli.process import end_start, set_up_interpreter
 
     set_up_interpreter()
+    from worker.cli.event_loop import run_with_access
     from worker.cli.text import show_summary, too_many_failed
-    from worker.commands.session import run_with_access
     from worker.report.run.gates import raise_breaches
 
     set_up_log(flags)
@@ -85,10 +85,10 @@ def run(config: Path, **flags: Any) -> int:
 
     async def main(access: Access, switch: StopSwitch) -> dict[str, Any]:
         # The SDK is slow to import, bad input quick to say.
-        from worker.commands.run import run as run_job
+        from worker.cli.housekeeper import run_kept_small
 
         end_start()
-        return await run_job(job, store, access, view, switch, overwrite=flags["overwrite"])
+        return await run_kept_small(job, store, access, view, switch, overwrite=flags["overwrite"])
 
     summary = run_with_access(
         main, settings.target, emulator=emulator_config(config, flags), settings=flags["settings"]
@@ -113,9 +113,9 @@ def plan(config: Path, **flags: Any) -> int:
     """
     from datetime import datetime
 
+    from worker.cli.event_loop import run_with_access
     from worker.cli.text import show_plan
     from worker.commands.plan import ask_provisioned_tps, make_plan
-    from worker.commands.session import run_with_access
     from worker.rate.choice import choose_rate, needs_provisioned_tps
 
     set_up_log(flags)
@@ -150,10 +150,10 @@ def loadtest(config: Path, **flags: Any) -> int:
     Section [loadtest] of CONFIG says how much; [input] brings the users; the result goes to
     output.path, a folder of its own.
     """
-    from worker.runtime.tuning import end_start, set_up_interpreter
+    from worker.cli.process import end_start, set_up_interpreter
 
     set_up_interpreter()
-    from worker.commands.session import run_with_access
+    from worker.cli.event_loop import run_with_access
     from worker.job import open_job
     from worker.loadtest.text import ending, show_loadtest
     from worker.loadtest.view import load_view
@@ -230,14 +230,14 @@ def report(output: Path) -> int:
     OUTPUT is the folder of a run or a load test, finished or not. The report is made from its
     files alone.
     """
-    from worker.runtime.tuning import end_start, set_up_interpreter
+    from worker.cli.process import ProcessHousekeeping, end_start, set_up_interpreter
 
     set_up_interpreter()
     from worker.report.make import make_report
     from worker.store.open import open_store
 
     end_start()
-    echo(make_report(open_store(str(output))))
+    echo(make_report(open_store(str(output)), ProcessHousekeeping()))
     return 0
 
 
@@ -251,7 +251,7 @@ def diff(old: Path, new: Path, **flags: Any) -> int:
 
     OLD and NEW are output folders, in either layout. Rows are paired by their IDs.
     """
-    from worker.runtime.tuning import end_start, set_up_interpreter
+    from worker.cli.process import ProcessHousekeeping, end_start, set_up_interpreter
 
     set_up_interpreter()
     from worker.report.compare.page import show_diff
@@ -259,7 +259,8 @@ def diff(old: Path, new: Path, **flags: Any) -> int:
     from worker.store.open import open_store
 
     end_start()
-    numbers = make_diff(open_store(str(old)), open_store(str(new)), html=flags["html"])
+    stores = open_store(str(old)), open_store(str(new))
+    numbers = make_diff(*stores, html=flags["html"], housekeeping=ProcessHousekeeping())
     show(numbers, show_diff(numbers), as_json=flags["as_json"])
     return 0
 

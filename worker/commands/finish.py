@@ -20,12 +20,14 @@ from worker.report.measure.numbers import quality_numbers
 from worker.report.run.gates import breaches, judge
 from worker.report.source import RunFiles, open_run
 from worker.runtime import log
-from worker.runtime.tuning import give_memory_back
+from worker.runtime.housekeeping import Housekeeping
 from worker.store.base import Store
 from worker.store.open import is_same_place, open_store
 
 
-def finish(job: Job, store: Store, summary: dict[str, Any] | None) -> dict[str, Any]:
+def finish(
+    job: Job, store: Store, summary: dict[str, Any] | None, housekeeping: Housekeeping
+) -> dict[str, Any]:
     """Sum up a run all of whose chunks are committed; return what `_SUCCESS` says.
 
     `summary` is that of a `_SUCCESS` that is there already. It stays, unless the gates are others
@@ -49,7 +51,7 @@ def finish(job: Job, store: Store, summary: dict[str, Any] | None) -> dict[str, 
     store.clear_spools()
     with _no_harm("quality and report", unless=bool(_gates(job.config))):
         files = open_run(store)
-        measures, numbers = _quality(files, job.config)
+        measures, numbers = _quality(files, job.config, housekeeping)
         gates = judge(job.config.quality, numbers)
         summary["quality"] = {**numbers, "gates": gates, "config": _gates(job.config)}
         with _no_harm("report"):
@@ -77,12 +79,15 @@ def check_previous(config: Config) -> None:
     check_comparable(open_run(open_store(previous)).config, config)
 
 
-def _quality(files: RunFiles, config: Config) -> tuple[Measures, dict[str, Any]]:
+def _quality(
+    files: RunFiles, config: Config, housekeeping: Housekeeping
+) -> tuple[Measures, dict[str, Any]]:
     # One part at a time, and what the run has left free: no more memory at its end than before.
-    give_memory_back(garbage=True)
-    measures, overlap = measure(files, workers=1), None
+    housekeeping.between_parts()
+    measures, overlap = measure(files, workers=1, housekeeping=housekeeping), None
     if previous := config.quality.previous:
-        found = compare(open_run(open_store(previous)), files, workers=1)
+        before = open_run(open_store(previous))
+        found = compare(before, files, workers=1, housekeeping=housekeeping)
         overlap = found.overlap(10)
     return measures, quality_numbers(measures, overlap)
 

@@ -33,6 +33,7 @@ from worker.pipeline.handout import InOrder
 from worker.rate.choice import RateChoice, choose_rate, needs_provisioned_tps
 from worker.runtime import log
 from worker.runtime.clock import RunningClock
+from worker.runtime.housekeeping import Housekeeping
 from worker.runtime.stop import StopSwitch
 from worker.store.base import Store
 from worker.telemetry.cost import calls_max
@@ -51,6 +52,7 @@ async def run(
     *,
     overwrite: bool = False,
     listeners: Sequence[RunListener] = (),
+    housekeeping: Housekeeping | None = None,
 ) -> dict[str, Any]:
     """Finish the run and return the content of `_SUCCESS`, or of `_QUALITY_FAILED`.
 
@@ -60,13 +62,14 @@ async def run(
     and the same call carries on. Raises RefusedError, ConflictError, InputError or OutputError as
     their names say; the last two end as StoppedError once anything was called.
     """
+    keeping = housekeeping or Housekeeping()
     with store.claim():
         recorded = claim(job, store, overwrite=overwrite)
         done, todo = chunks_by_state(store, job.source.chunks)
         await _compare(job, store, recorded, done, switch)
         if summary := read_success(store):
             log.info("already done", output=store.place)
-            return await to_thread.run_sync(_finish, job, store, summary)
+            return await to_thread.run_sync(_finish, job, store, summary, keeping)
         store.remove(SUCCESS_NAME)  # one that does not hold any more
         if done and todo:
             log.info("resuming", parts_done=len(done), parts_left=len(todo))
@@ -86,7 +89,7 @@ async def run(
         with _resumable_after_calls(tally):
             if todo:
                 await _work(job, todo, tally, store, access, progress, listener, switch)
-            return await to_thread.run_sync(_finish, job, store, None)
+            return await to_thread.run_sync(_finish, job, store, None, keeping)
 
 
 async def _work(
@@ -184,7 +187,9 @@ def _resumable_after_calls(tally: Tally) -> Iterator[None]:
             raise StoppedError(f"stopped before the end: {error.what}", hint=error.hint) from None
 
 
-def _finish(job: Job, store: Store, summary: dict[str, Any] | None) -> dict[str, Any]:
+def _finish(
+    job: Job, store: Store, summary: dict[str, Any] | None, housekeeping: Housekeeping
+) -> dict[str, Any]:
     from worker.commands.finish import finish  # what a start need not wait for
 
-    return finish(job, store, summary)
+    return finish(job, store, summary, housekeeping)

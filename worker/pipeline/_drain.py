@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass, field
 
 import anyio
@@ -20,7 +19,6 @@ from worker.pipeline._memory import MemoryBound
 from worker.runtime import log
 from worker.runtime.stop import StopSwitch
 from worker.runtime.thread_load import Load
-from worker.runtime.tuning import give_memory_back
 from worker.store.base import SpoolFile, Store
 from worker.telemetry.listener import Committed, RunListener
 from worker.telemetry.tally import Tally
@@ -30,7 +28,6 @@ from worker.telemetry.tally import Tally
 # many bytes hold it up for some 10 ms (30 where one of them is malformed).
 _BUSY_SHARE = 0.6
 _SMALL_BYTES = 2 << 20
-_TIDY_S = 1.0  # it takes some 5 ms, 10 with garbage; what is needed again must be brought back
 
 
 @dataclass(slots=True)
@@ -72,8 +69,6 @@ class Drain:
         self._writer: PartWriter | None = None
         self._recall: Recall | None = None
         self._again = job.reader_of_all()  # for rows that failed
-        self._tidied_s = anyio.current_time()
-        self._has_garbage = False
 
     async def run(self, done: MemoryObjectReceiveStream[Batch]) -> None:
         """Drain until every lane has ended; discard a part that is then incomplete."""
@@ -92,7 +87,6 @@ class Drain:
                             left.append(following)
                         expected += 1
                         self._memory.leave(following)
-                        await self._tidy()
             whole = max((index + 1 for index, batch in enumerate(left) if batch.is_last), default=0)
             for batch in left[:whole]:
                 await self._write(batch)
@@ -100,15 +94,6 @@ class Drain:
             if self._writer is not None:
                 self._writer.discard()
             self._again.close()
-
-    async def _tidy(self) -> None:
-        """Tidy up now and then: answers leave holes in the heap, and a part garbage."""
-        if (now_s := anyio.current_time()) - self._tidied_s >= _TIDY_S:
-            self._tidied_s = now_s
-            if self._has_garbage:
-                gc.collect()  # in no thread of its own: all of them wait for it anyway
-                self._has_garbage = False
-            await to_thread.run_sync(give_memory_back)
 
     async def _write(self, batch: Batch) -> None:
         # Not abandoned on cancellation: a thread writing a file that is being discarded would
@@ -159,7 +144,6 @@ class Drain:
                 seconds=books.seconds,
             )
         )
-        self._has_garbage = True
 
     def _is_for_the_loop(self, batch: Batch) -> bool:
         is_busy = self._load.share() > _BUSY_SHARE and not self._lane.is_held_back

@@ -16,7 +16,6 @@ from worker.output.spool import Spool
 from worker.output.spool_format import Mark
 from worker.runtime.memory_budget import COMPARED_BYTES_MAX, COUNTED_BYTES
 from worker.runtime.stop import StopSwitch
-from worker.runtime.tuning import give_memory_back
 from worker.store.base import Store
 from worker.telemetry.tally import Tally
 
@@ -40,7 +39,6 @@ async def look_ahead(
             with store.errors_as_advice():
                 kept = await to_thread.run_sync(_kept, job, again, chunk, Spool(file, mark))
             tally.expect(chunk, rows=rows, needless=min(rows, rows - calls + kept))
-    give_memory_back()
 
 
 def reader_to_count(job: Job) -> RowReader:

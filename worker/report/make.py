@@ -16,6 +16,7 @@ from worker.report.measure.numbers import quality_numbers
 from worker.report.pages.html import render
 from worker.report.run.page import Run, run_page
 from worker.report.source import RunFiles, open_run
+from worker.runtime.housekeeping import Housekeeping
 from worker.store.base import Store
 from worker.store.open import write_page
 
@@ -23,7 +24,7 @@ _LISTS_SHOWN = 5
 _ENTRIES_SHOWN = 8
 
 
-def make_report(store: Store) -> str:
+def make_report(store: Store, housekeeping: Housekeeping | None = None) -> str:
     """Write the report of the run or load test in `store`, ended or not; return where it is.
 
     Raises ConfigError when there is neither, ConflictError or InputError when its files cannot be
@@ -34,7 +35,7 @@ def make_report(store: Store) -> str:
         return store.shown(REPORT_NAME)
     files = open_run(store)
     end = files.read_end()
-    measures = measure(files)
+    measures = measure(files, housekeeping=housekeeping)
     known = (end or {}).get("quality") or {}
     numbers = quality_numbers(measures, known.get("overlap_with_previous"))
     store.replace(REPORT_NAME, run_report(files, measures, numbers, end).encode())
@@ -50,12 +51,14 @@ def run_report(
     return render(run_page(run, datetime.now(UTC)))
 
 
-def make_diff(old: Store, new: Store, *, html: str | None) -> dict[str, Any]:
+def make_diff(
+    old: Store, new: Store, *, html: str | None, housekeeping: Housekeeping | None = None
+) -> dict[str, Any]:
     """Return the difference between two runs, and write it to `html` as a page, if asked for.
 
     Raises like `compare`, and OutputError when the page cannot be written.
     """
-    numbers = diff_numbers(compare(open_run(old), open_run(new)))
+    numbers = diff_numbers(compare(open_run(old), open_run(new), housekeeping=housekeeping))
     if html is not None:
         page = diff_page(numbers, old.place, new.place, datetime.now(UTC))
         write_page(html, render(page))

@@ -25,7 +25,7 @@ from worker.report.measure.parallel import in_order
 from worker.report.measure.rows import read_rows
 from worker.report.source import RunFiles
 from worker.runtime.descriptors import room
-from worker.runtime.tuning import GARBAGE_PARTS, give_memory_back
+from worker.runtime.housekeeping import Housekeeping
 
 DEPTHS = (5, 10, 25)
 ENTRIES_PER_BUCKET = 1 << 20
@@ -92,6 +92,7 @@ def compare(
     *,
     entries_per_bucket: int = ENTRIES_PER_BUCKET,
     workers: int | None = None,
+    housekeeping: Housekeeping | None = None,
 ) -> Comparison:
     """Compare what is committed of two runs, in either layout.
 
@@ -100,14 +101,16 @@ def compare(
     cannot be read, OutputError when there is no room.
     """
     check_comparable(old.config, new.config)
+    housekeeping = housekeeping or Housekeeping()
     entries = max(_entries(old), _entries(new))
     bits = min(BITS_MAX, max(0, (entries - 1) // entries_per_bucket).bit_length())
     bits = min(bits, max(1, room() // 2).bit_length() - 1)  # a file for each bucket of each run
     with two_bucketed(bits) as (old_rows, new_rows):
-        found = Comparison(_side(old, old_rows, workers), _side(new, new_rows, workers))
+        old_side = _side(old, old_rows, workers, housekeeping)
+        found = Comparison(old_side, _side(new, new_rows, workers, housekeeping))
         for old_bucket, new_bucket in zip(old_rows.read(), new_rows.read(), strict=True):
             _compare_bucket(found, old_bucket, new_bucket)
-            give_memory_back()
+            housekeeping.between_batches()
     return found
 
 
@@ -123,11 +126,13 @@ def _entries(files: RunFiles) -> int:
     return total
 
 
-def _side(files: RunFiles, buckets: Buckets, workers: int | None) -> Side:
+def _side(
+    files: RunFiles, buckets: Buckets, workers: int | None, housekeeping: Housekeeping
+) -> Side:
     side, lists = Side(), SharedLists()
     read = functools.partial(_read_part, files)
     parts = in_order(read, len(files.part_names), workers=workers)
-    for number, (rows, entries) in enumerate(parts, 1):
+    for rows, entries in parts:
         lengths = pc.list_value_length(column(rows, "entries"))
         side.rows += rows.num_rows
         side.empty += total(pc.equal(lengths, 0))
@@ -137,7 +142,7 @@ def _side(files: RunFiles, buckets: Buckets, workers: int | None) -> Side:
             nowhere = pa.nulls(len(batch), pa.int64())
             lists.add(batch.column("list"), batch.column("key"), nowhere)
         buckets.add(rows)
-        give_memory_back(garbage=number % GARBAGE_PARTS == 0)
+        housekeeping.between_parts()
     shared = lists.shared(side.rows)
     side.fallback = sum(one.rows for one in shared)
     side.shared = pa.array([one.list for one in shared], U64)

@@ -24,7 +24,7 @@ from worker.report.measure.parallel import ahead, in_order
 from worker.report.measure.rows import Rows, read_failed, read_rows
 from worker.report.measure.timeline import Timeline
 from worker.report.source import RunFiles
-from worker.runtime.tuning import GARBAGE_PARTS, give_memory_back
+from worker.runtime.housekeeping import Housekeeping
 
 CALL_COLUMNS = ("requested_at", "latency_ms", "attempts")
 _ROW_BITS = 40  # of a row's number: those above are its part's
@@ -85,19 +85,21 @@ def examples(files: RunFiles, shared: Sequence[SharedList], *, entries_max: int)
     return [_example(files, one, entries_max) for one in shared]
 
 
-def measure(files: RunFiles, *, workers: int | None = None) -> Measures:
+def measure(
+    files: RunFiles, *, workers: int | None = None, housekeeping: Housekeeping | None = None
+) -> Measures:
     """Read every committed part, and `_errors/`; raise ConflictError when one cannot be read.
 
     So many parts are read beside each other as `in_order` says.
     """
-    whole, lists = Measured(), SharedLists()
-    measured = functools.partial(_measure_part, files)
+    whole, lists, housekeeping = Measured(), SharedLists(), housekeeping or Housekeeping()
+    measured = functools.partial(_measure_part, files, housekeeping)
     parts = in_order(measured, len(files.part_names), workers=workers)
-    for number, part in enumerate(parts, 1):
+    for part in parts:
         whole.add(part)
         while part.lists:  # the largest that it has: not kept beside the next part's
             lists.add(*part.lists.pop())
-        give_memory_back(garbage=number % GARBAGE_PARTS == 0)
+        housekeeping.between_parts()
     return Measures(
         total=whole,
         shared=lists.shared(whole.results),
@@ -105,7 +107,7 @@ def measure(files: RunFiles, *, workers: int | None = None) -> Measures:
     )
 
 
-def _measure_part(files: RunFiles, number: int) -> Measured:
+def _measure_part(files: RunFiles, housekeeping: Housekeeping, number: int) -> Measured:
     name = files.part_names[number]
     part = Measured(books=read_books(files.store, name))
     asked = [files.asked_column] if files.asked_column else []
@@ -113,7 +115,7 @@ def _measure_part(files: RunFiles, number: int) -> Measured:
     for times, rows in enumerate(ahead(read_rows(files, name, wanted, beside=True)), 1):
         _add_rows(part, files, rows, first=(number << _ROW_BITS) + part.results)
         if times % _TIDY_TIMES == 0:
-            give_memory_back()
+            housekeeping.between_batches()
     errors_name = f"_errors/{name}"
     if errors_name in files.errors_names:
         for ids, batch in read_failed(files, errors_name, failures.COLUMNS):

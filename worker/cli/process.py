@@ -1,4 +1,8 @@
-"""What a process that handles millions of rows asks of its interpreter. Measured: scripts/bench."""
+"""What the command line asks of its own process: interpreter, collector, heap.
+
+Measured by scripts/bench. Inside somebody's program all of it would be poison, so nothing outside
+`cli` does any of it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ import os
 import sys
 from contextlib import suppress
 
-GARBAGE_PARTS = 4  # read one after the other; then it is worth looking for what they leave
+from worker.runtime.housekeeping import Housekeeping
+
+_GARBAGE_PARTS = 4  # read one after the other; then it is worth looking for what they leave
 _M_ARENA_MAX = -8  # of glibc's malloc.h; elsewhere there is no mallopt
 
 
@@ -52,3 +58,19 @@ def give_memory_back(*, garbage: bool = False) -> None:
         gc.collect()
     with suppress(AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
+
+
+class ProcessHousekeeping(Housekeeping):
+    """Gives memory back between pieces of work."""
+
+    def __init__(self) -> None:
+        self._parts = 0
+
+    def between_batches(self) -> None:
+        """See Housekeeping.between_batches."""
+        give_memory_back()
+
+    def between_parts(self) -> None:
+        """See Housekeeping.between_parts."""
+        give_memory_back(garbage=self._parts % _GARBAGE_PARTS == 0)
+        self._parts += 1

@@ -14,7 +14,7 @@ from support.certificates import client_context
 from support.services import HOST, Peer, serving_talk
 
 from worker.aws.access import Access
-from worker.commands.session import run_with_access
+from worker.cli.event_loop import run_with_access
 from worker.config.model import Target
 from worker.runtime import signals
 from worker.runtime.event_loop import connect

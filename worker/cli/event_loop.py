@@ -1,4 +1,4 @@
-"""An event loop for a command that makes calls: signals watched, the emulator around it."""
+"""The event loop of a command that makes calls: signals watched, the emulator around it."""
 
 from __future__ import annotations
 

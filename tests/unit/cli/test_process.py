@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 JOB = """
-from worker.runtime.tuning import set_up_interpreter
+from worker.cli.process import set_up_interpreter
 set_up_interpreter()
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,7 +28,7 @@ def test_all_of_arrow_allocates_from_one_heap() -> None:
 
 CYCLES = """
 import gc, weakref
-from worker.runtime.tuning import end_start, give_memory_back, set_up_interpreter
+from worker.cli.process import end_start, give_memory_back, set_up_interpreter
 set_up_interpreter()
 class Histogram:
     def __init__(self):
