@@ -45,12 +45,14 @@ class Admission:
     ) -> None:
         self._pacer = pacer
         self._gate = gate
+        self._clock = gate.clock
         self._governor = governor
         self._login = login
         self._switch = switch
         self._tally = tally
         self._listener = listener
-        self._departures = Departures(
+        # Where the attempts of this admission ask for their turn.
+        self.departures = Departures(
             pacer=pacer,
             gate=gate,
             governor=governor,
@@ -77,10 +79,6 @@ class Admission:
         """Send all attempts back that wait: the switch is thrown."""
         self._pacer.end()
         self._gate.end()
-
-    def attempt(self, request: bytes) -> Attempt:
-        """Return the first attempt of a row."""
-        return Attempt(self._departures, request)
 
     def take_now(self, attempt: Attempt) -> bool:
         """Return whether the attempt may go at once: its turn is near. Else `take` is to follow."""
@@ -116,7 +114,15 @@ class Admission:
 
     def end(self, attempt: Attempt) -> None:
         """Free the place of an attempt that has ended in any way, and set how long it took."""
-        self._departures.end(attempt)
+        now_s = self._clock.now_s()
+        if attempt.has_left:
+            self._tally.in_flight -= 1
+        else:
+            attempt.end()
+            near_s = self._pacer.leave(attempt)
+            attempt.sent_s = now_s if near_s is None else near_s
+            attempt.sent_us = self._clock.wall_us() - round((now_s - attempt.sent_s) * 1e6)
+        attempt.took_s = now_s - attempt.sent_s
 
     def note(self, attempt: Attempt, verdict: Verdict, failure: Failure | None = None) -> None:
         """Learn how an attempt has ended: ANSWERED, or with a failure and its verdict.
@@ -125,7 +131,13 @@ class Admission:
         there was no connection.
         """
         if failure is None:
-            self._note_answer(attempt)
+            self._witness = attempt.request
+            self._listener.answered(attempt.took_s)
+            gate = self._gate
+            if not gate.is_down:
+                self._governor.record_answer(attempt.sent_s, attempt.sent_s + attempt.took_s)
+            if gate.is_troubled:
+                self._record_served(attempt)
         elif attempt.is_witness:
             self._note_witness(attempt, failure, verdict)
         else:
@@ -166,27 +178,19 @@ class Admission:
         )
         going = attempt
         if permit is Permit.WITNESS and witness is not None:
-            going = self.attempt(witness)
+            going = Attempt(self.departures, witness)
             going.is_retry = going.is_witness = True
         going.is_probe = permit is not Permit.FREE
         return going
 
     def _begin(self, attempt: Attempt) -> bool:
         attempt.has_left = False
-        return self._departures.is_within_cap()
-
-    def _note_answer(self, attempt: Attempt) -> None:
-        self._witness = attempt.request
-        self._listener.answered(attempt.took_s)
-        if not self._gate.is_down:
-            self._governor.record_answer(attempt.sent_s, attempt.sent_s + attempt.took_s)
-        if self._gate.is_troubled:
-            self._record_served(attempt)
+        return self.departures.is_within_cap()
 
     def _note_failure(self, attempt: Attempt, failure: Failure, verdict: Verdict) -> None:
         trouble = attempt.trouble
         if not attempt.has_left:
-            self._departures.count_unsent(attempt)
+            self.departures.count_unsent(attempt)
         elif not self._gate.is_down:  # an outage says nothing of the rate
             is_rows = verdict is Verdict.TRANSIENT and trouble is not None and trouble.is_to_blame
             self._governor.record_failure(
@@ -207,7 +211,7 @@ class Admission:
 
     def _note_witness(self, attempt: Attempt, failure: Failure, verdict: Verdict) -> None:
         if not attempt.has_left:
-            self._departures.count_unsent(attempt)
+            self.departures.count_unsent(attempt)
         if verdict in (*_PASSING, Verdict.UNSPOKEN):  # the witness was answered once
             unspoken = verdict is Verdict.UNSPOKEN
             self._record_broken(attempt, failure, Verdict.TRANSIENT if unspoken else verdict, None)
@@ -239,5 +243,5 @@ class Admission:
             self._pacer.send_back()
             return
         self._tally.outage = None
-        self._tally.resumed = self._gate.clock.now_s(), self._tally.rows_done
+        self._tally.resumed = self._clock.now_s(), self._tally.rows_done
         self._governor.record_outage_over()

@@ -79,18 +79,6 @@ class Departures:
         self._tally.retries += attempt.is_retry
         self._pacer.take(attempt)
 
-    def end(self, attempt: Attempt) -> None:
-        """Free the place of an attempt that has ended, and set how long it took."""
-        now_s = self._clock.now_s()
-        if attempt.has_left:
-            self._tally.in_flight -= 1
-        else:
-            attempt.end()
-            near_s = self._pacer.leave(attempt)
-            attempt.sent_s = now_s if near_s is None else near_s
-            attempt.sent_us = self._clock.wall_us() - round((now_s - attempt.sent_s) * 1e6)
-        attempt.took_s = now_s - attempt.sent_s
-
     def _count_sent(self, attempt: Attempt, sent_us: int, sent_s: float) -> None:
         attempt.has_left = True
         attempt.sent_us, attempt.sent_s = sent_us, sent_s

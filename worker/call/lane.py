@@ -78,7 +78,7 @@ class Lane:
         row: _Failed | None = None
         if before is None:
             self._retry.count_row()
-            attempt = admission.attempt(request)
+            attempt = Attempt(admission.departures, request)
         else:
             admission.take_back()
             attempt, row, attempts, throttles = before

@@ -42,34 +42,32 @@ class Caller:
 
     async def run(self) -> None:
         """Settle one row after the other until there are no more, or the run is stopped."""
-        with suppress(StoppedError):
-            await self._settle_all()
-
-    async def _settle_all(self) -> None:
         dispatcher, lane, keeper = self._dispatcher, self._lane, self._keeper
         memory, tally, switch = self._memory, self._tally, self._switch
-        while switch.reason is None:
-            taken = dispatcher.take_now(others_first=lane.wants_others)
-            if taken is None:
-                # A stop keeps rows that others wait for: those of the oldest batch free memory.
-                taken = await switch.wait(dispatcher.take())
-            if taken is None:
-                return
-            batch, row, request, before = taken
-            outcome = await lane.settle(request, before)
-            if isinstance(outcome, PutOff):
-                dispatcher.put_off(batch, row, request, outcome)
-                continue
-            keeper.keep(batch, row, outcome)
-            tally.count_row(outcome)
-            if isinstance(outcome.result, Failure):
-                lane.judge_run()
-            if memory.hold(batch, size := answer_bytes(outcome)):
-                batch.settle(row, outcome)
-            else:
-                await keeper.flush()
-                batch.settle_in_spool(row, outcome)
-                memory.release(batch, size)
-            if batch.is_done:
-                self._done.send_nowait(batch)
-            del taken, batch, request, outcome, before  # else kept until there is another answer
+        with suppress(StoppedError):
+            while switch.reason is None:
+                taken = dispatcher.take_now(others_first=lane.wants_others)
+                if taken is None:
+                    # A stop keeps rows that others wait for: those of the oldest batch free memory.
+                    taken = await switch.wait(dispatcher.take())
+                if taken is None:
+                    return
+                batch, row, request, before = taken
+                outcome = await lane.settle(request, before)
+                if isinstance(outcome, PutOff):
+                    dispatcher.put_off(batch, row, request, outcome)
+                    continue
+                keeper.keep(batch, row, outcome)
+                tally.count_row(outcome)
+                if isinstance(outcome.result, Failure):
+                    lane.judge_run()
+                if memory.hold(batch, size := answer_bytes(outcome)):
+                    batch.settle(row, outcome)
+                else:
+                    await keeper.flush()
+                    batch.settle_in_spool(row, outcome)
+                    memory.release(batch, size)
+                if batch.is_done:
+                    self._done.send_nowait(batch)
+                # Else they were kept until there is another answer.
+                del taken, batch, request, outcome, before

@@ -13,6 +13,7 @@ from support.lanes import constant, unadapted
 from worker.aws.access import Access
 from worker.aws.login import Login
 from worker.call.admission import Admission
+from worker.call.attempt import Attempt
 from worker.call.breaker import Breaker
 from worker.call.outage import OutageGate
 from worker.errors import RefusedError, StoppedError
@@ -97,7 +98,7 @@ class Bench:
         self.sent_back = 0
 
     async def ask(self) -> None:
-        attempt = self.admission.attempt(b"{}")
+        attempt = Attempt(self.admission.departures, b"{}")
         try:
             if not self.admission.take_now(attempt):
                 await self.admission.take(attempt)
@@ -164,8 +165,8 @@ async def test_a_row_whose_connection_ended_before_its_turn_gets_another_turn() 
     bench.login.others.set()
     admission, slow, row = (
         bench.admission,
-        bench.admission.attempt(b"{}"),
-        bench.admission.attempt(b"{}"),
+        Attempt(bench.admission.departures, b"{}"),
+        Attempt(bench.admission.departures, b"{}"),
     )
     assert await admission.take(slow) is slow
     await anyio.sleep(0.8 / TPS)  # to connect: the next one comes near so long before its turn
@@ -191,7 +192,7 @@ async def test_at_the_cap_an_attempt_that_has_its_connection_does_not_leave(
 ) -> None:
     bench = Bench(calls_max=1)
     bench.login.others.set()
-    attempts = [bench.admission.attempt(b"{}") for _ in range(2)]
+    attempts = [Attempt(bench.admission.departures, b"{}") for _ in range(2)]
     asking = [Late(is_at_once=is_at_once) for _ in attempts]
     for attempt in attempts:
         assert await bench.admission.take(attempt) is attempt  # none has left by now
@@ -211,7 +212,7 @@ async def test_an_attempt_that_ends_before_its_turn_took_as_long_as_it_was_near(
     """To connect, in vain."""
     bench = Bench()
     bench.login.others.set()
-    attempt = bench.admission.attempt(b"{}")
+    attempt = Attempt(bench.admission.departures, b"{}")
     assert await bench.admission.take(attempt) is attempt
     await anyio.sleep(0.3)
     bench.admission.end(attempt)
