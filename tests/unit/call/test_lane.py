@@ -98,6 +98,7 @@ async def test_a_stop_during_a_call_keeps_its_answer_and_makes_no_other() -> Non
     bench.transport.on_call = lambda: bench.switch.throw("test")
     assert (await bench.settle()).result is ANSWER
     await bench.settle_in_vain()
+    assert bench.transport.calls == 1
 
 
 async def test_a_stop_during_a_failing_call_leaves_the_row_undone() -> None:
@@ -165,6 +166,7 @@ async def test_a_stop_while_a_late_signature_waits_leaves_the_row_undone() -> No
     await bench.settle()
     bench.transport.on_call = lambda: bench.switch.throw("test")
     await bench.settle_in_vain()
+    assert bench.transport.calls == 2  # no third one, for all that the wait was cut short
 
 
 BARE = Failure("403", "HTTP 403 without a message", http_status=403)

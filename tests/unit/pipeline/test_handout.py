@@ -44,12 +44,12 @@ class Coordinated:
     def __init__(self, chunks: list[Chunk]) -> None:
         self.parts_done = 0
         self.may_go_on = anyio.Event()
-        self.asked = 0
+        self.is_asked_again = anyio.Event()  # for a third Chunk, of two
         self._left = chunks
 
     async def next(self) -> Handed | None:
-        self.asked += 1
         if not self._left:
+            self.is_asked_again.set()
             await self.may_go_on.wait()
             return None
         return Handed(self._left.pop(0), is_last=False)
@@ -65,8 +65,8 @@ class Service:
     async def call(self, body: bytes, turn: Turn | None = None) -> Answer | Failure:
         if turn is not None and not await leave(turn):
             return SENT_BACK
-        while b'"u0"' in body and self.handout.asked < 3:  # noqa: ASYNC110 - few turns of the loop
-            await anyio.sleep(0.001)
+        if b'"u0"' in body:
+            await self.handout.is_asked_again.wait()
         return self.result
 
     async def renew(self, failure: Failure, *, since_s: float) -> Failure | None:
