@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from worker.runtime import signals
 
-_STOPPED: Final = 75  # ExitCode.STOPPED, which is not imported yet
+_STOPPED: Final = 75  # CommandOutcome.STOPPED's, which is not imported yet
 
 
 def main() -> None:

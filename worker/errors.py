@@ -5,81 +5,116 @@ WorkerError                  what is wrong and what was seen, a hint, an exit co
 ├── InputError        2      the Parquet that was given; 75 once anything was called
 ├── OutputError       2      the output cannot be written; 75 once anything was called
 ├── ConflictError     6      the output belongs to another run
-├── QualityError      5      the results break a gate of [quality]
+├── FailedRowsError   3      more rows failed than `stop.error_share_max` tolerates
+├── QualityError      5      the results break a gate of [quality]; a load test did not pass
 ├── RefusedError      4      the service refuses every call of this run
 └── StoppedError     75      ended early, resumable
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import ClassVar
 
 
-class ExitCode(IntEnum):
-    """How a command ends, by what schedulers see of it. README, "Every night", says more."""
+class CommandOutcome(StrEnum):
+    """How a command ends. README, "Every night", says more of each."""
 
-    DONE = 0
-    BUG = 1
-    INVALID = 2
-    FAILED_ROWS = 3
-    REFUSED = 4
-    QUALITY_FAILED = 5
-    CONFLICT = 6
-    STOPPED = 75
+    DONE = "done"
+    BUG = "bug"
+    INVALID = "invalid"
+    FAILED_ROWS = "failed_rows"
+    REFUSED = "refused"
+    QUALITY_FAILED = "quality_failed"
+    CONFLICT = "conflict"
+    STOPPED = "stopped"
+
+    @property
+    def exit_code(self) -> int:
+        """What schedulers see of it."""
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES = {
+    CommandOutcome.DONE: 0,
+    CommandOutcome.BUG: 1,
+    CommandOutcome.INVALID: 2,
+    CommandOutcome.FAILED_ROWS: 3,
+    CommandOutcome.REFUSED: 4,
+    CommandOutcome.QUALITY_FAILED: 5,
+    CommandOutcome.CONFLICT: 6,
+    CommandOutcome.STOPPED: 75,
+}
 
 
 class WorkerError(Exception):
     """The root: `what` is wrong and was seen, `hint` says what to do. Shown without a trace."""
 
-    exit_code: ClassVar[ExitCode] = ExitCode.BUG
+    outcome: ClassVar[CommandOutcome] = CommandOutcome.BUG
 
     def __init__(self, what: str, *, hint: str) -> None:
         super().__init__(what)
         self.what = what
         self.hint = hint
 
+    @property
+    def exit_code(self) -> int:
+        """What a command ends with that raises this error."""
+        return self.outcome.exit_code
+
 
 class ConfigError(WorkerError):
     """Raised when the command line or the config is wrong, before any call."""
 
-    exit_code = ExitCode.INVALID
+    outcome = CommandOutcome.INVALID
 
 
 class InputError(WorkerError):
     """Raised when the input cannot be read as the config says, before any call."""
 
-    exit_code = ExitCode.INVALID
+    outcome = CommandOutcome.INVALID
 
 
 class OutputError(WorkerError):
     """Raised when the output cannot be written."""
 
-    exit_code = ExitCode.INVALID
+    outcome = CommandOutcome.INVALID
 
 
 class ConflictError(WorkerError):
     """Raised when the output folder holds another run's files, or files of no run."""
 
-    exit_code = ExitCode.CONFLICT
+    outcome = CommandOutcome.CONFLICT
 
 
 class QualityError(WorkerError):
-    """Raised when a finished run's results break a gate of [quality]."""
+    """Raised when a finished run breaks a gate of [quality], or a load test did not pass."""
 
-    exit_code = ExitCode.QUALITY_FAILED
+    outcome = CommandOutcome.QUALITY_FAILED
+
+
+class FailedRowsError(WorkerError):
+    """Raised for a finished run of which more rows failed than are tolerated."""
+
+    outcome = CommandOutcome.FAILED_ROWS
 
 
 class RefusedError(WorkerError):
     """Raised when the service refuses the whole run: credentials, ARN, recipe type."""
 
-    exit_code = ExitCode.REFUSED
+    outcome = CommandOutcome.REFUSED
 
 
 class StoppedError(WorkerError):
     """Raised when a run ends before its last row and the same command carries on."""
 
-    exit_code = ExitCode.STOPPED
+    outcome = CommandOutcome.STOPPED
+
+
+def outcome_of(problems: Sequence[WorkerError]) -> CommandOutcome:
+    """Return how a command has ended that has these problems, the worst last."""
+    return problems[-1].outcome if problems else CommandOutcome.DONE
 
 
 def leaves(error: BaseException) -> list[BaseException]:

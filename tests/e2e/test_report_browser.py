@@ -16,7 +16,8 @@ from support.made_runs import Failed, Row, make_run
 
 from worker.loadtest.search import Found
 from worker.report.compare.compare import compare
-from worker.report.compare.page import diff_numbers, diff_page
+from worker.report.compare.numbers import diff_numbers
+from worker.report.compare.page import diff_page
 from worker.report.make import make_report
 from worker.report.pages.html import render
 

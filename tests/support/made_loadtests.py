@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections import Counter
@@ -15,12 +14,22 @@ from support.runs import campaign_arn
 
 from worker.config.model import Config
 from worker.config.thresholds import parse_threshold
-from worker.loadtest._verdict import judged, verdict
 from worker.loadtest.measure import Attempt, Interval, Kinds, Measures, Meter
-from worker.loadtest.result import aborted, beginning, ended, search_result
+from worker.loadtest.result import (
+    Judgement,
+    Searched,
+    StageAsked,
+    aborted,
+    beginning,
+    concluded,
+    ended,
+    search_result,
+)
 from worker.loadtest.search import Found
 from worker.loadtest.timeline_file import line_of
+from worker.loadtest.verdict import judged, verdict
 from worker.model import Failure
+from worker.runtime.records import json_bytes
 from worker.store.local import LocalStore
 
 BEGUN = "2026-11-22T03:00:00.000+00:00"
@@ -62,34 +71,38 @@ def make_loadtest(
     if state == "aborted":
         result = aborted(result, "the disk is full", ended_at=ENDED)
     elif state != "running":
-        result = ended(
-            result,
-            ended_at=ENDED,
-            stages=[_stage(n, len(rates), *rate, found) for n, rate in enumerate(rates)],
-            measures=measures,
-            thresholds=kept,
+        judgement = Judgement(
             verdict=verdict(
                 stopped="SIGTERM" if state == "stopped" else None,
                 invalid=invalid,
                 thresholds=kept,
                 failed="no rate was held" if found and found.held_tps is None else None,
             ),
+            thresholds=kept,
             search=search_result(found, measures[-1], per_1000_usd=0.0556) if found else None,
+        )
+        conclusion = concluded(
+            stages=[_stage(n, len(rates), *rate, found) for n, rate in enumerate(rates)],
+            measures=measures,
+            judgement=judgement,
             per_1000_usd=0.0556,
             files={"timeline": "_loadtest_timeline.jsonl"},
         )
-    path_of(store, "_loadtest.json").write_text(json.dumps(result))
+        result = ended(result, conclusion, ended_at=ENDED)
+    path_of(store, "_loadtest.json").write_bytes(json_bytes(result))
     lines = map(line_of, _intervals(rates, trouble_share))
     path_of(store, "_loadtest_timeline.jsonl").write_bytes(b"".join(lines))
     return store
 
 
-def _stage(number: int, of: int, tps: float, seconds: float, found: Found | None) -> dict[str, Any]:
-    what: dict[str, Any] = {"from_tps": tps, "to_tps": tps, "planned_seconds": seconds}
-    if found is None:
-        return {"name": f"{number + 1} of {of}", **what}
-    phase = "confirm" if number == of - 1 else "grow" if number % 2 else "bisect"
-    return {"name": phase, "phase": phase, **what, "held": tps <= (found.held_tps or 0)}
+def _stage(number: int, of: int, tps: float, seconds: float, found: Found | None) -> StageAsked:
+    name, searched = f"{number + 1} of {of}", None
+    if found is not None:
+        name = "confirm" if number == of - 1 else "grow" if number % 2 else "bisect"
+        searched = Searched(phase=name, held=tps <= (found.held_tps or 0))
+    return StageAsked(
+        name=name, searched=searched, from_tps=tps, to_tps=tps, planned_seconds=seconds
+    )
 
 
 def _measures(tps: float, seconds: float, trouble_share: float) -> Measures:

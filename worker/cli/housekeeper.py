@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -11,6 +10,7 @@ from anyio import to_thread
 from worker.aws.access import Access
 from worker.cli.process import ProcessHousekeeping, give_memory_back
 from worker.commands.run import run
+from worker.commands.run_result import RunResult
 from worker.job import Job
 from worker.runtime.stop import StopSwitch
 from worker.store.base import Store
@@ -22,12 +22,12 @@ _TIDY_S = 1.0  # it takes some 5 ms, 10 with garbage; what is needed again must 
 
 async def run_kept_small(
     job: Job, store: Store, access: Access, view: View, switch: StopSwitch, *, overwrite: bool
-) -> dict[str, Any]:
+) -> RunResult:
     """Make a run in a process that is its own, and keep the process small; see `run`."""
     housekeeper = Housekeeper()
     async with anyio.create_task_group() as group:
         group.start_soon(housekeeper.run)
-        summary = await run(
+        result = await run(
             job,
             store,
             access,
@@ -38,7 +38,7 @@ async def run_kept_small(
             housekeeping=ProcessHousekeeping(),
         )
         group.cancel_scope.cancel()
-    return summary
+    return result
 
 
 class Housekeeper(RunListener):

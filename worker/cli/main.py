@@ -26,14 +26,15 @@ from worker.cli.options import (
     set_up_log,
     view_of,
 )
-from worker.cli.streams import Cli, echo, open_closed_ones, show, tell
-from worker.commands.advice import told
-from worker.errors import ExitCode
+from worker.cli.streams import Cli, echo, open_closed_ones, print_error, show
+from worker.commands.advice import error_outcome, user_message
 from worker.runtime import signals
 from worker.runtime.descriptors import raise_limit
 
 if TYPE_CHECKING:
     from worker.aws.access import Access
+    from worker.commands.loadtest_result import LoadTestResult
+    from worker.commands.run_result import RunResult
     from worker.runtime.stop import StopSwitch
 
 EPILOG = """\b
@@ -75,31 +76,28 @@ def run(config: Path, **flags: Any) -> int:
 
     set_up_interpreter()
     from worker.cli.event_loop import run_with_access
-    from worker.cli.text import show_summary, too_many_failed
-    from worker.report.run.gates import raise_breaches
+    from worker.cli.text import show_summary
 
     set_up_log(flags)
     settings = load_settings(config, flags["settings"])
     job, store = open_settings(settings)
     view = view_of(settings, flags)
 
-    async def main(access: Access, switch: StopSwitch) -> dict[str, Any]:
+    async def main(access: Access, switch: StopSwitch) -> RunResult:
         # The SDK is slow to import, bad input quick to say.
         from worker.cli.housekeeper import run_kept_small
 
         end_start()
         return await run_kept_small(job, store, access, view, switch, overwrite=flags["overwrite"])
 
-    summary = run_with_access(
+    result = run_with_access(
         main, settings.target, emulator=emulator_config(config, flags), settings=flags["settings"]
     )
-    path = settings.output.path
+    path, summary = settings.output.path, result.summary
     show(summary, show_summary(summary, path), as_json=flags["as_json"], kept_in=path)
-    share, tolerated = summary["error_share"], settings.stop.error_share_max
-    if share > tolerated:
-        tell(too_many_failed(summary, path, tolerated))
-    raise_breaches(summary, path)
-    return ExitCode.FAILED_ROWS if share > tolerated else ExitCode.DONE
+    for problem in result.problems:
+        print_error(user_message(problem))
+    return result.outcome.exit_code
 
 
 @cli.command()
@@ -155,7 +153,7 @@ def loadtest(config: Path, **flags: Any) -> int:
     set_up_interpreter()
     from worker.cli.event_loop import run_with_access
     from worker.job import open_job
-    from worker.loadtest.text import ending, show_loadtest
+    from worker.loadtest.text import show_loadtest
     from worker.loadtest.view import load_view
     from worker.store.open import open_store
 
@@ -164,7 +162,7 @@ def loadtest(config: Path, **flags: Any) -> int:
     job, store = open_job(settings), open_store(settings.output.path)
     view = load_view(settings.price.per_1000_usd, live=is_live(flags))
 
-    async def main(access: Access, switch: StopSwitch) -> dict[str, Any]:
+    async def main(access: Access, switch: StopSwitch) -> LoadTestResult:
         from worker.commands.loadtest import loadtest as run_test  # as in `run`
 
         end_start()
@@ -174,11 +172,11 @@ def loadtest(config: Path, **flags: Any) -> int:
         main, settings.target, emulator=emulator_config(config, flags), settings=flags["settings"]
     )
     path = settings.output.path
-    show(result, show_loadtest(result, path), as_json=flags["as_json"], kept_in=path)
-    code, message = ending(result)
-    if message:
-        tell(message)
-    return code
+    text = show_loadtest(result.conclusion, path)
+    show(result.record, text, as_json=flags["as_json"], kept_in=path)
+    for problem in result.problems:
+        print_error(user_message(problem))
+    return result.outcome.exit_code
 
 
 @cli.command()
@@ -295,6 +293,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _end_with(error: BaseException) -> NoReturn:
-    text, code = told(error)
-    tell(text)
-    leave(code)
+    print_error(user_message(error))
+    leave(error_outcome(error).exit_code)

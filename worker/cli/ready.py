@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from worker.cli.streams import echo, tell
+from worker.cli.streams import echo, print_error
 
 
 def ready_line(
@@ -20,6 +20,6 @@ def ready_line(
     def ready(url: str) -> None:
         echo(f"ready {url}")
         if not flags["quiet"] and flags["log_format"] != "json":
-            tell("\n".join(introduction(url)))
+            print_error("\n".join(introduction(url)))
 
     return ready

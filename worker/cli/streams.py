@@ -42,15 +42,18 @@ def show(values: Any, text: str, *, as_json: bool, kept_in: str | None = None) -
     """
     import orjson
 
+    from worker.runtime import records
+
     shown = printable_lines(text)
     if as_json:
-        shown = orjson.dumps(values, option=orjson.OPT_INDENT_2, default=as_text).decode()
+        json = records.as_json(values)
+        shown = orjson.dumps(json, option=orjson.OPT_INDENT_2, default=as_text).decode()
     try:
         echo(shown)
     except StoppedError as error:
         if kept_in is None:
             raise
-        tell(f"warning: {error.what}; all else is done, and the summary is in {kept_in}")
+        print_error(f"warning: {error.what}; all else is done, and the summary is in {kept_in}")
 
 
 def echo(text: str) -> None:
@@ -78,7 +81,7 @@ def _give_up_stdout(error: OSError) -> None:
         ) from None
 
 
-def tell(text: str) -> None:
+def print_error(text: str) -> None:
     """Print a line on stderr, where that can be written."""
     try:
         click.echo(text, err=True)

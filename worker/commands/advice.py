@@ -1,15 +1,15 @@
-"""What an error tells: advice for what was foreseen, a stack trace for a bug."""
+"""An error as text for people: advice for what was foreseen, a stack trace for a bug."""
 
 from __future__ import annotations
 
 import traceback
 
-from worker.errors import ExitCode, StoppedError, WorkerError
+from worker.errors import CommandOutcome, StoppedError, WorkerError
 from worker.runtime.text import printable, printable_lines
 
 
-def told(error: BaseException) -> tuple[str, int]:
-    """Return what to print, in which no secret is left, and the exit code."""
+def user_message(error: BaseException) -> str:
+    """Return what a command prints of `error`, in which no secret is left: one line or several."""
     from worker.aws.redact import without_secrets
 
     known = _first_known(error)
@@ -18,12 +18,17 @@ def told(error: BaseException) -> tuple[str, int]:
         text = f"{trace}error: this is a bug in personalize-worker; please report it"
     else:
         text = f"error: {known.what}\nhint: {known.hint}"
-    code = ExitCode.BUG if known is None else known.exit_code
-    return printable_lines(without_secrets(text)), code
+    return printable_lines(without_secrets(text))
+
+
+def error_outcome(error: BaseException) -> CommandOutcome:
+    """Return how a command ends that raises `error`."""
+    known = _first_known(error)
+    return CommandOutcome.BUG if known is None else known.outcome
 
 
 def reason(error: BaseException) -> str:
-    """Return what an error tells, in one line without a secret: for a file, beside what is told."""
+    """Return what is wrong, in one line without a secret: for a file, beside the message."""
     from worker.aws.redact import without_secrets
 
     known = _first_known(error)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from worker.errors import ExitCode, WorkerError, leaves
+from worker.errors import CommandOutcome, WorkerError, leaves
 from worker.runtime import signals
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class EmulatorNotReadyError(WorkerError):
     """Raised when the emulator cannot start."""
 
-    exit_code = ExitCode.INVALID
+    outcome = CommandOutcome.INVALID
 
 
 def serve_until_stopped(

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from worker.codec.column_names import error_names, result_names
 from worker.codec.texts import text_column
+from worker.commands.explained import MATCHES_MAX, Explanation, PartMatches
 from worker.errors import ConflictError, InputError
 from worker.input.gather import decoded_batches
 from worker.input.reader import RowReader
@@ -24,10 +25,8 @@ from worker.personalize.error_codes import INVALID_ROW
 from worker.report.source import open_run
 from worker.store.base import Store
 
-MATCHES_MAX = 100
 
-
-def explain(store: Store, identifier: str) -> dict[str, Any]:
+def explain(store: Store, identifier: str) -> Explanation:
     """Return the requests, results and errors of the rows whose user or item ID is `identifier`.
 
     The requests are built again from the input, which must still be there. Of each part at most
@@ -35,14 +34,14 @@ def explain(store: Store, identifier: str) -> dict[str, Any]:
     has the ID, or the input is another one by now, ConflictError when the run is of another format.
     """
     files = open_run(store)
-    check_format(files.run, store)
+    check_format(files.run.format, files.run.version, store)
     run, job = files.run, open_job(files.config)
-    if job.source.fingerprint != run["input"]["fingerprint"]:
+    if job.source.fingerprint != run.input.fingerprint:
         raise _changed(job)
     changed = changed_files(job.source, run)
     columns = job.config.input.columns
     names = [name for name in (columns.user_id, columns.item_id) if name]
-    rows: list[dict[str, Any]] = []
+    rows: list[PartMatches] = []
     with job.reader() as reader, job.reader() as again:
         for chunk in job.source.chunks:
             found = _chunk_rows(job, reader, store, chunk, names, identifier)
@@ -56,7 +55,7 @@ def explain(store: Store, identifier: str) -> dict[str, Any]:
             f"no row of {job.config.input.path} has the ID {identifier!r} in {' or '.join(names)}",
             hint="IDs are case-sensitive; the input may have changed since the run",
         )
-    return {"id": identifier, "run_id": run["run_id"], "rows": rows}
+    return Explanation(id=identifier, run_id=run.run_id, rows=tuple(rows))
 
 
 def _changed(job: Job) -> InputError:
@@ -73,7 +72,7 @@ def _chunk_rows(
     chunk: Chunk,
     names: list[str],
     identifier: str,
-) -> list[dict[str, Any]]:
+) -> list[PartMatches]:
     matching = (
         _request(body)
         for rows in reader.read(chunk)
@@ -97,13 +96,13 @@ def _chunk_rows(
     else:
         state = "not done yet: run again to carry on"
     return [
-        {
-            "part": chunk.part_name,
-            "state": state,
-            "requests": requests,
-            "results": results,
-            "errors": errors,
-        }
+        PartMatches(
+            part=chunk.part_name,
+            state=state,
+            requests=tuple(requests),
+            results=tuple(results),
+            errors=tuple(errors),
+        )
     ]
 
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -14,6 +13,7 @@ from anyio import to_thread
 from worker.aws.access import Access
 from worker.aws.login import logged_in
 from worker.commands.advice import reason
+from worker.commands.loadtest_result import LoadTestResult
 from worker.config.loadtest import Loadtest
 from worker.errors import ConfigError, OutputError
 from worker.job import Job
@@ -24,6 +24,7 @@ from worker.loadtest.claim import REPORT_NAME, claim, write_result
 from worker.loadtest.generator import Generator
 from worker.loadtest.measure import Kinds
 from worker.loadtest.observer import Observer, check_service
+from worker.loadtest.result import LoadResult
 from worker.loadtest.session import Session
 from worker.loadtest.timeline_file import TIMELINE_NAME, TimelineFile
 from worker.loadtest.view import LoadView
@@ -57,8 +58,8 @@ async def loadtest(
     switch: StopSwitch,
     *,
     overwrite: bool = False,
-) -> dict[str, Any]:
-    """Make the test and return the content of `_loadtest.json`.
+) -> LoadTestResult:
+    """Make the test and return what it came to: the content of `_loadtest.json`.
 
     `switch` and the caps of [stop] end it early, with what there is so far. Raises RefusedError or
     StoppedError when the service takes no call at all, ConflictError, InputError or OutputError as
@@ -74,7 +75,7 @@ async def loadtest(
 
 
 @contextmanager
-def _end_noted(store: Store, began: dict[str, Any]) -> Iterator[None]:
+def _end_noted(store: Store, began: LoadResult) -> Iterator[None]:
     """Have the result and the report of a test without a verdict say what ended it."""
     try:
         yield
@@ -174,29 +175,28 @@ def _attempts_file(
 
 def _conclude(
     store: Store,
-    began: dict[str, Any],
+    began: LoadResult,
     session: Session,
     observer: Observer,
     file: AttemptsFile | None,
     job: Job,
-) -> dict[str, Any]:
+) -> LoadTestResult:
     files = {"timeline": TIMELINE_NAME}
     if file is not None:
         file.commit()
         files["attempts"] = ATTEMPTS_NAME
     per_1000_usd = job.config.price.per_1000_usd
-    result = results.ended(
-        began,
-        ended_at=_now(),
+    conclusion = results.concluded(
         stages=session.stages,
         measures=observer.meter.stages,
+        judgement=session.conclusion(per_1000_usd),
         per_1000_usd=per_1000_usd,
         files=files,
-        **session.conclusion(per_1000_usd),
     )
-    write_result(store, result)
+    record = results.ended(began, conclusion, ended_at=_now())
+    write_result(store, record)
     _write_report(store)
-    return result
+    return LoadTestResult(record=record, conclusion=conclusion)
 
 
 def _write_report(store: Store) -> None:

@@ -14,6 +14,7 @@ from worker.aws.control_plane import provisioned_tps
 from worker.aws.login import Login
 from worker.codec.digests import request_digest
 from worker.codec.duplicates import FirstRows
+from worker.commands.planned import SHOWN_REASONS, SHOWN_REQUESTS, DeadlinePlan, Plan
 from worker.config.model import Config, Target
 from worker.input.reader import RowReader
 from worker.job import Job
@@ -27,9 +28,6 @@ from worker.runtime.clock import MonotonicClock
 from worker.runtime.deadline import deadline_at
 from worker.store.base import Store
 from worker.telemetry.cost import calls_max, cost_usd
-
-SHOWN_REQUESTS = 3
-SHOWN_REASONS = 10
 
 
 class DistinctCounter:
@@ -83,7 +81,7 @@ async def ask_provisioned_tps(access: Access, target: Target) -> float:
         return await provisioned_tps(login, target)
 
 
-def make_plan(job: Job, store: Store, choice: RateChoice, *, now: datetime) -> dict[str, Any]:
+def make_plan(job: Job, store: Store, choice: RateChoice, *, now: datetime) -> Plan:
     """Read the rows that are left and return the plan. Blocking; makes no call.
 
     Raises ConflictError when the output belongs to another run or was made from other rows, as
@@ -103,27 +101,27 @@ def make_plan(job: Job, store: Store, choice: RateChoice, *, now: datetime) -> d
     if left_s is not None and choice.paced_to is not None:
         fitted = fit(calls, ramp, elapsed_s=0.0, left_s=left_s, reserve_s=RESERVE_SHARE * left_s)
         ramp = ramp.below(fitted.tps)
-    return {
-        "operation": config.target.operation.value,
-        "target": config.target.arn,
-        "input_rows": job.source.rows,
-        "rows": seen.rows,
-        "rows_refused": refused,
-        "refused": dict(sorted(seen.refused.items(), key=lambda item: -item[1])[:SHOWN_REASONS]),
-        "distinct_requests": seen.distinct.estimate(),
-        "distinct_is_exact": seen.distinct.is_exact,
-        "duplicates": seen.duplicates,
-        "calls": calls,
-        "calls_max": calls_max(config),
-        "tps": ramp.tps,
-        "tps_max": choice.ramp.tps,
-        "seconds": round(ramp.due_at(calls), 1),  # retries come on top
-        "cost_usd_estimate": cost_usd(calls, config.price.per_1000_usd),
-        **_deadline(config, ramp, calls, left_s),
-        "parts": len(job.source.chunks),
-        "parts_done": len(done),
-        "first_requests": seen.first,
-    }
+    return Plan(
+        operation=config.target.operation.value,
+        target=config.target.arn,
+        input_rows=job.source.rows,
+        rows=seen.rows,
+        rows_refused=refused,
+        refused=dict(sorted(seen.refused.items(), key=lambda item: -item[1])[:SHOWN_REASONS]),
+        distinct_requests=seen.distinct.estimate(),
+        distinct_is_exact=seen.distinct.is_exact,
+        duplicates=seen.duplicates,
+        calls=calls,
+        calls_max=calls_max(config),
+        tps=ramp.tps,
+        tps_max=choice.ramp.tps,
+        seconds=round(ramp.due_at(calls), 1),  # retries come on top
+        cost_usd_estimate=cost_usd(calls, config.price.per_1000_usd),
+        deadline=_deadline(config, ramp, calls, left_s),
+        parts=len(job.source.chunks),
+        parts_done=len(done),
+        first_requests=tuple(seen.first),
+    )
 
 
 def _look(seen: _Seen, job: Job, reader: RowReader, chunk: Chunk) -> None:
@@ -148,14 +146,14 @@ def _left_s(config: Config, now: datetime) -> float | None:
     return None if deadline is None else (deadline_at(deadline, start=now) - now).total_seconds()
 
 
-def _deadline(config: Config, ramp: Ramp, calls: int, left_s: float | None) -> dict[str, Any]:
-    if left_s is None:
-        return {}
+def _deadline(config: Config, ramp: Ramp, calls: int, left_s: float | None) -> DeadlinePlan | None:
+    if left_s is None or config.stop.deadline is None:
+        return None
     missing = max(0, calls - int(ramp.attempts_at(left_s) + 1e-6))
-    return {
-        "deadline": config.stop.deadline,
-        "deadline_seconds": round(left_s, 1),
-        "deadline_feasible": not missing,
-        "deadline_tps_needed": round(calls / left_s, 3),
-        "deadline_rows_missing": missing,
-    }
+    return DeadlinePlan(
+        deadline=config.stop.deadline,
+        deadline_seconds=round(left_s, 1),
+        deadline_feasible=not missing,
+        deadline_tps_needed=round(calls / left_s, 3),
+        deadline_rows_missing=missing,
+    )

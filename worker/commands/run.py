@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -12,6 +11,7 @@ from anyio import to_thread
 from worker.aws.access import Access
 from worker.aws.control_plane import provisioned_tps, rate_name
 from worker.aws.login import Login, logged_in
+from worker.commands.run_result import RunResult
 from worker.config.model import Config
 from worker.engine.base import Share
 from worker.engine.local import fitted, work
@@ -23,11 +23,12 @@ from worker.output.run_folder import (
     SUCCESS_NAME,
     chunks_by_state,
     claim,
-    note_input,
     read_success,
+    update_input,
 )
+from worker.output.run_record import RunRecord
 from worker.output.same_input import changed_files, check_parts, made_from
-from worker.output.summary import add_up
+from worker.output.summary import Summary, add_up
 from worker.pipeline.forecast import look_ahead
 from worker.pipeline.handout import InOrder
 from worker.rate.choice import RateChoice, choose_rate, needs_provisioned_tps
@@ -53,8 +54,8 @@ async def run(
     overwrite: bool = False,
     listeners: Sequence[RunListener] = (),
     housekeeping: Housekeeping | None = None,
-) -> dict[str, Any]:
-    """Finish the run and return the content of `_SUCCESS`, or of `_QUALITY_FAILED`.
+) -> RunResult:
+    """Finish the run and return what it came to: the content of `_SUCCESS`, or the like.
 
     `listeners` hear of the run's moments, after its log and `view`.
 
@@ -160,7 +161,7 @@ def _start(config: Config, rate: RateChoice, tally: Tally, *, parts: int) -> Sta
 
 
 async def _compare(
-    job: Job, store: Store, recorded: dict[str, Any], done: list[Chunk], switch: StopSwitch
+    job: Job, store: Store, recorded: RunRecord, done: list[Chunk], switch: StopSwitch
 ) -> None:
     """Raise ConflictError when parts that are done were made from other rows than there are now."""
     changed = changed_files(job.source, recorded)
@@ -171,7 +172,7 @@ async def _compare(
             check_parts, job, store, recorded, parts, changed, lambda: switch.reason is not None
         )
         switch.check()
-        note_input(job, store, recorded)
+        update_input(job, store, recorded)
 
 
 @contextmanager
@@ -188,8 +189,12 @@ def _resumable_after_calls(tally: Tally) -> Iterator[None]:
 
 
 def _finish(
-    job: Job, store: Store, summary: dict[str, Any] | None, housekeeping: Housekeeping
-) -> dict[str, Any]:
+    job: Job, store: Store, summary: Summary | None, housekeeping: Housekeeping
+) -> RunResult:
     from worker.commands.finish import finish  # what a start need not wait for
 
-    return finish(job, store, summary, housekeeping)
+    return RunResult(
+        summary=finish(job, store, summary, housekeeping),
+        output=job.config.output.path,
+        tolerated_share=job.config.stop.error_share_max,
+    )

@@ -6,14 +6,16 @@ that nobody else takes the folder; it is written again at the end.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from worker.errors import ConflictError
 from worker.loadtest.attempts_file import ATTEMPTS_NAME
+from worker.loadtest.result import LoadResult
 from worker.loadtest.timeline_file import TIMELINE_NAME
 from worker.output.run_folder import RUN_NAME
+from worker.runtime.records import json_bytes
 from worker.store.base import Store
 
 RESULT_NAME: Final = "_loadtest.json"
@@ -21,7 +23,7 @@ REPORT_NAME: Final = "_report.html"
 _OWN_NAMES: Final = (RESULT_NAME, TIMELINE_NAME, ATTEMPTS_NAME, REPORT_NAME)
 
 
-def claim(store: Store, beginning: dict[str, Any], *, overwrite: bool) -> None:
+def claim(store: Store, beginning: LoadResult, *, overwrite: bool) -> None:
     """Make the folder this test's; `beginning` is its result so far.
 
     A test that did not end is replaced, one that did with `overwrite` only. Raises ConflictError
@@ -44,9 +46,9 @@ def claim(store: Store, beginning: dict[str, Any], *, overwrite: bool) -> None:
     write_result(store, beginning)
 
 
-def write_result(store: Store, result: dict[str, Any]) -> None:
+def write_result(store: Store, result: LoadResult) -> None:
     """Write `_loadtest.json`."""
-    store.write(RESULT_NAME, orjson.dumps(result, option=orjson.OPT_INDENT_2))
+    store.write(RESULT_NAME, json_bytes(result))
 
 
 def _check_no_run(store: Store) -> None:

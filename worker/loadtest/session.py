@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from anyio import to_thread
@@ -10,12 +11,12 @@ from anyio import to_thread
 from worker.config.loadtest import Loadtest, SearchSection
 from worker.config.thresholds import Threshold, parse_threshold
 from worker.loadtest._schedule import Leg, Schedule, legs_of
-from worker.loadtest._verdict import client_limits, judged, verdict
 from worker.loadtest.generator import Generator
 from worker.loadtest.measure import Measures, together
 from worker.loadtest.observer import Observer
-from worker.loadtest.result import search_result
+from worker.loadtest.result import Judgement, Searched, StageAsked, search_result
 from worker.loadtest.search import Found, Phase, Search, Step
+from worker.loadtest.verdict import client_limits, judged, verdict
 from worker.runtime import log
 from worker.runtime.stop import StopSwitch
 
@@ -38,7 +39,7 @@ class Session:
         self._invalid: list[str] = []
         self._found: Found | None = None
         self._confirmation: Measures | None = None
-        self.stages: list[dict[str, Any]] = []  # what was asked for in each
+        self.stages: list[StageAsked] = []  # what was asked for in each
         self.is_broken = False  # a threshold has ended it
 
     @property
@@ -80,29 +81,29 @@ class Session:
                     self._generator.stop()
                     return
 
-    def conclusion(self, per_1000_usd: float | None) -> dict[str, Any]:
+    def conclusion(self, per_1000_usd: float | None) -> Judgement:
         """Return thresholds, verdict and what was found, for the result."""
         stages = self._observer.meter.stages
         whole = together(stages) if self._found is None else self._confirmation
-        kept = [] if whole is None else judged(self._thresholds, whole.metrics())
+        kept = () if whole is None else judged(self._thresholds, whole.metrics())
         invalid = list(self._invalid)
         if self._found is None:
             invalid += self._client_limits(stages)
             if not whole or not whole.successes:
                 invalid.append("no call succeeded")
         held_none = self._found is not None and self._found.held_tps is None
-        return {
-            "thresholds": kept,
-            "verdict": verdict(
+        return Judgement(
+            thresholds=kept,
+            verdict=verdict(
                 stopped=self.stopped,
                 invalid=invalid,
                 thresholds=kept,
                 failed="no rate was held" if held_none else None,
             ),
-            "search": None
+            search=None
             if self._found is None
             else search_result(self._found, self._confirmation, per_1000_usd=per_1000_usd),
-        }
+        )
 
     def _client_limits(self, measures: Sequence[Measures]) -> list[str]:
         return client_limits(
@@ -116,7 +117,7 @@ class Session:
         count = len(legs)
         names = [f"{number} of {count}" for number in range(1, count + 1)]
         self._observer.status.seconds = sum(leg.seconds for leg in legs)
-        await self._offer(legs, [{"name": name} for name in names])
+        await self._offer(legs, [(name, None) for name in names])
 
     async def _search(self, section: SearchSection) -> None:
         search = Search(
@@ -137,7 +138,8 @@ class Session:
                 break
             broken = [limit for limit in limits if not limit.holds(measures.metrics())]
             if step.phase is not Phase.SETTLE:
-                self.stages[-1]["held"] = not broken
+                searched = Searched(phase=step.phase.value, held=not broken)
+                self.stages[-1] = replace(self.stages[-1], searched=searched)
             log.info(
                 "step",
                 phase=step.phase.value,
@@ -165,23 +167,32 @@ class Session:
 
     async def _offer_step(self, step: Step) -> Measures:
         """Offer a rate for as long as the step says; its beginning is a stage that is unjudged."""
-        what = {"name": step.phase.value, "phase": step.phase.value}
+        phase = step.phase.value
+        unjudged = Searched(phase=phase, held=None)
         if step.phase is Phase.SETTLE:
-            legs, named = [Leg(step.tps, step.tps, step.seconds)], [{**what, "held": None}]
+            legs, named = [Leg(step.tps, step.tps, step.seconds)], [(phase, unjudged)]
         else:
             parts = (step.seconds * WARM_UP_SHARE, step.seconds * (1 - WARM_UP_SHARE))
             legs = [Leg(step.tps, step.tps, seconds) for seconds in parts]
-            named = [{**what, "name": "warm-up", "held": None}, {**what, "held": None}]
+            named = [("warm-up", unjudged), (phase, unjudged)]
         await self._offer(legs, named)
         return self._observer.meter.stages[-1]
 
-    async def _offer(self, legs: Sequence[Leg], named: Sequence[dict[str, Any]]) -> None:
+    async def _offer(
+        self, legs: Sequence[Leg], named: Sequence[tuple[str, Searched | None]]
+    ) -> None:
         """Make the calls of some stages and have all of them recorded."""
         first = len(self.stages)
-        for leg, what in zip(legs, named, strict=True):
-            self.stages.append({**what, **leg._asdict(), "planned_seconds": leg.seconds})
-            del self.stages[-1]["seconds"]
-        self._observer.status.labels = [stage["name"] for stage in self.stages]
+        for leg, (name, searched) in zip(legs, named, strict=True):
+            asked = StageAsked(
+                name=name,
+                searched=searched,
+                from_tps=leg.from_tps,
+                to_tps=leg.to_tps,
+                planned_seconds=leg.seconds,
+            )
+            self.stages.append(asked)
+        self._observer.status.labels = [stage.name for stage in self.stages]
         due_s = await self._generator.run(Schedule(legs), stage=first)
         if self._generator.has_spent_all:
             self._switch.throw("the cap of [stop] on calls or cost is reached")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from worker.errors import ExitCode
+from worker.errors import QualityError, StoppedError, WorkerError
+from worker.loadtest.result import Conclusion, Figures, SearchResult, Stage
+from worker.loadtest.verdict import JudgedThreshold, LoadOutcome, Verdict
 from worker.runtime.text import duration, table
 
 _SHOWN_STAGES = 40
@@ -19,109 +21,111 @@ HINTS: Final = {
 _HELD = {None: "", True: ", held", False: ", not held"}
 
 
-def show_loadtest(result: Mapping[str, Any], output: str) -> str:
+def show_loadtest(result: Conclusion, output: str) -> str:
     """Return the summary for stdout."""
-    total = result["total"]
+    total = result.total
     lines = [
-        ("verdict", _verdict(result["verdict"])),
-        *(("", reason) for reason in result["verdict"]["reasons"]),
-        *_search(result["search"]),
-        ("calls", f"{total['calls']:,} in {duration(total['seconds'])}"),
-        ("throttled", f"{total['throttles']:,} ({total['throttle_share']:.2%})"),
+        ("verdict", _verdict(result.verdict)),
+        *(("", reason) for reason in result.verdict.reasons),
+        *_search(result.search),
+        ("calls", f"{total.calls:,} in {duration(total.seconds)}"),
+        ("throttled", f"{total.throttles:,} ({total.throttle_share:.2%})"),
         ("failed", _failed(total)),
         ("latency ms", f"{_quantiles(total, 'from_due')} (from when a call was due)"),
         ("", f"{_quantiles(total, 'from_sent')} (from when it left)"),
         ("client", _client(total)),
-        *((_kept(each), each["text"]) for each in result["thresholds"]),
-        ("cost", _cost(result["cost_usd_estimate"])),
+        *((_kept(each), each.text) for each in result.thresholds),
+        ("cost", _cost(result.cost_usd_estimate)),
         ("output", output),
     ]
-    return f"{table(lines)}\n\n{_stages(result['stages'])}"
+    return f"{table(lines)}\n\n{_stages(result.stages)}"
 
 
-def ending(result: Mapping[str, Any]) -> tuple[int, str]:
-    """Return the exit code, and what to say on stderr with it: nothing for a test that passed."""
-    outcome, reasons = result["verdict"]["outcome"], "; ".join(result["verdict"]["reasons"])
-    if outcome == "passed":
-        return ExitCode.DONE, ""
-    code, what = {
-        "stopped": (ExitCode.STOPPED, "stopped before the end"),
-        "invalid": (ExitCode.QUALITY_FAILED, "the result is not valid"),
-        "failed": (ExitCode.QUALITY_FAILED, "the load test failed"),
-    }[outcome]
-    return code, f"error: {what}: {reasons}\nhint: {HINTS[outcome]}"
+def problem(conclusion: Conclusion) -> WorkerError | None:
+    """Return what is wrong with a test; None for one that has passed."""
+    outcome, reasons = conclusion.verdict.outcome, "; ".join(conclusion.verdict.reasons)
+    match outcome:
+        case LoadOutcome.PASSED:
+            return None
+        case LoadOutcome.STOPPED:
+            return StoppedError(f"stopped before the end: {reasons}", hint=HINTS[outcome])
+        case LoadOutcome.INVALID:
+            return QualityError(f"the result is not valid: {reasons}", hint=HINTS[outcome])
+        case LoadOutcome.FAILED:
+            return QualityError(f"the load test failed: {reasons}", hint=HINTS[outcome])
 
 
-def _verdict(verdict: Mapping[str, Any]) -> str:
+def _verdict(verdict: Verdict) -> str:
     return {
         "passed": "PASSED",
         "failed": "FAILED",
         "invalid": "INVALID: what was measured is this client, not the service",
         "stopped": "STOPPED before the end",
-    }[verdict["outcome"]]
+    }[verdict.outcome]
 
 
-def _search(search: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+def _search(search: SearchResult | None) -> Iterator[tuple[str, str]]:
     if search is None:
         return
-    if search["held_tps"] is None:
+    if search.held_tps is None:
         yield "rate held", "none"
         return
-    failed = search["failed_tps"]
+    failed = search.failed_tps
     beyond = f"{failed:,.1f}/s was not held" if failed else "higher ones were not tried"
-    yield "rate held", f"{search['held_tps']:,.1f}/s; {beyond}"
-    if search["has_scaled"]:
-        yield "at once", f"{search['at_once_tps']:,.1f}/s, before the service had scaled out"
-    sure = search["confidence"]
-    low, high = sure["p99_ms"]
-    measured = f"{sure['samples']:,} calls in {duration(sure['seconds'])}"
-    p99, throttled = f"{low:,.4g} to {high:,.4g} ms", f"{sure['throttle_share'][1]:.2%}"
-    yield "confidence", f"{measured}; 95 % sure: p99 {p99}, at most {throttled} throttled"
-    cost = search["month_usd_estimate"]
+    yield "rate held", f"{search.held_tps:,.1f}/s; {beyond}"
+    if search.has_scaled:
+        yield "at once", f"{search.at_once_tps:,.1f}/s, before the service had scaled out"
+    if sure := search.confidence:
+        low, high = map(_number, sure.p99_ms)
+        measured = f"{sure.samples:,} calls in {duration(sure.seconds)}"
+        p99, throttled = f"{low} to {high} ms", f"{sure.throttle_share[1]:.2%}"
+        yield "confidence", f"{measured}; 95 % sure: p99 {p99}, at most {throttled} throttled"
+    cost = search.month_usd_estimate
     shown = "" if cost is None else f", ${cost:,.0f} a month (estimate, without volume discounts)"
-    recommended = f"minProvisionedTPS = {search['min_provisioned_tps_recommended']}"
+    recommended = f"minProvisionedTPS = {search.min_provisioned_tps_recommended}"
     yield "recommended", f"{recommended} holds that rate at any moment{shown}"
 
 
-def _failed(measures: Mapping[str, Any]) -> str:
-    codes = ", ".join(f"{code} {count:,}" for code, count in measures["errors"].items())
-    return f"{sum(measures['errors'].values()):,} ({measures['error_share']:.2%})" + (
+def _failed(measures: Figures) -> str:
+    codes = ", ".join(f"{code} {count:,}" for code, count in measures.errors.items())
+    return f"{sum(measures.errors.values()):,} ({measures.error_share:.2%})" + (
         f": {codes}" if codes else ""
     )
 
 
-def _quantiles(measures: Mapping[str, Any], name: str) -> str:
-    found = measures["latency_ms"][name]
+def _quantiles(measures: Figures, name: str) -> str:
+    found = measures.latency_ms[name]
     return ", ".join(f"{at} {_number(value)}" for at, value in found.items())
 
 
-def _client(measures: Mapping[str, Any]) -> str:
-    lateness = _number(measures["latency_ms"]["lateness"]["p99"])
+def _client(measures: Figures) -> str:
+    lateness = _number(measures.latency_ms["lateness"]["p99"])
     return (
-        f"{measures['off_schedule_share']:.2%} of the calls late or missed, lateness p99 "
-        f"{lateness} ms, {measures['cpu_share']:.0%} of a core"
+        f"{measures.off_schedule_share:.2%} of the calls late or missed, lateness p99 "
+        f"{lateness} ms, {measures.cpu_share:.0%} of a core"
     )
 
 
-def _kept(threshold: Mapping[str, Any]) -> str:
-    return "kept" if threshold["holds"] else "BROKEN"
+def _kept(threshold: JudgedThreshold) -> str:
+    return "kept" if threshold.holds else "BROKEN"
 
 
-def _stages(stages: list[Mapping[str, Any]]) -> str:
+def _stages(stages: Sequence[Stage]) -> str:
     head = ("stage", "asked for", "calls/s", "p50 ms", "p99 ms", "throttled", "failed")
     rows = [head]
-    shown = [stage for stage in stages if stage["calls"] and stage["name"] != "warm-up"]
+    shown = [stage for stage in stages if stage.figures.calls and stage.asked.name != "warm-up"]
     for stage in shown[:_SHOWN_STAGES]:
-        latency = stage["latency_ms"]["from_due"]
+        asked, figures = stage.asked, stage.figures
+        latency = figures.latency_ms["from_due"]
         rows.append(
             (
-                f"{stage['name']}{_HELD[stage.get('held')]}",
-                f"{stage['to_tps']:,.1f}",
-                _number(stage["tps"]),
+                f"{asked.name}{_HELD[asked.searched.held if asked.searched else None]}",
+                f"{asked.to_tps:,.1f}",
+                _number(figures.tps),
                 _number(latency["p50"]),
                 _number(latency["p99"]),
-                f"{stage['throttle_share']:.2%}",
-                f"{stage['error_share']:.2%}",
+                f"{figures.throttle_share:.2%}",
+                f"{figures.error_share:.2%}",
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]

@@ -1,27 +1,13 @@
 """The output folder as a run's state: whose it is, which chunks are done, and claiming it.
 
-`_run.json`, format 2:
-
-============ ===================================================================================
-format       of this file, the spool and the books together; absent in 1
-version      of the program that began the run
-run_id       16 hex digits over identity and fingerprint; the folder of the spool has this name
-created_at   UTC
-identity     the keys of the config that count, unless at their default (worker.config.identity)
-config       all of it, as it was
-input        rows; fingerprint, over names, sizes and footers; seen_ns, when the files were looked
-             at; files, by name below input.path: bytes, modified_ns, changed_ns, inode
-plan         parts; batch_rows
-============ ===================================================================================
-
-A run of another format is another version's: it is not carried on. Reports read it all the same.
+What `_run.json` holds says worker.output.run_record.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -29,13 +15,14 @@ import orjson
 from worker import __version__
 from worker.config.identity import identity
 from worker.errors import ConflictError
-from worker.input.source import Source
 from worker.job import Job
 from worker.model import Chunk
+from worker.output.run_record import RUN_FORMAT, RunRecord, describe_input, describe_run
+from worker.output.summary import Summary
 from worker.runtime import log
+from worker.runtime.records import json_bytes, read_record
 from worker.store.base import Store
 
-RUN_FORMAT = 2
 RUN_NAME = "_run.json"
 SUCCESS_NAME = "_SUCCESS"
 QUALITY_FAILED_NAME = "_QUALITY_FAILED"
@@ -45,8 +32,8 @@ PART_NAME = re.compile(rf"({ERRORS_FOLDER})?part-\d{{5,}}\.parquet")
 _OWN_NAMES = (RUN_NAME, SUCCESS_NAME, QUALITY_FAILED_NAME, REPORT_NAME)
 
 
-def check_owner(job: Job, store: Store) -> dict[str, Any] | None:
-    """Return the `_run.json` of this run, if the folder holds it already; write nothing.
+def check_owner(job: Job, store: Store) -> RunRecord | None:
+    """Return the record of this run, if the folder holds it already; write nothing.
 
     Raises ConflictError when it holds another run, one of another format, or files of no run.
     """
@@ -58,13 +45,12 @@ def check_owner(job: Job, store: Store) -> dict[str, Any] | None:
                 hint="set output.path to a new or empty folder",
             )
         return None
-    check_format(run, store)
-    there, here = run.get("config", {}), job.config.model_dump(mode="json")
+    there, here = run.config, job.config.model_dump(mode="json")
     changes = [
         f"{name}: {_shown(there, name)} there, {_shown(here, name)} here"
-        for name in _differences(run["identity"], identity(job.config))
+        for name in _differences(run.identity, identity(job.config))
     ]
-    if run["input"]["fingerprint"] != job.source.fingerprint:
+    if run.input.fingerprint != job.source.fingerprint:
         changes.append("the input's data: files were added, removed or written again")
     if changes:
         listed = "".join(f"\n  {change}" for change in changes[:10])
@@ -75,8 +61,8 @@ def check_owner(job: Job, store: Store) -> dict[str, Any] | None:
     return run
 
 
-def claim(job: Job, store: Store, *, overwrite: bool) -> dict[str, Any]:
-    """Make the folder this run's, unless it is already; return its `_run.json`.
+def claim(job: Job, store: Store, *, overwrite: bool) -> RunRecord:
+    """Make the folder this run's, unless it is already; return its record.
 
     Raises like `check_owner`.
 
@@ -90,33 +76,60 @@ def claim(job: Job, store: Store, *, overwrite: bool) -> dict[str, Any]:
                 store.remove(name)
     run = check_owner(job, store)
     if run is None:
-        run = _describe(job)
+        run = describe_run(job)
         _write_run(store, run)
     return run
 
 
-def note_input(job: Job, store: Store, run: dict[str, Any]) -> None:
-    """Note the state of the input's files in `_run.json`: they hold what they did."""
-    _write_run(store, {**run, "input": _describe_input(job.source)})
+def update_input(job: Job, store: Store, run: RunRecord) -> None:
+    """Write the state of the input's files to `_run.json`: they hold what they did."""
+    _write_run(store, replace(run, input=describe_input(job.source)))
 
 
-def read_run(store: Store) -> dict[str, Any] | None:
-    """Return `_run.json`, or None when there is none."""
+def read_run(store: Store) -> RunRecord | None:
+    """Return the record of the run that is there, or None when there is none.
+
+    Raises ConflictError when it is damaged, or of another format.
+    """
+    values = read_run_values(store)
+    if values is None:
+        return None
+    check_format(values.get("format", 1), values.get("version"), store)
+    return run_record(values, store)
+
+
+def read_run_values(store: Store) -> dict[str, Any] | None:
+    """Return the JSON in `_run.json`, of whatever format, or None when there is none.
+
+    Raises ConflictError when it does not say which run it is.
+    """
     text = store.read(RUN_NAME)
     if text is None:
         return None
     try:
-        run = orjson.loads(text)
-        run["identity"], run["input"]["fingerprint"]
+        values = orjson.loads(text)
+        values["identity"], values["input"]["fingerprint"]
     except (ValueError, KeyError, TypeError):
-        raise ConflictError(
-            f"{store.shown(RUN_NAME)} is damaged",
-            hint="set another output.path, or replace that run with --overwrite",
-        ) from None
-    return dict(run)
+        raise _damaged(store) from None
+    return dict(values)
 
 
-def read_success(store: Store) -> dict[str, Any] | None:
+def run_record(values: dict[str, Any], store: Store) -> RunRecord:
+    """Return what `read_run_values` has returned as a record; raise ConflictError if it is none."""
+    try:
+        return read_record(RunRecord, values)
+    except ValueError:
+        raise _damaged(store) from None
+
+
+def _damaged(store: Store) -> ConflictError:
+    return ConflictError(
+        f"{store.shown(RUN_NAME)} is damaged",
+        hint="set another output.path, or replace that run with --overwrite",
+    )
+
+
+def read_success(store: Store) -> Summary | None:
     """Return the content of `_SUCCESS`, or None while the run is not finished.
 
     A finished run whose files are not all there any more is not finished: the rest is done again.
@@ -125,11 +138,11 @@ def read_success(store: Store) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        success = dict(orjson.loads(text))
-        if all(store.size(part["name"]) == part["bytes"] for part in success["parts"]):
+        success = read_record(Summary, orjson.loads(text))
+        if all(store.size(part.name) == part.bytes for part in success.parts):
             return success
         reason = "a file that it lists is missing or of another size"
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         reason = f"it cannot be read: {error}"
     log.warning("_SUCCESS does not hold any more", reason=reason)
     return None
@@ -143,36 +156,15 @@ def chunks_by_state(store: Store, chunks: Sequence[Chunk]) -> tuple[list[Chunk],
     return done, todo
 
 
-def _describe(job: Job) -> dict[str, Any]:
-    """Return `_run.json`: no secret is in a config, so none is in here."""
-    return {
-        "format": RUN_FORMAT,
-        "version": __version__,
-        "run_id": job.run_id,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "identity": identity(job.config),
-        "config": job.config.model_dump(mode="json", exclude_none=True),
-        "input": _describe_input(job.source),
-        "plan": {"parts": len(job.source.chunks), "batch_rows": job.batch_rows},
-    }
+def _write_run(store: Store, run: RunRecord) -> None:
+    store.write(RUN_NAME, json_bytes(run))
 
 
-def _describe_input(source: Source) -> dict[str, Any]:
-    return {
-        "rows": source.rows,
-        "fingerprint": source.fingerprint,
-        "seen_ns": source.seen_ns,
-        "files": {file.name: file.state._asdict() for file in source.files.values()},
-    }
+def check_format(number: int, version: str | None, store: Store) -> None:
+    """Raise ConflictError when a run's format is not the one that this version carries on.
 
-
-def _write_run(store: Store, run: dict[str, Any]) -> None:
-    store.write(RUN_NAME, orjson.dumps(run, option=orjson.OPT_INDENT_2))
-
-
-def check_format(run: dict[str, Any], store: Store) -> None:
-    """Raise ConflictError when `_run.json` is of a format that this version does not carry on."""
-    number, version = run.get("format", 1), run.get("version")
+    `number` is that format, `version` that of the program which began the run.
+    """
     if number != RUN_FORMAT:
         raise ConflictError(
             f"{store.place} holds a run that version {version} of this program began, with format "
@@ -192,7 +184,7 @@ def _differences(there: Any, here: Any, prefix: str = "") -> Iterator[str]:
         yield prefix.rstrip(".")
 
 
-def _shown(config: dict[str, Any], name: str) -> str:
+def _shown(config: Mapping[str, Any], name: str) -> str:
     """Return a key's value, a default too, as JSON."""
     value: Any = config
     for key in name.split("."):

@@ -9,8 +9,7 @@ has its own request's digest. Columns that are neither copied nor used for reque
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from worker import __version__
 from worker.codec.digests import NO_REQUEST, RowsDigest, request_digest
@@ -20,14 +19,15 @@ from worker.input.source import Source
 from worker.job import Job
 from worker.model import Chunk
 from worker.output.books import read_books
+from worker.output.run_record import RunRecord
 from worker.store.base import Store
 
 _SHOWN_FILES = 3
 
 
-def changed_files(source: Source, run: Mapping[str, Any]) -> frozenset[str]:
-    """Return the paths of files that may not be what they were; `run` is `_run.json`."""
-    before, seen_ns = run["input"].get("files", {}), run["input"].get("seen_ns", 0)
+def changed_files(source: Source, run: RunRecord) -> frozenset[str]:
+    """Return the paths of files that may not be what they were when `run` was written."""
+    before, seen_ns = run.input.files, run.input.seen_ns
     return frozenset(
         path
         for path, file in source.files.items()
@@ -44,7 +44,7 @@ def made_from(chunk: Chunk, files: Iterable[str]) -> list[str]:
 def check_parts(
     job: Job,
     store: Store,
-    run: Mapping[str, Any],
+    run: RunRecord,
     done: Iterable[Chunk],
     changed: frozenset[str],
     is_stopped: Callable[[], bool] = lambda: False,
@@ -65,13 +65,13 @@ def check_parts(
                 part = store.shown(chunk.part_name)
                 raise ConflictError(
                     f"{part} was made from other rows than there are now in "
-                    f"{listed}{_or_versions(run['version'])}",
+                    f"{listed}{_or_versions(run.version)}",
                     hint="bring the old input back, or set another output.path for the new one, or "
                     "replace that run with --overwrite",
                 )
 
 
-def _or_versions(began: str) -> str:
+def _or_versions(began: str | None) -> str:
     if began == __version__:
         return ""
     return f" (or version {__version__} of this program asks otherwise for them than {began} did)"

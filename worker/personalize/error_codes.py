@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from typing import NamedTuple
 
-from worker.errors import ExitCode, RefusedError
+from worker.errors import CommandOutcome, RefusedError
 from worker.model import Failure
 from worker.personalize.words import shown, shown_code
 
@@ -56,7 +56,7 @@ class Meaning(NamedTuple):
     verdict: Verdict
     source: Source
     hint: str  # what to do when all calls end like it
-    exit_code: ExitCode  # of the run or load test, then
+    outcome: CommandOutcome  # of the run or load test, then
 
 
 _LOG_IN = (
@@ -81,15 +81,15 @@ _NOT_PERSONALIZE = "check target.endpoint_url, and what is on the way: it is not
 _LOOK = "look at error_code and error_message in _errors/ of the output"
 _NO_ANSWER = "check target.endpoint_url and the network, then run the same command again"
 
-_THROTTLED = Meaning(Verdict.THROTTLED, Source.SERVICE, _NO_ANSWER, ExitCode.STOPPED)
-_TRANSIENT = Meaning(Verdict.TRANSIENT, Source.SERVICE, _NO_ANSWER, ExitCode.STOPPED)
-_EXPIRED = Meaning(Verdict.EXPIRED, Source.SERVICE, _LOG_IN, ExitCode.REFUSED)
-_UNSPOKEN = Meaning(Verdict.UNSPOKEN, Source.OTHER, _NOT_PERSONALIZE, ExitCode.REFUSED)
-_REJECTED = Meaning(Verdict.REJECTED, Source.SERVICE, _INPUT, ExitCode.REFUSED)
+_THROTTLED = Meaning(Verdict.THROTTLED, Source.SERVICE, _NO_ANSWER, CommandOutcome.STOPPED)
+_TRANSIENT = Meaning(Verdict.TRANSIENT, Source.SERVICE, _NO_ANSWER, CommandOutcome.STOPPED)
+_EXPIRED = Meaning(Verdict.EXPIRED, Source.SERVICE, _LOG_IN, CommandOutcome.REFUSED)
+_UNSPOKEN = Meaning(Verdict.UNSPOKEN, Source.OTHER, _NOT_PERSONALIZE, CommandOutcome.REFUSED)
+_REJECTED = Meaning(Verdict.REJECTED, Source.SERVICE, _INPUT, CommandOutcome.REFUSED)
 # A code that nobody knows says of no other row that it ends like this one.
-_UNKNOWN = _REJECTED._replace(hint=_LOOK, exit_code=ExitCode.FAILED_ROWS)
-_REFUSED = Meaning(Verdict.REFUSED, Source.SERVICE, _CREDENTIALS, ExitCode.REFUSED)
-_SKEWED = Meaning(Verdict.SKEWED, Source.SERVICE, _CLOCK, ExitCode.REFUSED)
+_UNKNOWN = _REJECTED._replace(hint=_LOOK, outcome=CommandOutcome.FAILED_ROWS)
+_REFUSED = Meaning(Verdict.REFUSED, Source.SERVICE, _CREDENTIALS, CommandOutcome.REFUSED)
+_SKEWED = Meaning(Verdict.SKEWED, Source.SERVICE, _CLOCK, CommandOutcome.REFUSED)
 # What a signature that is refused for its time is called by: its message alone tells.
 _SIGNATURE_CODES = frozenset(
     {"IncompleteSignature", "InvalidSignatureException", "SignatureDoesNotMatch"}

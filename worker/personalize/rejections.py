@@ -6,7 +6,7 @@ InvalidInputException; what is no Personalize may answer anything.
 
 from __future__ import annotations
 
-from worker.errors import ExitCode, RefusedError, StoppedError
+from worker.errors import CommandOutcome, RefusedError, StoppedError
 from worker.model import Failure
 from worker.personalize.error_codes import Source, meaning_of, refused, told_of
 
@@ -29,8 +29,8 @@ class Rejections:
         """Count a call that failed."""
         meaning = meaning_of(failure.code, failure.http_status)
         self._last = failure
-        self.passing += meaning.exit_code is ExitCode.STOPPED
-        if meaning.exit_code is not ExitCode.REFUSED:
+        self.passing += meaning.outcome is CommandOutcome.STOPPED
+        if meaning.outcome is not CommandOutcome.REFUSED:
             return
         self.calls += 1
         self._rejected = failure

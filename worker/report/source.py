@@ -17,12 +17,15 @@ from worker.output.run_folder import (
     QUALITY_FAILED_NAME,
     RUN_NAME,
     SUCCESS_NAME,
-    read_run,
+    read_run_values,
+    run_record,
 )
+from worker.output.run_record import RunRecord
+from worker.output.summary import GateResult
 from worker.personalize.answer_shape import SHAPES, AnswerShape
 from worker.personalize.limits import NUM_ACTIONS_DEFAULT, NUM_RESULTS_DEFAULT
 from worker.personalize.operations import Operation
-from worker.report.checked import Count, Moment, Number, Part, wrong_in
+from worker.runtime.records import Count, Moment, Number, Part, read_part
 from worker.store.base import Store
 
 
@@ -58,12 +61,26 @@ class _End(Part):
     quality: _Quality = _Quality()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """What a finished run has been judged by."""
+
+    within_tolerance: bool  # whether no more rows failed than are tolerated
+    gates: tuple[GateResult, ...] = ()
+    overlap_with_previous: float | None = None
+
+    @property
+    def broken_gates(self) -> list[GateResult]:
+        """The gates that did not pass."""
+        return [gate for gate in self.gates if not gate.passed]
+
+
 @dataclass(frozen=True)
 class RunFiles:
     """A run's files, finished or not; parts in the order of their names."""
 
     store: Store
-    run: dict[str, Any]  # _run.json
+    run: RunRecord  # _run.json
     config: Config
     part_names: tuple[str, ...]
     errors_names: tuple[str, ...]
@@ -110,10 +127,10 @@ class RunFiles:
     @property
     def parts_expected(self) -> int:
         """How many parts the finished run has."""
-        return int(self.run["plan"]["parts"])
+        return self.run.plan.parts
 
-    def read_end(self) -> dict[str, Any] | None:
-        """Return `_SUCCESS` or `_QUALITY_FAILED`, whichever there is; None: not finished.
+    def read_end(self) -> RunEnd | None:
+        """Return what `_SUCCESS` or `_QUALITY_FAILED` says, whichever is there; None: not finished.
 
         Raises InputError when it is damaged.
         """
@@ -122,17 +139,26 @@ class RunFiles:
         for name in (SUCCESS_NAME, QUALITY_FAILED_NAME):
             if text := self.store.read(name):
                 try:
-                    end: dict[str, Any] = orjson.loads(text)
-                    wrong = wrong_in(_End, end)
+                    return _read_end(text)
                 except ValueError as error:
-                    wrong = f"it is not JSON ({error})"
-                if wrong:
                     raise InputError(
-                        f"{self.store.shown(name)} is damaged: {wrong}",
+                        f"{self.store.shown(name)} is damaged: {error}",
                         hint="remove it and run again: what is committed stays",
-                    )
-                return end
+                    ) from None
         return None
+
+
+def _read_end(text: bytes) -> RunEnd:
+    try:
+        values = orjson.loads(text)
+    except ValueError as error:
+        raise ValueError(f"it is not JSON ({error})") from None
+    end = read_part(_End, values)
+    return RunEnd(
+        within_tolerance=end.within_tolerance,
+        gates=tuple(GateResult(**dict(gate)) for gate in end.quality.gates),
+        overlap_with_previous=end.quality.overlap_with_previous,
+    )
 
 
 def open_run(store: Store) -> RunFiles:
@@ -141,21 +167,24 @@ def open_run(store: Store) -> RunFiles:
     Raises ConfigError when it holds none, or one whose config this version does not know,
     ConflictError or InputError when its `_run.json` is damaged.
     """
-    run = read_run(store)
-    if run is None:
+    values = read_run_values(store)
+    if values is None:
         raise ConfigError(
             f"{store.place} holds no run: it has no _run.json", hint="pass a run's output.path"
         )
-    if wrong := wrong_in(_About, run):
-        raise InputError(
-            f"{store.shown(RUN_NAME)} is damaged: {wrong}",
-            hint="set it right, or replace that run with --overwrite",
-        )
     try:
-        config = Config.model_validate(run["config"])
+        read_part(_About, values)
+    except ValueError as error:
+        raise InputError(
+            f"{store.shown(RUN_NAME)} is damaged: {error}",
+            hint="set it right, or replace that run with --overwrite",
+        ) from None
+    run = run_record(values, store)
+    try:
+        config = Config.model_validate(run.config)
     except ValidationError as error:
         raise ConfigError(
-            f"{store.place} holds a run of another version ({run.get('version')}), whose config "
+            f"{store.place} holds a run of another version ({run.version}), whose config "
             f"this one does not know: {error.errors()[0]['loc']}",
             hint="use that version to read it",
         ) from None

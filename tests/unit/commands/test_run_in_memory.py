@@ -19,7 +19,9 @@ from worker.commands.explain import explain
 from worker.commands.run import run
 from worker.errors import ConflictError, StoppedError
 from worker.job import Job
+from worker.output.summary import Summary
 from worker.report.make import make_diff, make_report
+from worker.runtime.records import as_json
 from worker.runtime.stop import StopSwitch
 from worker.telemetry.progress import LineView
 
@@ -38,12 +40,14 @@ def opened(tmp_path: Path, **sections: Any) -> Job:
     )
 
 
-async def made(job: Job, place: MemoryPlace) -> dict[str, Any]:
+async def made(job: Job, place: MemoryPlace) -> Summary:
     """Run the job by a process of its own."""
     async with wired(answering(reply(BODY))) as service:
         access = Access(region="us-east-1", endpoint_url=service.url)
         view = LineView(per_1000_usd=None)
-        return await run(job, MemoryStore(place), access, view, StopSwitch())
+        result = await run(job, MemoryStore(place), access, view, StopSwitch())
+    assert (result.outcome.exit_code, result.problems) == (0, [])
+    return result.summary
 
 
 async def test_a_run_that_was_stopped_is_carried_on_in_memory(tmp_path: Path) -> None:
@@ -54,13 +58,13 @@ async def test_a_run_that_was_stopped_is_carried_on_in_memory(tmp_path: Path) ->
     assert any(name.startswith("part-") for name in committed)
     assert "_SUCCESS" not in committed
     summary = await made(job, place)
-    assert (summary["rows_read"], summary["results"], summary["calls"]) == (ROWS, ROWS, ROWS)
+    assert (summary.rows_read, summary.results, summary.calls) == (ROWS, ROWS, ROWS)
     for name, content in committed.items():
         if name.startswith("part-"):
             assert place.files[name] == content
     assert not place.spools
     assert place.holder is None
-    assert orjson.loads(place.files["_SUCCESS"])["parts"] == summary["parts"]
+    assert orjson.loads(place.files["_SUCCESS"])["parts"] == as_json(summary.parts)
     store = MemoryStore(place)
     parts = [name for name in store.list() if name.startswith("part-")]
     rows = [row for name in parts for row in pq.read_table(store.open_read(name)).to_pylist()]
@@ -75,9 +79,9 @@ async def test_a_finished_run_in_memory_is_reported_compared_and_explained(tmp_p
     assert make_report(store) == "memory:_report.html"
     assert b"<title>" in place.files["_report.html"]
     numbers = make_diff(store, store, html=None)
-    assert numbers["rows"]["both"] == ROWS
+    assert numbers.rows.both == ROWS
     found = explain(store, "u0007")
-    assert [row["state"] for row in found["rows"]] == ["done"]
+    assert [row.state for row in found.rows] == ["done"]
 
 
 async def test_a_run_in_memory_belongs_to_its_config(tmp_path: Path) -> None:

@@ -57,10 +57,10 @@ async def job(folder: Path) -> int:
     store = MemoryStore(MemoryPlace())
     async with wired(answering(reply(body))) as service:
         access = Access(region="us-east-1", endpoint_url=service.url)
-        summary = await run(opened, store, access, LineView(per_1000_usd=None), StopSwitch())
+        result = await run(opened, store, access, LineView(per_1000_usd=None), StopSwitch())
     make_report(store)
     explain(store, "u0001")
-    return int(summary["results"])
+    return result.summary.results
 
 
 def main() -> None:

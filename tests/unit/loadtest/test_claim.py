@@ -10,9 +10,19 @@ import pytest
 
 from worker.errors import ConflictError
 from worker.loadtest.claim import claim
+from worker.loadtest.result import LoadResult, LoadTarget
+from worker.runtime.records import as_json
 from worker.store.local import LocalStore
 
-BEGINNING: dict[str, Any] = {"state": "running"}
+BEGINNING = LoadResult(
+    format=1,
+    version="1",
+    state="running",
+    started_at="then",
+    target=LoadTarget(operation="GetRecommendations", arn="arn", region="us-east-1"),
+    loadtest=None,
+    config={},
+)
 FINISHED = {"state": "finished", "ended_at": "2026-11-21T03:00:00+00:00"}
 
 
@@ -26,14 +36,14 @@ def claimed(folder: Path, *, overwrite: bool) -> dict[str, Any]:
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_an_empty_folder_is_taken(tmp_path: Path, overwrite: bool) -> None:
-    assert claimed(tmp_path / "new", overwrite=overwrite) == BEGINNING
+    assert claimed(tmp_path / "new", overwrite=overwrite) == as_json(BEGINNING)
 
 
 @pytest.mark.parametrize("state", ["running", "stopped", "aborted"])
 def test_a_test_that_did_not_end_is_replaced(tmp_path: Path, state: str) -> None:
     (tmp_path / "_loadtest.json").write_text(json.dumps({**FINISHED, "state": state}))
     (tmp_path / "attempts.parquet").write_text("old")
-    assert claimed(tmp_path, overwrite=False) == BEGINNING
+    assert claimed(tmp_path, overwrite=False) == as_json(BEGINNING)
     assert not (tmp_path / "attempts.parquet").exists()
 
 
@@ -45,7 +55,7 @@ def test_a_test_that_ended_is_replaced_when_asked_to(tmp_path: Path, there: str,
     with pytest.raises(ConflictError, match=says):
         claimed(tmp_path, overwrite=False)
     assert (tmp_path / "_loadtest.json").read_text() == there
-    assert claimed(tmp_path, overwrite=True) == BEGINNING
+    assert claimed(tmp_path, overwrite=True) == as_json(BEGINNING)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -11,8 +11,8 @@ from hdrh.histogram import HdrHistogram
 
 from worker.config.thresholds import METRICS, parse_threshold
 from worker.loadtest._latencies import Latencies, merged
-from worker.loadtest._verdict import client_limits, judged, verdict
 from worker.loadtest.measure import Attempt, Kinds, Measures, Meter, together, wilson
+from worker.loadtest.verdict import client_limits, judged, verdict
 from worker.model import Failure
 
 
@@ -170,4 +170,4 @@ def test_a_verdict_is_stopped_before_invalid_before_failed(
 ) -> None:
     kept = judged([parse_threshold("p99_ms < 250")], {"p99_ms": p99_ms})
     found = verdict(stopped=stopped, invalid=invalid, thresholds=kept)
-    assert (found["outcome"], len(found["reasons"])) == (outcome, reasons)
+    assert (found.outcome, len(found.reasons)) == (outcome, reasons)

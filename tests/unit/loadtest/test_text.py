@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.runs import campaign_arn
 
+from worker.commands.loadtest_result import LoadTestResult
+from worker.config.model import Config
 from worker.loadtest.measure import Interval, Measures
 from worker.loadtest.observer import Status
-from worker.loadtest.result import ended, search_result
+from worker.loadtest.result import (
+    Conclusion,
+    Judgement,
+    SearchResult,
+    StageAsked,
+    beginning,
+    concluded,
+    ended,
+    search_result,
+)
 from worker.loadtest.search import Found
-from worker.loadtest.text import ending, show_loadtest
+from worker.loadtest.text import show_loadtest
+from worker.loadtest.verdict import LoadOutcome, Verdict
 from worker.loadtest.view import rows
 
+CONFIG = Config.model_validate(
+    {
+        "target": {"operation": "GetRecommendations", "campaign_arn": campaign_arn("c")},
+        "input": {"path": "users.parquet", "columns": {"user_id": "USER_ID"}},
+        "output": {"path": "out"},
+    }
+)
 INTERVAL = Interval(
     at_s=12.0,
     seconds=2.0,
@@ -62,15 +83,13 @@ def test_before_anything_has_ended_the_live_view_is_short() -> None:
     assert "so far" in shown["test"]
 
 
-def result(outcome: str, reasons: list[str], search: dict[str, Any] | None = None) -> Any:
-    return ended(
-        {"format": 1},
-        ended_at="now",
-        stages=[{"name": "1 of 1", "from_tps": 500.0, "to_tps": 500.0}],
+def conclusion(outcome: str, reasons: list[str], search: SearchResult | None = None) -> Conclusion:
+    verdict = Verdict(outcome=LoadOutcome(outcome), reasons=tuple(reasons))
+    asked = StageAsked(name="1 of 1", from_tps=500.0, to_tps=500.0, planned_seconds=12.0)
+    return concluded(
+        stages=[asked],
         measures=[total()],
-        thresholds=[],
-        verdict={"outcome": outcome, "reasons": reasons},
-        search=search,
+        judgement=Judgement(verdict=verdict, thresholds=(), search=search),
         per_1000_usd=None,
         files={},
     )
@@ -86,24 +105,27 @@ def result(outcome: str, reasons: list[str], search: dict[str, Any] | None = Non
     ],
 )
 def test_each_outcome_has_its_exit_code_and_its_advice(outcome: str, code: int, says: str) -> None:
-    reasons = ["because"] if code else []
-    found = result(outcome, reasons)
-    assert ending(found)[0] == code
-    assert says in ending(found)[1]
-    assert bool(ending(found)[1]) == bool(code)
-    assert ("\nhint: " in ending(found)[1]) == bool(code)
+    found = conclusion(outcome, ["because"] if code else [])
+    began = beginning(CONFIG, started_at="then")
+    result = LoadTestResult(record=ended(began, found, ended_at="now"), conclusion=found)
+    assert result.outcome.exit_code == code
+    assert [problem.what for problem in result.problems] == ([says] if says else [])
+    assert all(problem.hint for problem in result.problems)
+    assert result.record.state == ("stopped" if outcome == "stopped" else "finished")
     assert outcome.upper() in show_loadtest(found, "out")
 
 
 def test_what_a_search_found_is_said_with_how_sure_that_is_and_what_it_costs() -> None:
     found = Found(held_tps=99.5, at_once_tps=60.0, failed_tps=100.5)
     search = search_result(found, total(), per_1000_usd=0.0556)
-    assert search["min_provisioned_tps_recommended"] == 100
-    assert search["month_usd_estimate"] == pytest.approx(100 * 0.0556 * 3.6 * 730)
-    low, high = search["confidence"]["throttle_share"]
+    assert search.min_provisioned_tps_recommended == 100
+    assert search.month_usd_estimate == pytest.approx(100 * 0.0556 * 3.6 * 730)
+    assert search.confidence is not None
+    low, high = search.confidence.throttle_share
     assert 0 < low < 8 / 6000 < high < 0.005
-    search["confidence"]["p99_ms"] = [170.0, 190.0]  # there are no latencies in `total`
-    text = show_loadtest(result("passed", [], search), "out")
+    sure = replace(search.confidence, p99_ms=(170.0, 190.0))  # there are no latencies in `total`
+    search = replace(search, confidence=sure)
+    text = show_loadtest(conclusion("passed", [], search), "out")
     for part in (
         "99.5/s; 100.5/s was not held",
         "60.0/s, before the service had scaled out",
@@ -116,4 +138,4 @@ def test_what_a_search_found_is_said_with_how_sure_that_is_and_what_it_costs() -
 def test_a_search_without_a_rate_recommends_none() -> None:
     found = Found(held_tps=None, at_once_tps=None, failed_tps=0.6)
     search = search_result(found, None, per_1000_usd=0.0556)
-    assert search["min_provisioned_tps_recommended"] is search["month_usd_estimate"] is None
+    assert search.min_provisioned_tps_recommended is search.month_usd_estimate is None

@@ -94,7 +94,7 @@ def test_a_run_that_is_replaced_leaves_no_answers_behind_and_what_is_no_runs_alo
         spool.parent.mkdir(parents=True)
         for path in (spool, path_of(store, "part-00000.parquet")):
             path.write_text("x")
-        assert claim(job, store, overwrite=True)["run_id"] == before["run_id"]
+        assert claim(job, store, overwrite=True).run_id == before.run_id
         assert not spool.exists()
         assert store.list() == ["_run.json"]
         path_of(store, "notes.txt").write_text("x")

@@ -19,7 +19,8 @@ from worker.job import Job
 from worker.model import Answer, Batch, Outcome
 from worker.output import same_input
 from worker.output.part_writer import PartWriter
-from worker.output.run_folder import claim, note_input
+from worker.output.run_folder import claim, update_input
+from worker.output.run_record import RunRecord
 from worker.output.same_input import changed_files, check_parts, rows_digest
 from worker.store.local import LocalStore
 
@@ -54,7 +55,7 @@ def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "out")
 
 
-def run(job: Job, store: LocalStore) -> dict[str, Any]:
+def run(job: Job, store: LocalStore) -> RunRecord:
     """Write the first two parts; return `_run.json`."""
     with store.claim():
         run = claim(job, store, overwrite=False)
@@ -77,7 +78,7 @@ def run(job: Job, store: LocalStore) -> dict[str, Any]:
     return run
 
 
-def check(job: Job, store: LocalStore, run: dict[str, Any]) -> None:
+def check(job: Job, store: LocalStore, run: RunRecord) -> None:
     check_parts(job, store, run, job.source.chunks[:2], changed_files(job.source, run))
 
 
@@ -124,7 +125,7 @@ def test_a_file_that_was_touched_is_compared_and_holds_what_it_did(
     back_date(path)
     job = opened(tmp_path)
     with store.claim():
-        note_input(job, store, recorded)
+        update_input(job, store, recorded)
         assert changed_files(job.source, claim(job, store, overwrite=False)) == frozenset()
 
 
@@ -220,4 +221,4 @@ def test_where_another_version_began_it_both_are_named(tmp_path: Path, store: Lo
     recorded = run(opened(tmp_path), store)
     write(tmp_path, [*"bacdefgh"])
     with pytest.raises(ConflictError, match=r"or version \S+ of this program .* than 0\.0\.9 did"):
-        check(opened(tmp_path), store, {**recorded, "version": "0.0.9"})
+        check(opened(tmp_path), store, replace(recorded, version="0.0.9"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
-from worker.errors import ExitCode, RefusedError, StoppedError
+from worker.errors import CommandOutcome, RefusedError, StoppedError
 from worker.model import Failure
 from worker.personalize.error_codes import Source, Verdict, judge, meaning_of, refused
 
@@ -91,28 +91,28 @@ def test_the_table_says_whose_word_a_failure_is(
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "exit_code", "advice"),
+    ("code", "status", "outcome", "advice"),
     [
-        ("ExpiredTokenException", 403, ExitCode.REFUSED, "log in again"),
-        ("AccessDeniedException", 403, ExitCode.REFUSED, "permissions"),
-        ("ResourceNotFoundException", 404, ExitCode.REFUSED, "ARNs"),
-        ("InvalidInputException", 400, ExitCode.REFUSED, "recipe"),
-        ("RequestExpired", 400, ExitCode.REFUSED, "clock"),
-        ("RequestTimeTooSkewed", 403, ExitCode.REFUSED, "clock"),
-        ("UnknownOperationException", 404, ExitCode.REFUSED, "endpoint_url"),
-        ("404", 404, ExitCode.REFUSED, "not Personalize"),
-        ("400", 400, ExitCode.REFUSED, "not Personalize"),
-        ("InvalidAnswer", 200, ExitCode.REFUSED, "not Personalize"),
-        ("ThrottlingException", 400, ExitCode.STOPPED, "again"),
-        ("InternalFailure", 500, ExitCode.STOPPED, "again"),
-        ("TimedOut", None, ExitCode.STOPPED, "network"),
+        ("ExpiredTokenException", 403, CommandOutcome.REFUSED, "log in again"),
+        ("AccessDeniedException", 403, CommandOutcome.REFUSED, "permissions"),
+        ("ResourceNotFoundException", 404, CommandOutcome.REFUSED, "ARNs"),
+        ("InvalidInputException", 400, CommandOutcome.REFUSED, "recipe"),
+        ("RequestExpired", 400, CommandOutcome.REFUSED, "clock"),
+        ("RequestTimeTooSkewed", 403, CommandOutcome.REFUSED, "clock"),
+        ("UnknownOperationException", 404, CommandOutcome.REFUSED, "endpoint_url"),
+        ("404", 404, CommandOutcome.REFUSED, "not Personalize"),
+        ("400", 400, CommandOutcome.REFUSED, "not Personalize"),
+        ("InvalidAnswer", 200, CommandOutcome.REFUSED, "not Personalize"),
+        ("ThrottlingException", 400, CommandOutcome.STOPPED, "again"),
+        ("InternalFailure", 500, CommandOutcome.STOPPED, "again"),
+        ("TimedOut", None, CommandOutcome.STOPPED, "network"),
     ],
 )
 def test_the_table_says_what_to_do_when_all_calls_end_alike(
-    code: str, status: int | None, exit_code: ExitCode, advice: str
+    code: str, status: int | None, outcome: CommandOutcome, advice: str
 ) -> None:
     meaning = meaning_of(code, status)
-    assert meaning.exit_code is exit_code
+    assert meaning.outcome is outcome
     assert advice in meaning.hint
 
 
@@ -120,7 +120,10 @@ def test_what_the_table_ends_a_run_with_is_what_the_errors_end_with() -> None:
     bare = refused(Failure("404", "HTTP 404 without a message", 404), calls=60)
     assert bare.hint == meaning_of("404", 404).hint
     assert bare.what.startswith("what answers is not Personalize: 60 calls")
-    assert (RefusedError.exit_code, StoppedError.exit_code) == (ExitCode.REFUSED, ExitCode.STOPPED)
+    assert (RefusedError.outcome, StoppedError.outcome) == (
+        CommandOutcome.REFUSED,
+        CommandOutcome.STOPPED,
+    )
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,8 @@ def test_rows_and_calls_are_those_that_plan_finds_by_making_every_request(
     choice = choose_rate(job.config.rate, job.config.stop, provisioned_tps=1.0)
     plan = make_plan(job, store, choice, now=datetime.now().astimezone())
     assert (sum(rows for rows, _ in counts), sum(calls for _, calls in counts)) == (
-        plan["rows"],
-        plan["calls"],
+        plan.rows,
+        plan.calls,
     )
 
 

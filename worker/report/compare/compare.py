@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -67,6 +66,16 @@ class Comparison:
     def overlap(self, depth: int) -> float | None:
         """Return the mean overlap of the first `depth` entries; None when no row compares."""
         return self.overlap_sums[depth] / self.compared if self.compared else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryChange:
+    """An item or action, and how many rows it is recommended in."""
+
+    id: str
+    old: int
+    new: int
+    change: int
 
 
 def kind_of(config: Config) -> str:
@@ -254,14 +263,14 @@ def _compare_lists(found: Comparison, old: _Lists, new: _Lists) -> None:
     found.moved_sum += total(means)
 
 
-def changes(found: Comparison, most: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the entries that gained and that lost the most rows: `id`, `old`, `new`, `change`."""
+def changes(found: Comparison, most: int) -> tuple[list[EntryChange], list[EntryChange]]:
+    """Return the entries that gained and that lost the most rows."""
     joined = _joined(found)
     gains = joined.sort_by([("change", "descending"), ("id", "ascending")])[:most].to_pylist()
     losses = joined.sort_by([("change", "ascending"), ("id", "ascending")])[:most].to_pylist()
     return (
-        [entry for entry in gains if entry["change"] > 0],
-        [entry for entry in losses if entry["change"] < 0],
+        [EntryChange(**entry) for entry in gains if entry["change"] > 0],
+        [EntryChange(**entry) for entry in losses if entry["change"] < 0],
     )
 
 

@@ -10,8 +10,8 @@ from hdrh.codec import HdrCookieException, HdrHistogramSettingsException, HdrLen
 from pydantic import AfterValidator, Field, create_model, model_validator
 
 from worker.loadtest.measure import Interval
-from worker.report.checked import Count, Moment, Number, Part, Share, wrong_in
 from worker.runtime.histogram import decoded
+from worker.runtime.records import Count, Moment, Number, Part, Share, read_part
 
 _UNDECODABLE = (
     ValueError, TypeError, RuntimeError, IndexError, zlib.error,
@@ -19,15 +19,19 @@ _UNDECODABLE = (
 )  # fmt: skip
 
 
-def wrong_in_result(result: Any) -> str | None:
-    """Return what is wrong in the content of `_loadtest.json`, and what was seen; None: nothing."""
-    state = result.get("state") if isinstance(result, Mapping) else None
-    return wrong_in(_WITHOUT_VERDICT.get(str(state), _Ended), result)
+def read_result(values: Any) -> RunningTest:
+    """Return the content of `_loadtest.json`: of the type that its `state` calls for.
+
+    Raises ValueError, which says what is wrong, and what was seen.
+    """
+    state = values.get("state") if isinstance(values, Mapping) else None
+    return read_part(_WITHOUT_VERDICT.get(str(state), EndedTest), values)
 
 
-def wrong_in_interval(values: Any) -> str | None:
-    """Return what is wrong in a line of the timeline, and what was seen; None: nothing."""
-    return wrong_in(_Line, values)
+def read_interval(values: Any) -> Interval:
+    """Return a line of the timeline; raise ValueError, which says what is wrong in it."""
+    line = read_part(_Line, values)
+    return Interval(**{name: getattr(line, name) for name in Interval._fields})
 
 
 def _histogram(text: str) -> str:
@@ -53,7 +57,9 @@ class _Asked(Part):
     seconds: Number
 
 
-class _Limits(Part):
+class SearchLimits(Part):
+    """When a rate is held."""
+
     p99_ms_max: Number | None
     throttle_share_max: Share
     error_share_max: Share
@@ -61,10 +67,12 @@ class _Limits(Part):
 
 class _Settings(Part):
     stages: list[_Asked]
-    search: _Limits | None
+    search: SearchLimits | None
 
 
-class _Running(Part):
+class RunningTest(Part):
+    """A load test that has no verdict yet, or none any more."""
+
     state: Literal["running", "aborted", "finished", "stopped"]
     started_at: Moment
     target: _Target
@@ -72,11 +80,16 @@ class _Running(Part):
     config: dict[str, Any]
 
 
-class _Aborted(_Running):
+class AbortedTest(RunningTest):
+    """A test that an error has ended."""
+
     error: str
 
 
-_WITHOUT_VERDICT: Final[dict[str, type[Part]]] = {"running": _Running, "aborted": _Aborted}
+_WITHOUT_VERDICT: Final[dict[str, type[RunningTest]]] = {
+    "running": RunningTest,
+    "aborted": AbortedTest,
+}
 
 
 class _Quantiles(Part):
@@ -101,7 +114,9 @@ class _Histograms(Part):
     from_sent: _Histogram
 
 
-class _Measures(Part):
+class Figures(Part):
+    """What was measured; see worker.loadtest.result.Figures."""
+
     seconds: Number
     calls: Count
     tps: Number | None
@@ -114,7 +129,9 @@ class _Measures(Part):
     hdr_us: _Histograms
 
 
-class _Stage(_Measures):
+class StageFigures(Figures):
+    """A stage, what was asked for in it, and what was measured."""
+
     name: str
     from_tps: Number
     to_tps: Number
@@ -142,7 +159,9 @@ class _Confidence(Part):
     error_share: _Shares
 
 
-class _Search(Part):
+class Searched(Part):
+    """What a search has found; see worker.loadtest.result.SearchResult."""
+
     held_tps: Number | None
     at_once_tps: Number | None
     failed_tps: Number | None
@@ -151,13 +170,15 @@ class _Search(Part):
     month_usd_estimate: Number | None
 
 
-class _Ended(_Running):
+class EndedTest(RunningTest):
+    """A test with a verdict."""
+
     verdict: _Verdict
     thresholds: list[_Threshold]
-    search: _Search | None
+    search: Searched | None
     cost_usd_estimate: Number | None
-    total: _Measures
-    stages: list[_Stage]
+    total: Figures
+    stages: list[StageFigures]
 
     @model_validator(mode="after")
     def _is_one_test(self) -> Self:

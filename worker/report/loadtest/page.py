@@ -8,7 +8,9 @@ from datetime import datetime
 from worker import __version__
 from worker.loadtest.measure import Interval
 from worker.loadtest.text import HINTS
+from worker.loadtest.verdict import LoadOutcome
 from worker.report.loadtest import over_time, results
+from worker.report.loadtest.check import AbortedTest
 from worker.report.loadtest.source import LoadFiles
 from worker.report.pages.config_table import config_section
 from worker.report.pages.format import NONE, count, number, share, when
@@ -26,10 +28,10 @@ _OUTCOMES: dict[str, tuple[Tone, str]] = {
 def load_page(files: LoadFiles, now: datetime) -> Page:
     """Return the report page of a load test, ended or not."""
     tone, verdict, reasons = _verdict(files)
-    target = files.result["target"]
-    begun = when(datetime.fromisoformat(files.result["started_at"]))
+    target = files.result.target
+    begun = when(datetime.fromisoformat(files.result.started_at))
     return Page(
-        title=f"Load test: {target['operation']} on {target['arn'].split(':', 5)[-1]}",
+        title=f"Load test: {target.operation} on {target.arn.split(':', 5)[-1]}",
         subtitle=f"In {files.where}, begun {begun}",
         tone=tone,
         verdict=verdict,
@@ -42,31 +44,31 @@ def load_page(files: LoadFiles, now: datetime) -> Page:
 
 
 def _verdict(files: LoadFiles) -> tuple[Tone, str, list[str]]:
-    if not files.has_verdict:
+    if (result := files.ended) is None:
         return "warning", "Not finished", list(_unfinished(files))
-    outcome = files.result["verdict"]["outcome"]
+    outcome = result.verdict.outcome
     tone, verdict = _OUTCOMES[outcome]
-    reasons = [f"{reason}." for reason in files.result["verdict"]["reasons"]]
+    reasons = [f"{reason}." for reason in result.verdict.reasons]
     if outcome != "passed":
-        return tone, verdict, [*reasons, f"What to do: {HINTS[outcome]}."]
-    kept = len(files.result["thresholds"])
+        return tone, verdict, [*reasons, f"What to do: {HINTS[LoadOutcome(outcome)]}."]
+    kept = len(result.thresholds)
     if kept:
         reasons.append(f"All {kept} thresholds hold." if kept > 1 else "The threshold holds.")
-    if search := files.result["search"]:
-        reasons.insert(0, f"{number(search['held_tps'])} calls/s are held.")
+    if search := result.search:
+        reasons.insert(0, f"{number(search.held_tps or 0)} calls/s are held.")
     elif not kept:
         reasons.append("No threshold was set: loadtest.thresholds says what must hold.")
     return tone, verdict, reasons
 
 
 def _unfinished(files: LoadFiles) -> Iterator[str]:
-    if files.result["state"] == "aborted":
-        yield f"There is no verdict, as this ended the test: {files.result['error'].rstrip('.')}."
+    if isinstance(files.result, AbortedTest):
+        yield f"There is no verdict, as this ended the test: {files.result.error.rstrip('.')}."
     else:
         yield "There is no verdict: the test is still running, or was killed, or cannot write."
     if files.intervals:
-        stages = files.result["loadtest"]["stages"]
-        of = f" of {duration(sum(stage['seconds'] for stage in stages))}" if stages else ""
+        stages = files.result.loadtest.stages
+        of = f" of {duration(sum(stage.seconds for stage in stages))}" if stages else ""
         got = duration(files.intervals[-1].at_s)
         yield f"It has got as far as {got}{of}; what is below is of that time."
     else:
@@ -75,46 +77,45 @@ def _unfinished(files: LoadFiles) -> Iterator[str]:
 
 
 def _sections(files: LoadFiles) -> Iterator[Section]:
-    if files.has_verdict:
-        yield from results.sections(files.result)
+    result = files.ended
+    if result is not None:
+        yield from results.sections(result)
     yield from over_time.sections(files.intervals)
-    if files.has_verdict:
-        yield from results.latency_section(files.result)
-    yield config_section(files.result["config"], of="load test")
+    if result is not None:
+        yield from results.latency_section(result)
+    yield config_section(files.result.config, of="load test")
 
 
 def _figures(files: LoadFiles) -> Iterator[Figure]:
-    if not files.has_verdict:
+    if (result := files.ended) is None:
         yield from _figures_so_far(files.intervals)
         return
-    result = files.result
-    total, (measures, _) = result["total"], results.judged(result)
-    if search := result["search"]:
-        held, recommended = search["held_tps"], search["min_provisioned_tps_recommended"]
+    total, (measures, _) = result.total, results.judged(result)
+    if search := result.search:
+        held, recommended = search.held_tps, search.min_provisioned_tps_recommended
         value = NONE if held is None else number(held)
         yield Figure(label="Rate held", value=value, note="calls/s")
         if recommended:
-            usd = search["month_usd_estimate"]
+            usd = search.month_usd_estimate
             note = "recommended" if usd is None else f"recommended; about ${usd:,.0f} a month"
             yield Figure(label="Minimum TPS", value=count(recommended), note=note)
-    note = f"in {duration(total['seconds'])}, {number(total['tps'] or 0)}/s"
-    yield Figure(label="Calls", value=count(total["calls"]), note=note)
+    note = f"in {duration(total.seconds)}, {number(total.tps or 0)}/s"
+    yield Figure(label="Calls", value=count(total.calls), note=note)
     of = "" if measures is total else ", as confirmed"
-    due, sent = (measures["latency_ms"][name] for name in ("from_due", "from_sent"))
-    if due["p99"] is not None:
-        note = f"ms, from due; p50 {number(due['p50'])}, from sent {number(sent['p99'])}{of}"
-        yield Figure(label="Latency p99", value=number(due["p99"]), note=note)
-    for name, part, label in (
-        ("throttles", "throttle_share", "Throttled"),
-        ("errors", "error_share", "Failed otherwise"),
+    due, sent = measures.latency_ms.from_due, measures.latency_ms.from_sent.p99
+    if due.p50 is not None and due.p99 is not None and sent is not None:
+        note = f"ms, from due; p50 {number(due.p50)}, from sent {number(sent)}{of}"
+        yield Figure(label="Latency p99", value=number(due.p99), note=note)
+    for label, calls, part in (
+        ("Throttled", total.throttles, total.throttle_share),
+        ("Failed otherwise", sum(total.errors.values()), total.error_share),
     ):
-        calls = total[name] if name == "throttles" else sum(total[name].values())
         tone: Tone = "warning" if calls else "plain"
         note = f"{count(calls)} calls"
-        yield Figure(label=label, value=share(total[part]), note=note, tone=tone)
-    late = share(total["off_schedule_share"])
+        yield Figure(label=label, value=share(part), note=note, tone=tone)
+    late = share(total.off_schedule_share)
     yield Figure(label="Late or unsent", value=late, note="the client's own doing")
-    if (usd := result["cost_usd_estimate"]) is not None:
+    if (usd := result.cost_usd_estimate) is not None:
         value = f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}"
         yield Figure(label="Cost", value=value, note="an estimate, of this test")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from worker.loadtest.claim import RESULT_NAME
 from worker.loadtest.measure import Interval
 from worker.loadtest.result import FORMAT
 from worker.loadtest.timeline_file import TIMELINE_NAME
-from worker.report.loadtest.check import wrong_in_interval, wrong_in_result
+from worker.report.loadtest.check import EndedTest, RunningTest, read_interval, read_result
 from worker.store.base import Store
 
 _REPLACE = "replace the load test: run it again with --overwrite"
@@ -25,13 +24,13 @@ class LoadFiles:
     """What a load test has left so far."""
 
     where: str  # the folder
-    result: Mapping[str, Any]  # `_loadtest.json`
+    result: RunningTest  # `_loadtest.json`
     intervals: list[Interval]  # all of it, or those before it was killed, or before now
 
     @property
-    def has_verdict(self) -> bool:
-        """Whether it came to one: not while it runs, nor killed, nor ended by an error."""
-        return self.result["state"] in ("finished", "stopped")
+    def ended(self) -> EndedTest | None:
+        """The result, if there is a verdict: not while it runs, nor killed, nor of an error."""
+        return self.result if isinstance(self.result, EndedTest) else None
 
 
 def holds_load_test(store: Store) -> bool:
@@ -44,15 +43,17 @@ def open_load_test(store: Store) -> LoadFiles:
 
     Raises InputError when one of them is damaged, or another version's.
     """
-    result = _parsed(store, RESULT_NAME, store.read(RESULT_NAME) or b"", _REPLACE)
-    written = result.get("format", FORMAT) if isinstance(result, dict) else FORMAT
+    values = _parsed(store, RESULT_NAME, store.read(RESULT_NAME) or b"", _REPLACE)
+    written = values.get("format", FORMAT) if isinstance(values, dict) else FORMAT
     if written != FORMAT:
         raise InputError(
             f"{store.shown(RESULT_NAME)} has format {written!r}, and this version reads {FORMAT}",
-            hint=f"use the version that wrote it: {result.get('version')}",
+            hint=f"use the version that wrote it: {values.get('version')}",
         )
-    if wrong := wrong_in_result(result):
-        raise _damaged(store, RESULT_NAME, wrong, _REPLACE)
+    try:
+        result = read_result(values)
+    except ValueError as error:
+        raise _damaged(store, RESULT_NAME, str(error), _REPLACE) from None
     return LoadFiles(where=store.place, result=result, intervals=_intervals(store))
 
 
@@ -62,12 +63,13 @@ def _intervals(store: Store) -> list[Interval]:
     intervals: list[Interval] = []
     for number, line in enumerate(lines, 1):
         values = _parsed(store, TIMELINE_NAME, line, _REMOVE, place=f"line {number} ")
-        wrong = wrong_in_interval(values)
-        if not wrong and intervals and values["at_s"] < intervals[-1].at_s:
-            wrong = f"at_s: is before that of the line above (seen: {values['at_s']})"
-        if wrong:
-            raise _damaged(store, TIMELINE_NAME, f"line {number}, {wrong}", _REMOVE)
-        intervals.append(Interval(**{name: values[name] for name in Interval._fields}))
+        try:
+            interval = read_interval(values)
+            if intervals and interval.at_s < intervals[-1].at_s:
+                raise ValueError(f"at_s: is before that of the line above (seen: {interval.at_s})")
+        except ValueError as error:
+            raise _damaged(store, TIMELINE_NAME, f"line {number}, {error}", _REMOVE) from None
+        intervals.append(interval)
     return intervals
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from worker.config.rules import LISTS_ALIKE_BY_CHANCE
+from worker.output.summary import QualityNumbers
 from worker.report.measure.column import column
 from worker.report.measure.counts import Concentration, concentration
 from worker.report.measure.measure import Measures
@@ -17,13 +16,8 @@ def spread(measures: Measures) -> Concentration:
     return concentration(column(measures.total.entries.table(), "rows"), TOPS)
 
 
-def quality_numbers(measures: Measures, overlap: float | None = None) -> dict[str, Any]:
-    """Return what the results are like. Shares are of rows with a result; 0 when there are none.
-
-    None is a number that cannot be determined: the short lists when the output does not say what
-    was asked for; the fallback when all lists are too short to judge; and the overlap without a
-    run to compare with.
-    """
+def quality_numbers(measures: Measures, overlap: float | None = None) -> QualityNumbers:
+    """Return what the results are like; `overlap` is with the results of the run before."""
     total, items = measures.total, spread(measures)
     fallback = sum(shared.rows for shared in measures.shared)
     is_judged = not total.results or any(
@@ -33,16 +27,17 @@ def quality_numbers(measures: Measures, overlap: float | None = None) -> dict[st
     def share(rows: int) -> float:
         return rows / total.results if total.results else 0.0
 
-    return {
-        "empty_rows": total.empty,
-        "empty_share": share(total.empty),
-        "short_rows": total.short if measures.is_short_known else None,
-        "short_share": share(total.short) if measures.is_short_known else None,
-        "fallback_rows": fallback if is_judged else None,
-        "fallback_share": share(fallback) if is_judged else None,
-        "shared_lists": len(measures.shared),
-        "distinct_items": items.distinct,
-        **{f"top_{top}_share": items.top_shares[top] for top in TOPS},
-        "gini": items.gini,
-        "overlap_with_previous": overlap,
-    }
+    return QualityNumbers(
+        empty_rows=total.empty,
+        empty_share=share(total.empty),
+        short_rows=total.short if measures.is_short_known else None,
+        short_share=share(total.short) if measures.is_short_known else None,
+        fallback_rows=fallback if is_judged else None,
+        fallback_share=share(fallback) if is_judged else None,
+        shared_lists=len(measures.shared),
+        distinct_items=items.distinct,
+        top_10_share=items.top_shares[10],
+        top_100_share=items.top_shares[100],
+        gini=items.gini,
+        overlap_with_previous=overlap,
+    )

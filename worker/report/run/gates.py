@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from worker.config.model import Quality
 from worker.errors import QualityError
+from worker.output.summary import GateResult, QualityNumbers
 
 # Of each gate: the number, and whether the gate is its least or its most.
 _GATES = {
@@ -27,41 +27,35 @@ _TO_DO = {
 }
 
 
-def judge(gates: Quality, numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
+def judge(gates: Quality, numbers: QualityNumbers) -> tuple[GateResult, ...]:
     """Return each gate that is set: its limit, what was seen, whether it passed.
 
     A number that is None could not be determined: a gate on it does not pass.
     """
     judged = []
     for name, number in _GATES.items():
-        limit, seen = getattr(gates, name), numbers[number]
+        limit, seen = getattr(gates, name), getattr(numbers, number)
         if limit is not None:
             fits = seen is not None and (seen <= limit if name.endswith("_max") else seen >= limit)
-            judged.append({"gate": name, "limit": limit, "seen": seen, "passed": fits})
-    return judged
+            judged.append(GateResult(gate=name, limit=limit, seen=seen, passed=fits))
+    return tuple(judged)
 
 
-def breaches(judged: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the gates that did not pass."""
-    return [gate for gate in judged if not gate["passed"]]
-
-
-def shown(gate: Mapping[str, Any]) -> str:
+def gate_sentence(gate: GateResult) -> str:
     """Return a gate as a sentence: "fallback_share_max: 0.31 seen, 0.1 allowed at most"."""
-    bound = "allowed at most" if gate["gate"].endswith("_max") else "wanted at least"
-    return f"{gate['gate']}: {_number(gate['seen'])} seen, {_number(gate['limit'])} {bound}"
+    bound = "allowed at most" if gate.gate.endswith("_max") else "wanted at least"
+    return f"{gate.gate}: {_number(gate.seen)} seen, {_number(gate.limit)} {bound}"
 
 
-def raise_breaches(summary: Mapping[str, Any], output: str) -> None:
-    """Raise QualityError when a gate in a run's summary did not pass."""
-    if broken := breaches(summary.get("quality", {}).get("gates", [])):
-        listed = "".join(f"\n  {shown(gate)}" for gate in broken)
-        to_do = "; or for ".join(_TO_DO[gate["gate"]] for gate in broken)
-        raise QualityError(
-            f"the results break {len(broken)} of the gates in [quality]:{listed}",
-            hint=f"{output} has no _SUCCESS, so that nobody takes them; see its _report.html and "
-            f"look for {to_do}. After a change of [quality] alone, run again: it makes no call",
-        )
+def quality_error(broken: Sequence[GateResult], output: str) -> QualityError:
+    """Return the error of a run with the results in `output`, which break these gates."""
+    listed = "".join(f"\n  {gate_sentence(gate)}" for gate in broken)
+    to_do = "; or for ".join(_TO_DO[gate.gate] for gate in broken)
+    return QualityError(
+        f"the results break {len(broken)} of the gates in [quality]:{listed}",
+        hint=f"{output} has no _SUCCESS, so that nobody takes them; see its _report.html and "
+        f"look for {to_do}. After a change of [quality] alone, run again: it makes no call",
+    )
 
 
 def _number(value: float | None) -> str:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from worker import __version__
-from worker.output.summary import latency_ms
+from worker.output.summary import QualityNumbers, latency_ms
 from worker.report.measure.measure import Example, Measures
 from worker.report.pages.config_table import config_section
 from worker.report.pages.format import NONE, count, share, when
 from worker.report.pages.page import Figure, Page, Section, Table, Tone
 from worker.report.run import over_time, quality
-from worker.report.run.gates import breaches, shown
-from worker.report.source import RunFiles
+from worker.report.run.gates import gate_sentence
+from worker.report.source import RunEnd, RunFiles
 from worker.runtime.text import duration
 from worker.telemetry.cost import cost_usd
 
@@ -28,8 +27,8 @@ class Run:
 
     files: RunFiles
     measures: Measures
-    numbers: Mapping[str, Any]  # quality_numbers
-    end: Mapping[str, Any] | None  # `_SUCCESS` or `_QUALITY_FAILED`; None: not finished
+    numbers: QualityNumbers
+    end: RunEnd | None  # None: not finished
     examples: list[Example]  # of the most frequent shared lists
 
 
@@ -39,8 +38,8 @@ def run_page(run: Run, now: datetime) -> Page:
     config = run.files.config
     return Page(
         title=f"{config.target.operation.value} on {config.target.arn.split(':', 5)[5]}",
-        subtitle=f"Run {run.files.run['run_id']} in {run.files.store.place}, "
-        f"begun {when(datetime.fromisoformat(run.files.run['created_at']))}",
+        subtitle=f"Run {run.files.run.run_id} in {run.files.store.place}, "
+        f"begun {when(datetime.fromisoformat(run.files.run.created_at))}",
         tone=tone,
         verdict=verdict,
         reasons=reasons,
@@ -50,7 +49,7 @@ def run_page(run: Run, now: datetime) -> Page:
             *over_time.sections(run.measures.total),
             *quality.sections(run.files, run.measures, run.numbers, run.examples),
             *_errors(run),
-            config_section(run.files.run["config"], of="run"),
+            config_section(run.files.run.config, of="run"),
             Section(title="How these numbers are made", text=quality.DEFINITIONS),
         ],
         footer=f"Written by personalize-worker {__version__} at {when(now)} from the output's "
@@ -68,10 +67,10 @@ def _verdict(run: Run) -> tuple[Tone, str, list[str]]:
         if there == expected:
             text = "Only _SUCCESS is missing. Run the same command again, which calls nothing more."
         return "warning", f"Not finished: {there:,} of {expected:,} parts are there", [text]
-    if broken := breaches(end.get("quality", {}).get("gates", [])):
-        reasons = [f"{shown(gate)}." for gate in broken]
+    if broken := end.broken_gates:
+        reasons = [f"{gate_sentence(gate)}." for gate in broken]
         return "bad", "Quality gate failed: there is no _SUCCESS", reasons
-    if not end["within_tolerance"]:
+    if not end.within_tolerance:
         most = share(run.files.config.stop.error_share_max)
         return (
             "bad",
@@ -109,10 +108,10 @@ def _figures(run: Run) -> Iterator[Figure]:
     if latency:
         note = f"ms; p50 {latency['p50']:,.4g}, max {latency['max']:,.4g}"
         yield Figure(label="Latency p99", value=f"{latency['p99']:,.4g}", note=note)
-    if numbers["fallback_share"] is not None:
-        note = f"{count(numbers['fallback_rows'])} results"
-        yield Figure(label="Fallback", value=share(numbers["fallback_share"]), note=note)
-    yield Figure(label="Empty lists", value=share(numbers["empty_share"]), note="of results")
+    if numbers.fallback_share is not None:
+        note = f"{count(numbers.fallback_rows or 0)} results"
+        yield Figure(label="Fallback", value=share(numbers.fallback_share), note=note)
+    yield Figure(label="Empty lists", value=share(numbers.empty_share), note="of results")
     if cost is not None:
         value = f"${cost:,.2f}" if cost >= 1 else f"${cost:.4f}"
         yield Figure(label="Cost", value=value, note="an estimate")
@@ -121,16 +120,15 @@ def _figures(run: Run) -> Iterator[Figure]:
 def _tone_of_failed(run: Run, failed: int) -> Tone:
     if not failed:
         return "plain"
-    return "bad" if run.end and not run.end["within_tolerance"] else "warning"
+    return "bad" if run.end and not run.end.within_tolerance else "warning"
 
 
 def _gates(run: Run) -> Iterator[Section]:
-    gates = (run.end or {}).get("quality", {}).get("gates", [])
-    if gates:
+    if run.end and run.end.gates:
         rows = [
-            (g["gate"], "passed" if g["passed"] else "FAILED", f"{g['limit']:g}",
-             "unknown" if g["seen"] is None else f"{g['seen']:.4g}")
-            for g in gates
+            (gate.gate, "passed" if gate.passed else "FAILED", f"{gate.limit:g}",
+             "unknown" if gate.seen is None else f"{gate.seen:.4g}")
+            for gate in run.end.gates
         ]  # fmt: skip
         head = ("gate", "verdict", "limit", "seen")
         yield Section(

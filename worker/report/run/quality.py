@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from worker.config.rules import LISTS_ALIKE_BY_CHANCE
+from worker.output.summary import QualityNumbers
 from worker.report.measure.counts import Concentration
 from worker.report.measure.lists import ROWS_MIN, SHARE_MIN
 from worker.report.measure.measure import Example, Measures
@@ -52,7 +52,7 @@ ORIGINS = (
 
 
 def sections(
-    files: RunFiles, measures: Measures, numbers: Mapping[str, Any], examples: Sequence[Example]
+    files: RunFiles, measures: Measures, numbers: QualityNumbers, examples: Sequence[Example]
 ) -> Iterator[Section]:
     """Yield the sections on what was produced; none for a run without a result."""
     if not measures.total.results:
@@ -90,22 +90,21 @@ def _lengths(measures: Measures, noun: str) -> Chart:
     )
 
 
-def _quality(measures: Measures, numbers: Mapping[str, Any], noun: str) -> Table:
-    def row(label: str, name: str) -> tuple[str, str, str]:
-        rows, part = numbers[f"{name}_rows"], numbers[f"{name}_share"]
+def _quality(measures: Measures, numbers: QualityNumbers, noun: str) -> Table:
+    def row(label: str, rows: int | None, part: float | None) -> tuple[str, str, str]:
         return (
             label,
             "unknown" if rows is None else count(rows),
-            "" if rows is None else share(part),
+            "" if part is None else share(part),
         )
 
     rows = [
         ("all", count(measures.total.results), ""),
-        row(f"without {noun}", "empty"),
-        row("with fewer than asked for", "short"),
-        row("with a popular fallback list", "fallback"),
+        row(f"without {noun}", numbers.empty_rows, numbers.empty_share),
+        row("with fewer than asked for", numbers.short_rows, numbers.short_share),
+        row("with a popular fallback list", numbers.fallback_rows, numbers.fallback_share),
     ]
-    if (overlap := numbers["overlap_with_previous"]) is not None:
+    if (overlap := numbers.overlap_with_previous) is not None:
         rows.append(("overlap with the previous run, first 10", "", share(overlap)))
     return Table(
         caption="Results", head=("results", "rows", "share"), rows=rows, numbers=frozenset({1, 2})

@@ -17,8 +17,10 @@ from support.pages import Reader
 
 from worker.errors import ConfigError
 from worker.report.compare.compare import DEPTHS, compare
-from worker.report.compare.page import diff_numbers, diff_page, show_diff
+from worker.report.compare.numbers import Turns, diff_numbers
+from worker.report.compare.page import diff_page, show_diff
 from worker.report.pages.html import render
+from worker.runtime.records import as_json
 
 POPULAR = ("p1", "p2", "p3")
 
@@ -86,7 +88,7 @@ def test_a_difference_is_what_a_plain_comparison_finds(
 ) -> None:
     folder = tmp_path_factory.mktemp("runs")
     runs = make_run(folder / "a", [old[:3], old[3:]]), make_run(folder / "b", [new], layout=layout)
-    found = diff_numbers(compare(*runs, entries_per_bucket=room))
+    found = as_json(diff_numbers(compare(*runs, entries_per_bucket=room)))
     expected = oracle(old, new)
     assert found["rows"] == {
         "old": len(old), "new": len(new), "both": expected["both"],
@@ -127,7 +129,8 @@ def test_rank_biased_overlap_is_about_the_first_places(
     runs = (
         make_run(tmp_path / name, [[Row("u", list(items))]]) for name, items in (("a", a), ("b", b))
     )
-    found = diff_numbers(compare(*runs))["rank_biased_overlap"]
+    found = diff_numbers(compare(*runs)).rank_biased_overlap
+    assert found is not None
     assert least - 1e-9 <= found <= most + 1e-9
 
 
@@ -136,13 +139,13 @@ def test_a_difference_tells_who_became_fallback(tmp_path: Path) -> None:
     ghosts = [Row(f"u{n}", POPULAR) for n in range(5, 15)]
     runs = make_run(tmp_path / "a", [own]), make_run(tmp_path / "b", [own[:5] + ghosts])
     numbers = diff_numbers(compare(*runs))
-    assert numbers["fallback"] == {"old": 0, "new": 10, "became": 10, "no_longer": 0}
+    assert numbers.fallback == Turns(old=0, new=10, became=10, no_longer=0)
     back = diff_numbers(compare(*reversed(runs)))
-    assert back["fallback"] == {"old": 10, "new": 0, "became": 0, "no_longer": 10}
+    assert back.fallback == Turns(old=10, new=0, became=0, no_longer=10)
     assert "10 rows became so" in show_diff(numbers)
     page = Reader(render(diff_page(numbers, "a", "b", datetime.now(UTC))))
     assert "p1" in page.text
-    json.dumps(numbers)
+    json.dumps(as_json(numbers))
 
 
 def test_runs_of_other_kinds_do_not_compare(tmp_path: Path) -> None:

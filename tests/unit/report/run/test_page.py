@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from support.made_runs import Failed, Row, make_run
 from support.pages import HOSTILE, Reader
 
 from worker.config.model import Quality
-from worker.errors import ConflictError, QualityError
+from worker.errors import ConflictError
+from worker.output.summary import QualityNumbers
 from worker.report.make import make_report
 from worker.report.measure.measure import examples, measure
 from worker.report.measure.numbers import quality_numbers
 from worker.report.measure.origins import OTHERS, WORDS_MAX, Origins
 from worker.report.pages.markup import Markup, tag
-from worker.report.run.gates import judge, raise_breaches
+from worker.report.run.gates import judge, quality_error
 
 LAYOUTS = pytest.mark.parametrize("layout", ["nested", "exploded"])
 POPULAR = ("p1", "p2", "p3")
@@ -46,7 +48,7 @@ def test_quality_is_what_the_rows_say_in_either_layout(layout: str, tmp_path: Pa
     numbers = quality_numbers(measures)
     expected = {"empty_rows": 2, "short_rows": 5, "fallback_rows": 20, "distinct_items": 10,
                 "shared_lists": 1, "empty_share": 2 / 29, "fallback_share": 20 / 29}  # fmt: skip
-    assert numbers.items() >= expected.items()
+    assert asdict(numbers).items() >= expected.items()
     assert measures.total.lengths == {0: 2, 1: 3, 3: 24}
     assert (measures.total.scores.missing, measures.total.scores.bins.total()) == (64, 11)
     (example,) = examples(files, measures.shared, entries_max=2)
@@ -102,17 +104,17 @@ def test_words_without_end_are_counted_within_bounds(words: list[str], cut: int)
 def test_rows_ask_for_what_their_column_says_if_the_output_has_it(tmp_path: Path) -> None:
     columns = {"num_results": "N"}
     files = make_run(tmp_path, mixed(), input={"columns": {"user_id": "USER_ID", **columns}})
-    assert quality_numbers(measure(files))["short_share"] is None
+    assert quality_numbers(measure(files)).short_share is None
 
 
 def test_short_lists_are_not_judged_as_fallback(tmp_path: Path) -> None:
     files = make_run(tmp_path, [[Row(f"u{n}", ["a", "b"]) for n in range(30)]])
-    assert quality_numbers(measure(files))["fallback_share"] is None
+    assert quality_numbers(measure(files)).fallback_share is None
 
 
 def test_one_users_many_equal_rows_are_no_fallback(tmp_path: Path) -> None:
     files = make_run(tmp_path, [[Row("u", POPULAR) for _ in range(30)]])
-    assert quality_numbers(measure(files))["fallback_share"] == 0
+    assert quality_numbers(measure(files)).fallback_share == 0
 
 
 @pytest.mark.parametrize(
@@ -131,18 +133,17 @@ def test_one_users_many_equal_rows_are_no_fallback(tmp_path: Path) -> None:
 def test_a_gate_passes_up_to_its_limit_and_never_on_the_unknown(
     gates: dict[str, Any], broken: list[str]
 ) -> None:
-    numbers = {"empty_share": 0.1, "short_share": 0.2, "fallback_share": 0.3, "distinct_items": 7,
-               "overlap_with_previous": None}  # fmt: skip
+    numbers = QualityNumbers(
+        empty_rows=1, empty_share=0.1, short_rows=2, short_share=0.2, fallback_rows=3,
+        fallback_share=0.3, shared_lists=1, distinct_items=7, top_10_share=1.0, top_100_share=1.0,
+        gini=0.0, overlap_with_previous=None,
+    )  # fmt: skip
     judged = judge(Quality.model_validate(gates), numbers)
-    assert [gate["gate"] for gate in judged if not gate["passed"]] == broken
-    summary = {"quality": {"gates": judged}}
+    assert [gate.gate for gate in judged if not gate.passed] == broken
     if broken:
-        with pytest.raises(QualityError, match=broken[0]) as raised:
-            raise_breaches(summary, "out")
-        assert all(name in raised.value.what for name in broken)
-        assert "run again" in raised.value.hint
-    else:
-        raise_breaches(summary, "out")
+        error = quality_error([gate for gate in judged if not gate.passed], "out")
+        assert all(name in error.what for name in broken)
+        assert "run again" in error.hint
 
 
 def page_of(files: Any) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from worker.config.thresholds import Threshold
 from worker.loadtest.measure import LATE_S, Measures, counted
@@ -15,13 +16,33 @@ _CALLS_TO_JUDGE: Final = 100  # of a stage; smaller ones count in the whole
 _SECONDS_TO_JUDGE: Final = 2.0
 
 
-class Outcome(StrEnum):
+class LoadOutcome(StrEnum):
     """How a test ends."""
 
     PASSED = "passed"
     FAILED = "failed"  # a threshold is broken, or a search held no rate
     INVALID = "invalid"  # the client was the limit, or nothing was measured
     STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedThreshold:
+    """A threshold, and what it was held against."""
+
+    metric: str
+    operator: str
+    bound: float
+    text: str  # as a config has it
+    value: float | None  # None: could not be measured
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How a test has ended, and why."""
+
+    outcome: LoadOutcome
+    reasons: tuple[str, ...]  # sentences; none for a test that has passed
 
 
 def client_limits(
@@ -58,42 +79,42 @@ def _cause(measures: Measures, in_flight_max: int) -> str:
 
 def judged(
     thresholds: Sequence[Threshold], metrics: dict[str, float | None]
-) -> list[dict[str, Any]]:
+) -> tuple[JudgedThreshold, ...]:
     """Return each threshold with the value that it was held against."""
-    return [
-        {
+    return tuple(
+        JudgedThreshold(
             **threshold._asdict(),
-            "text": threshold.text,
-            "value": metrics[threshold.metric],
-            "holds": threshold.holds(metrics),
-        }
+            text=threshold.text,
+            value=metrics[threshold.metric],
+            holds=threshold.holds(metrics),
+        )
         for threshold in thresholds
-    ]
+    )
 
 
 def verdict(
     *,
     stopped: str | None,
     invalid: Sequence[str],
-    thresholds: Sequence[dict[str, Any]],
+    thresholds: Sequence[JudgedThreshold],
     failed: str | None = None,
-) -> dict[str, Any]:
+) -> Verdict:
     """Return the outcome and its reasons: stopped before invalid before failed."""
     broken = [
-        f"{each['text']} does not hold: it is {_shown(each['value'])}"
+        f"{each.text} does not hold: it is {_shown(each.value)}"
         for each in thresholds
-        if not each["holds"]
+        if not each.holds
     ]
     if failed:
         broken.insert(0, failed)
     if stopped:
-        outcome = Outcome.STOPPED
+        outcome = LoadOutcome.STOPPED
     elif invalid:
-        outcome = Outcome.INVALID
+        outcome = LoadOutcome.INVALID
     else:
-        outcome = Outcome.FAILED if broken else Outcome.PASSED
-    reasons = [*([stopped] if stopped else []), *invalid, *broken]
-    return {"outcome": outcome.value, "reasons": reasons}
+        outcome = LoadOutcome.FAILED if broken else LoadOutcome.PASSED
+    reasons = (*([stopped] if stopped else []), *invalid, *broken)
+    return Verdict(outcome=outcome, reasons=reasons)
 
 
 def _shown(value: float | None) -> str:
