@@ -90,8 +90,8 @@ class Job:
     @cached_property
     def run_id(self) -> str:
         """16 hex digits: of the config's identity, and of the input's names, sizes and footers."""
-        said = [identity(self.config), self.source.fingerprint]
-        text = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+        parts = [identity(self.config), self.source.fingerprint]
+        text = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(text).hexdigest()[:16]
 
 
@@ -138,11 +138,11 @@ def open_job(config: Config) -> Job:
 
 
 def _look_at_values(job: Job) -> None:
-    """Raise InputError when values that are selected do not do, where their types do not tell.
+    """Raise InputError when values that are selected do not do, where their types do not show it.
 
     IDs that are floats or decimals, and not all whole; columns of several types in the files, of
-    which none holds all values. No statistics of Parquet tell, so such columns are read: 6 million
-    values a second and more.
+    which none holds all values. Statistics of Parquet do not show it, so such columns are read:
+    6 million values a second and more.
     """
     inexact = inexact_ids(job.source.schema, job.config.input.columns)
     read = (*job.copied, *job.config.input.columns.all, *(job.where.columns if job.where else ()))

@@ -32,7 +32,7 @@ class Chunk:
     pieces: tuple[Piece, ...]
 
     def __hash__(self) -> int:
-        """Return what tells a run's chunks apart; to hash all their pieces takes longer."""
+        """Return the index, which no two chunks of a run share; hashing all pieces takes longer."""
         return self.index
 
     @property

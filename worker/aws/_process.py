@@ -78,7 +78,7 @@ class CredentialProcess:
             return self._process.poll() is None
 
     def communicate(self) -> tuple[bytes, bytes]:
-        """Return what it printed, and said of errors, when it has ended.
+        """Return what it printed, on stdout and on stderr, when it has ended.
 
         Raises CredentialRetrievalError when that takes too long, or is too long.
         """

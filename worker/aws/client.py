@@ -154,7 +154,7 @@ class Http(NamedTuple):
 
     def put_into(self, session: Any) -> None:
         """Have a session use them; the SDK makes it, and has no way to say so."""
-        session._request_class = self.request_class  # noqa: SLF001 - as said
+        session._request_class = self.request_class  # noqa: SLF001 - as above
         session._response_class = self.response_class  # noqa: SLF001 - likewise
         factory = partial(self.connection_class, asyncio.get_running_loop())
         session.connector._factory = factory  # noqa: SLF001 - likewise

@@ -14,7 +14,7 @@ from botocore.parsers import ResponseParserError
 from worker.aws.access import Access
 from worker.aws.errors import CREDENTIAL_ERRORS, no_credentials, service_failure
 from worker.aws.login import Login
-from worker.aws.redact import said
+from worker.aws.redact import redacted
 from worker.config.model import Target
 from worker.errors import RefusedError, StoppedError
 from worker.personalize.error_codes import Verdict, judge, refused
@@ -66,7 +66,8 @@ async def provisioned_tps(login: Login, target: Target) -> float:
         raise no_credentials(error) from None
     except (aws.BotoCoreError, ResponseParserError) as error:
         raise StoppedError(
-            f"rate.tps is not set, and the provisioned TPS cannot be asked for: {said(str(error))}",
+            "rate.tps is not set, and the provisioned TPS cannot be asked for: "
+            f"{redacted(str(error))}",
             hint="run the same command again, or set rate.tps",
         ) from None
     return tps_in(body.content, _path(target))

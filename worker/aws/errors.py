@@ -10,7 +10,7 @@ from typing import Any
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
-from worker.aws.redact import CODE_CHARS_MAX, said, said_id
+from worker.aws.redact import CODE_CHARS_MAX, redacted, redacted_id
 from worker.errors import ConfigError, RefusedError
 from worker.model import Failure
 from worker.personalize.error_codes import (
@@ -68,14 +68,16 @@ def failure_of(error: Exception) -> Failure:
         case aws.ProxyConnectionError() if status := _status_of_proxy(error):
             return Failure(str(status), f"the proxy does not connect (HTTP {status})", status)
         case aws.SSLError() | aws.EndpointConnectionError() | aws.ProxyConnectionError():
-            return Failure(code=CONNECT_FAILED, message=said(str(error)))
+            return Failure(code=CONNECT_FAILED, message=redacted(str(error)))
         case aws.ParamValidationError():
             # codec/requests.py checks what the SDK checks, so only this row makes such a request.
-            return Failure(code=INVALID_ROW, message=said(f"the SDK refuses it: {error}"))
+            return Failure(code=INVALID_ROW, message=redacted(f"the SDK refuses it: {error}"))
         case aws.ConnectTimeoutError() | aws.ReadTimeoutError():
-            return Failure(code=TIMED_OUT, message=said(str(error)))
+            return Failure(code=TIMED_OUT, message=redacted(str(error)))
         case aws.HTTPClientError() | aws.ResponseStreamingError():
-            return Failure(code=CONNECTION_LOST, message=said(str(error)) or type(error).__name__)
+            return Failure(
+                code=CONNECTION_LOST, message=redacted(str(error)) or type(error).__name__
+            )
     if isinstance(error, CREDENTIAL_ERRORS):
         raise no_credentials(error)
     raise error
@@ -90,7 +92,7 @@ def _status_of_proxy(error: aws.ProxyConnectionError) -> int | None:
 def untrusted(error: Exception) -> RefusedError:
     """Return the error for a run whose endpoint shows a certificate that nobody vouches for."""
     return RefusedError(
-        f"the endpoint's certificate is not trusted: {said(str(error))}",
+        f"the endpoint's certificate is not trusted: {redacted(str(error))}",
         hint="check target.endpoint_url; for a private endpoint set target.ca_bundle",
     )
 
@@ -116,7 +118,7 @@ def _of_source(error: Exception) -> str:
     text = str(error)
     if isinstance(error, ResponseParserError):  # below it, all of an answer, with the keys in it
         text = text.partition("\n")[0]
-    text = said(text)
+    text = redacted(text)
     if isinstance(error, TypeError) and "offset-naive" in text:  # as Python says it of two dates
         return "when they expire is said without a time zone (it ends in Z, or in +00:00)"
     if isinstance(error, _SPEAKING) and text:
@@ -134,20 +136,20 @@ def not_set_up(error: Exception, *, profile: str | None) -> ConfigError | Refuse
     if isinstance(error, aws.ProfileNotFound):
         if profile is None:
             return RefusedError(
-                f"AWS_PROFILE: {said(str(error))}",
+                f"AWS_PROFILE: {redacted(str(error))}",
                 hint="name a profile of ~/.aws/config (or of AWS_CONFIG_FILE), or unset it",
             )
         return ConfigError(
-            f"target.profile: {said(str(error))}",
+            f"target.profile: {redacted(str(error))}",
             hint="name a profile of ~/.aws/config (or of AWS_CONFIG_FILE), or remove the key",
         )
     if isinstance(error, aws.ConfigParseError | aws.InvalidConfigError):
         return RefusedError(
-            f"the SDK's files cannot be used: {said(str(error))}",
+            f"the SDK's files cannot be used: {redacted(str(error))}",
             hint="correct ~/.aws/config and ~/.aws/credentials (or what AWS_CONFIG_FILE and "
             "AWS_SHARED_CREDENTIALS_FILE name)",
         )
-    text = said(str(error))
+    text = redacted(str(error))
     if isinstance(error, AttributeError | LookupError | TypeError):
         text = (
             f"its files or variables are not what they should be ({type(error).__name__}: {text})"
@@ -163,13 +165,13 @@ def service_failure(response: Any) -> Failure:
     error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
     status, request_id = metadata.get("HTTPStatusCode"), metadata.get("RequestId")
     if request_id is not None:
-        request_id = said_id(str(request_id))
+        request_id = redacted_id(str(request_id))
     if status is not None and status < 400:
         message = f"the endpoint redirects (HTTP {status}); it is not Personalize"
         return Failure(INVALID_ANSWER, message, status, request_id)
     return Failure(
-        code=said(str(error.get("Code") or ""), chars_max=CODE_CHARS_MAX) or "Unknown",
-        message=said(str(error.get("Message") or "")) or f"HTTP {status} without a message",
+        code=redacted(str(error.get("Code") or ""), chars_max=CODE_CHARS_MAX) or "Unknown",
+        message=redacted(str(error.get("Message") or "")) or f"HTTP {status} without a message",
         http_status=status,
         request_id=request_id,
         retry_after_s=hinted_s(metadata.get("HTTPHeaders", {})),

@@ -1,4 +1,4 @@
-"""What a service says about a failure, without what it must not tell on. Pure.
+"""Messages of a service about a failure, without the secrets in them. Pure.
 
 A service may answer with what it was sent: AWS's SignatureDoesNotMatch has the canonical request in
 its message, the session token included. Messages go to the log and to `_errors/`.
@@ -34,16 +34,16 @@ _PLAIN_ID = re.compile(r"[0-9a-f-]{1,48}")  # as AWS makes them (UUIDs): too sho
 _TOKEN = re.compile(r"[\w+/=|~-]{100,}")  # or a long path, so it is hidden in others' words only
 
 
-def said(text: str, *, chars_max: int = MESSAGE_CHARS_MAX) -> str:
-    """Return what a service said: one line of bounded length, no secret, nothing to obey."""
+def redacted(text: str, *, chars_max: int = MESSAGE_CHARS_MAX) -> str:
+    """Return a service's message as one line of bounded length, without a secret or a control."""
     text = _TOKEN.sub(HIDDEN, without_secrets(text[: 16 * chars_max]))
     text = printable(text).strip()
     return text if len(text) <= chars_max else text[: chars_max - 3] + "..."
 
 
-def said_id(text: str) -> str:
-    """Return a request's ID, with which every answer comes, as `said` does."""
-    return text if _PLAIN_ID.fullmatch(text) else said(text, chars_max=CODE_CHARS_MAX)
+def redacted_id(text: str) -> str:
+    """Return a request's ID, with which every answer comes, as `redacted` does."""
+    return text if _PLAIN_ID.fullmatch(text) else redacted(text, chars_max=CODE_CHARS_MAX)
 
 
 def without_secrets(text: str) -> str:

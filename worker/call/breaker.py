@@ -25,8 +25,8 @@ from worker.personalize.error_codes import (
     Source,
     Verdict,
     meaning_of,
-    told_code,
-    told_of,
+    redacted_code,
+    redacted_failure,
 )
 
 FAILURES_TO_OPEN = 10
@@ -196,7 +196,7 @@ class Breaker:
     @property
     def last_code(self) -> str:
         """What the last failed attempt ended with."""
-        return told_code(self._last.code) if self._last else ""
+        return redacted_code(self._last.code) if self._last else ""
 
     @property
     def over_s(self) -> float:
@@ -216,7 +216,7 @@ class Breaker:
             return None
         return (
             f"the service does not answer: no attempt succeeded for {now_s - self.since_s:.0f} s; "
-            f"the last ended with {told_of(self._last)}"
+            f"the last ended with {redacted_failure(self._last)}"
         )
 
     @property

@@ -38,7 +38,7 @@ class RowTrouble:
     is_counted: bool = False  # it has failed before, and that was no outage
     attempts: int = 0  # that count: not those of an outage
     spell: Spell | None = None  # the outage that took its last attempt
-    spoken: int = 0  # attempts that the service itself said have failed
+    spoken: int = 0  # attempts whose failure the service itself has named
     spoken_s: float = 0.0  # since when
     is_spoken: bool = False  # the last one is one of these
     is_finished: bool = False  # it had all its attempts, over all the time of an outage

@@ -33,7 +33,7 @@ def run_with_access(
 
     async def inside() -> _Result:
         """Run all of it in one task group, whose end ends the emulator and the watch."""
-        asyncio.get_running_loop().set_exception_handler(_tell)
+        asyncio.get_running_loop().set_exception_handler(_log_unawaited)
         switch = StopSwitch()
         async with anyio.create_task_group() as group:
             group.start_soon(watch_signals, switch)
@@ -51,11 +51,11 @@ def run_with_access(
         return anyio.run(inside, backend_options={"loop_factory": loop_factory()})
 
 
-def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _log_unawaited(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what no one waits for, but make little of connections.
 
     Whoever gives one up while uvloop makes it leaves a future behind, with how that ended. One that
-    ends in its TLS handshake is told of by a class, which no log can show, and raised besides.
+    ends in its TLS handshake comes as a class, which no log can show, and is raised besides.
     """
     error, is_task = context.get("exception"), isinstance(context.get("future"), asyncio.Task)
     if isinstance(error, type) and issubclass(error, OSError):

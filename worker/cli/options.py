@@ -86,7 +86,7 @@ def load_settings(config: Path, settings: Sequence[str]) -> Config:
 
 
 def open_settings(settings: Config) -> tuple[Job, Store]:
-    """Open what `run` and `plan` start from; whatever is wrong with it is said now."""
+    """Open what `run` and `plan` start from; raise what is wrong with it now."""
     from worker.job import open_job
     from worker.store.open import open_store
 

@@ -13,7 +13,7 @@ from worker.codec.texts import ITEM_MEMBER, LIST_TYPES, flattened, is_number, is
 from worker.config.model import InputColumns
 from worker.errors import InputError
 
-# From here on a float cannot be told from its neighbour: bits of its fraction, and one.
+# From here on a float may be its neighbour rounded: bits of its fraction, and one.
 _WHOLE_MAX = {pa.float16(): 1 << 11, pa.float32(): 1 << 24, pa.float64(): 1 << 53}
 _IDS = "strings or integers (whole floats, decimals, UUIDs and UTF-8 in binary, too)"
 _MOST_DIGITS = pa.decimal256(76, 0)
@@ -117,7 +117,7 @@ def _is_scalar(kind: pa.DataType) -> bool:
 def _is_filter_value(kind: pa.DataType) -> bool:
     inner = kind.value_type if isinstance(kind, LIST_TYPES) else kind
     if isinstance(inner, pa.JsonType):
-        return False  # text or number? The API wants to be told
+        return False  # text or number? The API wants one of them
     return is_text(inner) or is_number(inner) or kinds.is_null(inner)
 
 

@@ -103,7 +103,7 @@ class Decoder:
                 return _decoded(rows, self._shape) if _have_either(rows, self._shape) else None
         optional = frozenset(_OPTIONAL).intersection(self._shape.members)
         rows = _parse(batch, len(bodies), self._shape, optional, strict=False)
-        # What has no list may have members that tell of something else; here they are skipped.
+        # What has no list may have members of another meaning; here they are skipped.
         if rows is None or _lists(rows, self._shape)[1::2].null_count:
             return None
         items = _items(rows, self._shape)

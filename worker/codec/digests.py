@@ -23,7 +23,7 @@ NO_REQUEST = bytes(DIGEST_BYTES)
 
 
 def request_digest(body: bytes) -> bytes:
-    """Return what tells a request from others."""
+    """Return the digest of a request: different requests have different ones."""
     return blake2b(body, digest_size=DIGEST_BYTES).digest()
 
 
@@ -31,7 +31,7 @@ class RowsDigest:
     """Takes rows in order, any number at a time; `text` is what they come to.
 
     Each leaf of a column is up to three streams, as Parquet has it: which values are there, how
-    long they are, and their bytes one after the other. A stream does not tell where it was cut.
+    long they are, and their bytes one after the other. A stream does not show where it was cut.
     """
 
     def __init__(self) -> None:

@@ -189,7 +189,7 @@ def _shortest_float16(value: float) -> str:
             text = str(Context(prec=digits, rounding=rounding).create_decimal(exact))
             if _reads_as(text, bits):
                 return text
-    raise AssertionError(f"five digits do not tell {value}")
+    raise AssertionError(f"five digits are not enough for {value}")
 
 
 def _reads_as(text: str, float16: bytes) -> bool:

@@ -66,7 +66,7 @@ class DistinctCounter:
 
 @dataclass(slots=True)
 class _Seen:
-    """What reading the input told."""
+    """The counts of the input's rows, as far as it is read."""
 
     rows: int = 0
     refused: dict[str, int] = field(default_factory=dict)

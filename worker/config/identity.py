@@ -68,10 +68,10 @@ _TABLES: Final = frozenset(
 
 def identity(config: Config) -> dict[str, Any]:
     """Return the keys that count and are not at their default, in sections as in the config."""
-    said = config.model_dump(mode="json", exclude_defaults=True)
+    dumped = config.model_dump(mode="json", exclude_defaults=True)
     if config.target.region_name == config.target.arn.split(":")[3]:
-        said["target"].pop("region", None)
-    return _counted(said, "")
+        dumped["target"].pop("region", None)
+    return _counted(dumped, "")
 
 
 def _counted(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -176,8 +176,8 @@ def _advice(detail: ErrorDetails, root: type[BaseModel]) -> str:
 
 def _plain(detail: ErrorDetails) -> str:
     """Return what pydantic says, without its words for Python's types."""
-    if told := _IN_TOML.get(detail["type"]):
-        return told
+    if advice := _IN_TOML.get(detail["type"]):
+        return advice
     message = detail["msg"].removeprefix("Value error, ").replace(" after validation", "")
     return re.sub(r"^(Input|String|Tuple|List|Dictionary) should", "should", message)
 

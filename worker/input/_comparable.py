@@ -35,7 +35,7 @@ _NAMES = {
     Kind.NOTHING: "null",
 }
 
-Value = Any  # an array or a scalar: stubs tell kernels apart by types that only rows have
+Value = Any  # an array or a scalar: stubs choose kernels by types that only rows have
 
 
 class UnlikeError(ValueError):

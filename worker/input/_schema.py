@@ -1,4 +1,4 @@
-"""The files' schemas -> one; a column that has none is left out, and who uses it is told why."""
+"""The files' schemas -> one; a column that has none is left out, with the reason."""
 
 from __future__ import annotations
 

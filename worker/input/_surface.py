@@ -84,7 +84,7 @@ def _letter(token: Token, following: Token | None) -> str:
     text, kind = token.text.upper(), token.token_type
     if kind is TokenType.NOT and text != "NOT":  # of !~~ alone
         return "n" if following is not None and following.text == "~~" else "!"
-    if kind is TokenType.VAR and text == "IF":  # the parser tells of it on stderr
+    if kind is TokenType.VAR and text == "IF":  # the parser warns of it on stderr
         return "!"
     if kind is TokenType.VAR and text in _OF_TYPES:
         return "t"

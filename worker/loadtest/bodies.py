@@ -1,6 +1,6 @@
 """Request bodies without end, from the rows of [input]: cycled in order, or sampled with a seed.
 
-Rows that cannot be sent are left out; `plan` tells of them.
+Rows that cannot be sent are left out; `plan` counts them.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class Observer:
         self._before = Measures()
 
     async def run(self, on_interval: Callable[[], Awaitable[None]]) -> None:
-        """Observe until cancelled, and tell of it. Raises what ends the test."""
+        """Observe until cancelled. Raises what ends the test."""
         while True:
             left_s = INTERVAL_S - self._generator.elapsed_s % INTERVAL_S
             # A timer may come a moment early; that is no interval.
@@ -87,7 +87,7 @@ class Observer:
             measures = self.meter.stage(stage)
             measures.busy_s += busy_in_s
             measures.wall_s += seconds
-            self._note_unsent()
+            self._record_unsent()
             total, before = counted(self.meter.stages), self._before
             missed = total.missed + total.crowded
             interval = Interval(
@@ -116,7 +116,7 @@ class Observer:
             self._file.add(attempts)
         return self.meter.take(attempts)
 
-    def _note_unsent(self) -> None:
+    def _record_unsent(self) -> None:
         generator = self._generator
         for name in ("missed", "crowded", "waited"):
             counts = getattr(generator, name)

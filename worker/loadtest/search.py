@@ -59,7 +59,7 @@ class Found:
 
 
 class Search:
-    """Says what to try (`step`), is told how it went (`note`), and what was found (`found`)."""
+    """Says which rate to try (`step`), takes the result (`record`), says what it found (`found`)."""
 
     def __init__(
         self, *, tps_start: float, tps_max: float, step_s: float, settle_s: float = 0.0
@@ -95,7 +95,7 @@ class Search:
         """What is known so far."""
         return Found(held_tps=self._held, at_once_tps=self._at_once, failed_tps=self._high)
 
-    def note(self, *, held: bool) -> None:
+    def record(self, *, held: bool) -> None:
         """Take the outcome of `step`; that of Phase.SETTLE does not matter."""
         match self._phase:
             case Phase.GROW | Phase.BISECT:

@@ -147,7 +147,7 @@ class Session:
                 held=not broken,
                 broken=", ".join(limit.text for limit in broken) or "nothing",
             )
-            search.note(held=not broken)
+            search.record(held=not broken)
             if step.phase is Phase.CONFIRM and search.found.held_tps == step.tps:
                 self._confirmation = measures
         self._found = search.found

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import anyio
 
 from worker.loadtest.observer import Status
-from worker.personalize.error_codes import told_code
+from worker.personalize.error_codes import redacted_code
 from worker.runtime import log
 from worker.runtime.text import duration
 from worker.telemetry.cost import cost_usd
@@ -81,7 +81,7 @@ def rows(status: Status, per_1000_usd: float | None) -> list[tuple[str, str]]:
             ("latency", f"p50 {_ms(last.p50_ms)}, p99 {_ms(last.p99_ms)}"),
         ]
     codes = ", ".join(
-        f"{n:,} {told_code(code)}" for code, n in total.errors.most_common(_SHOWN_CODES)
+        f"{n:,} {redacted_code(code)}" for code, n in total.errors.most_common(_SHOWN_CODES)
     )
     shown += [
         ("calls", f"{total.calls:,}" + ("" if cost is None else f", ${cost:,.2f} (estimate)")),

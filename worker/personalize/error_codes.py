@@ -90,7 +90,7 @@ _REJECTED = Meaning(Verdict.REJECTED, Source.SERVICE, _INPUT, CommandOutcome.REF
 _UNKNOWN = _REJECTED._replace(hint=_LOOK, outcome=CommandOutcome.FAILED_ROWS)
 _REFUSED = Meaning(Verdict.REFUSED, Source.SERVICE, _CREDENTIALS, CommandOutcome.REFUSED)
 _SKEWED = Meaning(Verdict.SKEWED, Source.SERVICE, _CLOCK, CommandOutcome.REFUSED)
-# What a signature that is refused for its time is called by: its message alone tells.
+# The codes of a signature that is refused for its time: the message alone says so.
 _SIGNATURE_CODES = frozenset(
     {"IncompleteSignature", "InvalidSignatureException", "SignatureDoesNotMatch"}
 )
@@ -198,12 +198,12 @@ def _meaning(failure: Failure) -> Meaning:
     return meaning_of(failure.code, failure.http_status)
 
 
-def told_code(code: str) -> str:
+def redacted_code(code: str) -> str:
     """Return an error's code as it is shown; what a service makes up may be anything."""
     return code if code in _BY_CODE else shown_code(code)
 
 
-def told_of(failure: Failure) -> str:
+def redacted_failure(failure: Failure) -> str:
     """Return code and message of a failure as they are shown: not an ID that is repeated there.
 
     A message of this program is its own up to a colon, behind which others may be quoted; where
@@ -217,15 +217,17 @@ def told_of(failure: Failure) -> str:
             failure.message.partition(": ") if is_own else ("", "", failure.message)
         )
         message = f"{own}{colon}{shown(others, status=failure.http_status)}"
-    return f"{told_code(failure.code)}: {message}"
+    return f"{redacted_code(failure.code)}: {message}"
 
 
 def refused(failure: Failure, *, calls: int = 1) -> RefusedError:
     """Return the error for a run or load test all of whose calls end, or would, like this one."""
     meaning = _meaning(failure)
-    told = told_of(failure)
+    shown_as = redacted_failure(failure)
     if meaning.source is Source.OTHER:
-        what = f"what answers is not Personalize: {calls:,} calls, none with a result, but {told}"
+        what = (
+            f"what answers is not Personalize: {calls:,} calls, none with a result, but {shown_as}"
+        )
     else:
-        what = f"the service refuses this run with {told}"
+        what = f"the service refuses this run with {shown_as}"
     return RefusedError(what, hint=meaning.hint)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from worker.errors import CommandOutcome, RefusedError, StoppedError
 from worker.model import Failure
-from worker.personalize.error_codes import Source, meaning_of, refused, told_of
+from worker.personalize.error_codes import Source, meaning_of, redacted_failure, refused
 
 # So many calls must end alike, with no success between, before all are judged and not theirs rows:
 # an input may begin with bad rows, and rejections cost no time.
@@ -57,7 +57,7 @@ class Rejections:
         last = self._last
         return StoppedError(
             f"the service does not answer: of {of:,} calls none had a result; the last ended with "
-            f"{told_of(last)}",
+            f"{redacted_failure(last)}",
             hint=meaning_of(last.code, last.http_status).hint,
         )
 

@@ -51,7 +51,7 @@ while who whole will with within without word words wrong you your
 """
 _WORDS = frozenset(_LISTED.split())
 _ERROR_NUMBER = re.compile(r"\[Errno \d{1,3}\] ")  # Python's own, of a network's error
-# Those of [target] and [request]: the one thing in a refusal that tells what to mend.
+# Those of [target] and [request]: the one thing in a refusal that says what to mend.
 _ARN = re.compile(
     r"arn:aws[a-z-]{0,10}:personalize:[a-z0-9-]{1,20}:[0-9]{12}:"
     r"(campaign|recommender|filter)/[A-Za-z0-9_-]{1,63}"

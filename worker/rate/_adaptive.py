@@ -27,11 +27,11 @@ import math
 EPOCH_S = 0.1
 SLOW_START_EPOCH_S = 0.05
 FLOOR_TPS = 1.0  # while nothing is delivered
-_MEASURED_ATTEMPTS = 20  # of an epoch that the capacity is told from, at least
-_TOLD_ATTEMPTS = 50  # delivered between two throttles, for these to tell it
+_MEASURED_ATTEMPTS = 20  # of an epoch that the capacity is computed from, at least
+_SHOWING_ATTEMPTS = 50  # delivered between two throttles, to show the capacity
 _EXPERIMENT_S, _EXPERIMENT_ATTEMPTS = 0.5, (60, 150)  # fewest and most
 
-_ANSWERED_SHARE = 0.95  # of an epoch's attempts, for the capacity to be told from it
+_ANSWERED_SHARE = 0.95  # of an epoch's attempts, to compute the capacity from it
 _ANSWERED_SHARE_TO_GROW = 0.5
 _PATIENCE_S = 1.0  # for these answers
 _CONSTRAINT_SHARE = 0.85  # of what the rate allowed was sent: the rate was the constraint
@@ -40,7 +40,7 @@ _FAILED_SHARE_MAX = 0.1  # of an epoch failed in other ways: no time to grow
 # Of the known capacity:
 _BELOW, _BELOW_IN_EXPERIMENT = 0.98, 0.85  # where a climb begins, and an experiment is made
 _NEAR = (0.95, 1.1)  # what was delivered between two throttles is believed to be it
-_AGAIN = 0.97  # what is believed when too little was delivered to tell
+_AGAIN = 0.97  # of the rate before, when too little was delivered to show the capacity
 
 _TOLERATED = 0.03  # of the attempts throttled, beyond the ambient share
 _ALARM, _ALARM_AMBIENT = 0.8, 60  # throttles beyond these that are an alarm; by ambient share
@@ -158,9 +158,9 @@ class AdaptiveRate:
             return None
         least, most = _NEAR[0] * self.known_tps, _NEAR[1] * self.known_tps
         delivered = self._sent - self._lowered_sent - self._throttled
-        if delivered >= _TOLD_ATTEMPTS:
-            told = max(least, delivered / (now_s - self._lowered_s))
-            return min(self.tps, told) if told <= most else None
+        if delivered >= _SHOWING_ATTEMPTS:
+            shown_tps = max(least, delivered / (now_s - self._lowered_s))
+            return min(self.tps, shown_tps) if shown_tps <= most else None
         return _AGAIN * self.known_tps if least <= self.tps <= most else None
 
     def _decide(self, now_s: float) -> bool:

@@ -34,7 +34,7 @@ class Waiting(Protocol):
         ...
 
     def send_back(self) -> None:
-        """Be told that there is no turn."""
+        """End the wait: there will be no turn."""
         ...
 
 
@@ -103,7 +103,7 @@ class Pacer:
         (self._ready_urgent if one.is_urgent else self._ready_first).append(one)
 
     def take(self, one: Waiting) -> bool:
-        """Take the turn of who leaves in this moment, if it is due: one that was told to go."""
+        """Take the turn of an attempt whose `go` returned False, and which leaves now, if it is due."""
         self._near.pop(one, None)
         now_s = self._clock.now_s()
         if self._is_over or self._schedule.due_s(now_s) > now_s:
@@ -191,23 +191,23 @@ class Pacer:
 
     def _let_go(self) -> float:
         """Let all go who are ready and due; return when the next one is."""
-        told = 0  # those who leave by themselves in a moment: their turn is not another's
+        leaving = 0  # who leaves by itself in a moment: its turn is nobody else's
         now_s = self._clock.now_s()
         while self._ready_urgent or self._ready_first:
-            if not (due := self._take_due(now_s, told)):
-                return self._schedule.due_s(now_s, before=told)
+            if not (due := self._take_due(now_s, leaving)):
+                return self._schedule.due_s(now_s, before=leaving)
             staying = [one for one in due if not one.go(now_s)]  # and between them nothing else
             self._near.update((one, now_s) for one in staying if one not in self._near)
-            told += len(staying)
+            leaving += len(staying)
             now_s = self._clock.now_s()  # this process may have been stopped in between
             self._schedule.take(now_s, len(due) - len(staying))
         return _NEVER
 
-    def _take_due(self, now_s: float, told: int) -> list[Waiting]:
+    def _take_due(self, now_s: float, leaving: int) -> list[Waiting]:
         """Return those who are ready and due, urgent ones first."""
         due: list[Waiting] = []
         while ready := self._ready_urgent or self._ready_first:
-            if self._schedule.due_s(now_s, before=told + len(due)) > now_s:
+            if self._schedule.due_s(now_s, before=leaving + len(due)) > now_s:
                 break
             due.append(ready.popleft())
         return due

@@ -26,7 +26,7 @@ _Ceilings = dict[str, tuple[float, float]]  # by target: attempts per second, an
 
 
 def ceiling_key(arn: str, region: str, endpoint_url: str | None) -> str:
-    """Return what tells one target's capacity from another's."""
+    """Return the key of a target's capacity: no two targets share one."""
     return " ".join((arn, region, endpoint_url or "aws"))
 
 

@@ -11,7 +11,7 @@ import orjson
 from worker.runtime.text import printable
 
 logger = logging.getLogger("worker")
-# They log what they raise, too, with a trace: it is told as advice.
+# They log what they raise, too, with a trace; the user gets it as advice.
 _LOUD = ("botocore.credentials", "botocore.tokens")
 
 

@@ -94,7 +94,7 @@ def _is_left_out(file: str, root: str) -> bool:
         return False
     try:
         return Path(file).stat().st_size == 0
-    except FileNotFoundError:  # a link that leads nowhere is told of when it is read
+    except FileNotFoundError:  # a link that leads nowhere fails when it is read
         return False
 
 

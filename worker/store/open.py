@@ -17,7 +17,7 @@ def open_store(place: str) -> Store:
 
 def open_files(path: str) -> InputFiles:
     """Return what finds and opens the files of an input."""
-    del path  # of a scheme, it would tell
+    del path  # its scheme would choose, if there were another one
     return local_files.LocalFiles()
 
 

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 
 from worker.errors import RefusedError
 from worker.model import Answer, Chunk, Failure, Outcome
-from worker.personalize.error_codes import INVALID_ANSWER, Source, meaning_of, told_code, told_of
+from worker.personalize.error_codes import (
+    INVALID_ANSWER,
+    Source,
+    meaning_of,
+    redacted_code,
+    redacted_failure,
+)
 from worker.personalize.rejections import Rejections
 
 # A share of fewer rows says little.
@@ -134,7 +140,7 @@ class Tally:
             return None
         if meaning_of(last.code, last.http_status).source is Source.SERVICE:
             return None
-        return f"the service does not answer; the last row ended with {told_of(last)}"
+        return f"the service does not answer; the last row ended with {redacted_failure(last)}"
 
     def failing(self) -> str | None:
         """Return why it is no use to go on, or None: too many of the last 1,000 rows failed.
@@ -147,7 +153,7 @@ class Tally:
         if share <= self.error_share_stop:
             return None
         (code, rows), *_ = Counter(code for _, code in self.failed_rows).most_common(1)
-        of_them = f"{rows:,} of them with {told_code(code)}"
+        of_them = f"{rows:,} of them with {redacted_code(code)}"
         return f"{share:.0%} of the last {ROWS_TO_SHARE:,} rows failed, {of_them}"
 
     def _record_failed(self, code: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from worker.aws.redact import said_id
+from worker.aws.redact import redacted_id
 from worker.model import Answer, Failure
 from worker.personalize.answer_shape import AnswerShape, flaw
 from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER
@@ -20,7 +20,7 @@ _PIECE_BYTES = 256 << 10
 # A string of JSON: what is left of a body without them has no quotes, unless it ends in one.
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 CUT = Failure(CONNECTION_LOST, "the connection ended in the middle of an answer")
-_GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's window bits, which tell the format
+_GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's window bits, which choose the format
 
 
 class EncodedError(ValueError):
@@ -41,12 +41,12 @@ def answer_of(
 ) -> Answer | Failure:
     """Return the answer in the body of an HTTP 2xx, or why it is none.
 
-    One that `ends_with_connection` has no length: only its JSON tells whether it is whole.
+    One that `ends_with_connection` has no length: only its JSON shows whether it is whole.
     """
     if ends_with_connection and is_cut(body):
         return CUT
     if request_id is not None:
-        request_id = said_id(request_id)
+        request_id = redacted_id(request_id)
     if reason := _flaw(body, shape):
         return Failure(INVALID_ANSWER, reason, status, request_id)
     return Answer(body, request_id)
@@ -87,7 +87,7 @@ def is_cut_error(body: bytes, error_type: str | None) -> bool:
 
 def undecodable(error: EncodedError, *, status: int, request_id: str | None) -> Failure:
     """Return what an answer is whose Content-Encoding cannot be undone."""
-    return Failure(error.code, str(error), status, request_id and said_id(request_id))
+    return Failure(error.code, str(error), status, request_id and redacted_id(request_id))
 
 
 def sound_error(body: bytes, *, encoding: str | None) -> bytes:

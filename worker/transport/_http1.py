@@ -34,7 +34,7 @@ class Reply:
     status: int = 0
     headers: dict[bytes, bytes] = field(default_factory=dict)
     body: bytes = b""
-    ends_with_connection: bool = False  # and nothing else tells whether it is whole
+    ends_with_connection: bool = False  # and has no length
 
     def header(self, name: bytes) -> str | None:
         """Return a header's value."""
@@ -223,7 +223,7 @@ class Connection(asyncio.Protocol):
     # What httptools calls.
 
     def on_message_begin(self) -> None:
-        """A second answer to one request: cannot be told whose it is."""
+        """A second answer to one request: nobody knows whose it is."""
         if self._waiter is None:
             self.abort()
 
@@ -271,7 +271,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _may_go_on(self) -> bool:
-        """Return whether another request may follow: nothing is unsent, nothing said to close."""
+        """Return whether another request may follow: nothing is unsent, no side wants to close."""
         return (
             self._transport is not None
             and not self._transport.is_closing()

@@ -137,8 +137,8 @@ class Pool:
         except ssl.SSLCertVerificationError:
             raise
         except (OSError, UnicodeError) as error:  # UnicodeError: this can be no host's name
-            said = str(error) or "the connection ended at once"  # in its TLS handshake, say
-            message = f"cannot connect to {self._host}: {said}"
+            reason = str(error) or "the connection ended at once"  # in its TLS handshake, say
+            message = f"cannot connect to {self._host}: {reason}"
             return Failure(code=CONNECT_FAILED, message=message)
         finally:
             self._opening.discard(patience)
@@ -178,7 +178,7 @@ class Pool:
             if self._is_closed or not connection.is_open:
                 raise ConnectionResetError("the connection ended at once")
         except BaseException:  # a cancellation, too: nothing is hidden, it is raised on
-            connection.abort()  # it may have been made, and not yet been told
+            connection.abort()  # it may have been made, and not yet be known here
             self._addresses.leave(address)
             raise
         self._connections.add(connection)

@@ -12,7 +12,7 @@ import orjson
 from worker.aws.client import Http, TooLongError, open_client
 from worker.aws.errors import SDK_ERRORS, failure_of, untrusted
 from worker.aws.login import Login
-from worker.aws.redact import said
+from worker.aws.redact import redacted
 from worker.model import Answer, Failure
 from worker.personalize.answer_shape import SHAPES
 from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER, TIMED_OUT
@@ -124,7 +124,7 @@ class SdkTransport:
             answer = await self._method(**members)
         except aiohttp.ClientError as error:
             why = str(error) or type(error).__name__
-            return Failure(CONNECTION_LOST, said(f"the connection ended: {why}"))
+            return Failure(CONNECTION_LOST, redacted(f"the connection ended: {why}"))
         except SDK_ERRORS as error:
             cause = getattr(error, "kwargs", {}).get("error")
             if isinstance(cause, aiohttp.ClientConnectorCertificateError):
@@ -134,7 +134,7 @@ class SdkTransport:
             if isinstance(cause, aiohttp.ClientOSError) and not isinstance(
                 cause, aiohttp.ClientConnectorError
             ):  # the SDK says that it could not connect, but it was
-                return Failure(CONNECTION_LOST, said(f"the connection ended: {cause}"))
+                return Failure(CONNECTION_LOST, redacted(f"the connection ended: {cause}"))
             if (getattr(error, "response", None) or {}).get(_IS_CUT):
                 return CUT
             return failure_of(error)
@@ -157,7 +157,7 @@ def _send_compact(params: dict[str, Any], **_: Any) -> None:
 
 
 def _ends_with_connection(headers: Mapping[str, str], status: int) -> bool:
-    """Return whether nothing else tells that an answer with these headers is whole."""
+    """Return whether an answer with these headers has no length, and ends with its connection."""
     return not (
         status in (204, 304) or "content-length" in headers or "transfer-encoding" in headers
     )

@@ -56,18 +56,18 @@ class Departure:
     def __init__(self, turn: Turn, patience: Patience) -> None:
         self._turn = turn
         self._patience = patience
-        self._told: asyncio.Future[bool] | None = None
+        self._answer: asyncio.Future[bool] | None = None
         self.has_left = self.is_sent_back = False
         self.is_stale = False  # the connection it got was used, and is not to be used again
 
     def go(self, _: float) -> bool:
         """Go on, soon: see Ready.go."""
-        self._tell(is_turn=True)
+        self._end_wait(is_turn=True)
         return False
 
     def send_back(self) -> None:
         """See Ready.send_back."""
-        self._tell(is_turn=False)
+        self._end_wait(is_turn=False)
 
     def call_off(self) -> None:
         """Give up what has not left."""
@@ -77,15 +77,15 @@ class Departure:
 
     def end(self) -> None:
         """Wait no more: the call has ended."""
-        self._tell(is_turn=False)
+        self._end_wait(is_turn=False)
 
     def left(self) -> None:
         """Note that the request is written."""
         self._turn.left()
 
-    def _tell(self, *, is_turn: bool) -> None:
-        if self._told is not None and not self._told.done():
-            self._told.set_result(is_turn)
+    def _end_wait(self, *, is_turn: bool) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(is_turn)
 
     async def wait(self, handler: Handler) -> bool:
         """Return True when the request is to be written at once, False when it must not be."""
@@ -93,9 +93,9 @@ class Departure:
         handler.is_held, self.is_stale = True, handler.is_used
         try:
             while True:
-                self._told = asyncio.get_running_loop().create_future()
+                self._answer = asyncio.get_running_loop().create_future()
                 self._turn.ask(self)
-                if not await self._told:
+                if not await self._answer:
                     self.is_sent_back = True
                     return False
                 if not handler.may_be_asked():

@@ -7,7 +7,7 @@ from typing import Protocol
 from worker.model import Answer, Failure
 from worker.personalize.error_codes import CONNECTION_LOST
 
-# What a call ends with that was told not to leave; its connection is as good as before.
+# The end of a call that was sent back; its connection is as good as before.
 SENT_BACK = Failure(CONNECTION_LOST, "the request was not sent: there was no turn for it")
 
 
@@ -31,7 +31,7 @@ class Turn(Protocol):
         ...
 
     def take(self) -> bool:
-        """Leave at once, after having been told to go: False when it may not, after all.
+        """Leave at once, after a `go` that returned False; False: it may not, after all.
 
         For who cannot write the request while `go` runs. It is written now, and `left` follows.
         """

@@ -65,7 +65,7 @@ async def open_transport(
 ) -> AsyncIterator[ConnectingTransport]:
     """Yield the transport for a run; say so when it is not the `wanted` one.
 
-    What takes too long is told by `clock`.
+    `clock` is the clock of its time limits.
 
     `intake` bounds the bytes of answers on their way; without it the transport has one of its own.
     Raises ConfigError when the SDK cannot be set up, RefusedError without credentials.

@@ -147,7 +147,7 @@ def signer_like(
 
 
 def template_of(prepared: PreparedRequest) -> tuple[Endpoint, RequestTemplate]:
-    """Return what a request that the SDK has signed tells of all others. Pure.
+    """Return what all requests have in common with one that the SDK has signed. Pure.
 
     Raises NotWireableError when it is signed in another way.
     """

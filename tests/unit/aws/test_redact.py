@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.aws.errors import service_failure
-from worker.aws.redact import CODE_CHARS_MAX, MESSAGE_CHARS_MAX, said, said_id
+from worker.aws.redact import CODE_CHARS_MAX, MESSAGE_CHARS_MAX, redacted, redacted_id
 from worker.runtime.text import printable
 
 TOKEN = "IQoJb3JpZ2luX2VjE" + "Az09+/" * 60 + "=="
@@ -34,7 +34,7 @@ The String-to-Sign should have been
 
 
 def test_a_signature_that_does_not_match_is_told_without_the_request() -> None:
-    assert said(MISMATCH) == (
+    assert redacted(MISMATCH) == (
         "The request signature we calculated does not match the signature you provided."
     )
 
@@ -64,12 +64,12 @@ def test_a_signature_that_does_not_match_is_told_without_the_request() -> None:
     ],
 )  # fmt: skip
 def test_secrets_and_control_characters_are_not_shown(text: str, shown: str | None) -> None:
-    assert said(text) == (text if shown is None else shown)
+    assert redacted(text) == (text if shown is None else shown)
 
 
 @given(st.text(st.characters(exclude_categories=[]), max_size=3000))
 def test_what_is_shown_is_one_printable_line_of_bounded_length(text: str) -> None:
-    shown = said(text)
+    shown = redacted(text)
     assert shown.isprintable()
     assert len(shown) <= MESSAGE_CHARS_MAX
     shown.encode()
@@ -78,7 +78,7 @@ def test_what_is_shown_is_one_printable_line_of_bounded_length(text: str) -> Non
 
 @given(st.text() | st.from_regex(r"[0-9a-fA-F-]{1,140}", fullmatch=True) | st.uuids().map(str))
 def test_an_id_is_shown_as_any_other_word(text: str) -> None:
-    assert said_id(text) == said(text, chars_max=CODE_CHARS_MAX)
+    assert redacted_id(text) == redacted(text, chars_max=CODE_CHARS_MAX)
 
 
 def test_every_word_of_a_failure_is_made_fit() -> None:

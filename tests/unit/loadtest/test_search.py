@@ -21,7 +21,7 @@ def searched(search: Search, holds: Holds) -> tuple[Found, list[Step]]:
     while (step := search.step) is not None:
         steps.append(step)
         assert len(steps) <= STEPS_MAX
-        search.note(held=holds(step))
+        search.record(held=holds(step))
     return search.found, steps
 
 
@@ -124,7 +124,7 @@ def test_a_search_that_is_over_takes_no_more_outcomes() -> None:
     over = search()
     searched(over, lambda _: True)
     with pytest.raises(RuntimeError):
-        over.note(held=True)
+        over.record(held=True)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from worker.model import Failure
-from worker.personalize.error_codes import refused, told_code, told_of
+from worker.personalize.error_codes import redacted_code, redacted_failure, refused
 from worker.personalize.words import HIDDEN, shown
 
 
@@ -78,7 +78,7 @@ def test_what_may_be_an_id_is_hidden(message: str, told: str) -> None:
 def test_words_of_this_program_are_shown_and_those_of_others_behind_them_are_not(
     failure: Failure, told: str
 ) -> None:
-    assert told_of(failure) == told
+    assert redacted_failure(failure) == told
 
 
 OWN = "the connection ended: "
@@ -114,7 +114,7 @@ def test_an_id_of_any_shape_that_is_repeated_in_any_way_is_not_shown(
         Failure("InternalFailure", text, 500),
         Failure("ConnectionLost", f"{OWN}{text}"),
     ):
-        for seen in (told_of(failure), refused(failure).what):
+        for seen in (redacted_failure(failure), refused(failure).what):
             for each in (name.strip(), told.strip()):
                 hidden = seen.replace(HIDDEN, "").replace(OWN, "").partition(": ")[2]
                 assert each.lower() not in hidden.lower()
@@ -122,9 +122,9 @@ def test_an_id_of_any_shape_that_is_repeated_in_any_way_is_not_shown(
 
 @pytest.mark.parametrize("code", ["alice", "u1", "alice@example.com", "123456", "a Exception"])
 def test_a_code_that_looks_like_none_is_hidden(code: str) -> None:
-    assert told_code(code) == HIDDEN
+    assert redacted_code(code) == HIDDEN
 
 
 @pytest.mark.parametrize("code", ["503", "InternalFailure", "NewThingException", "ConnectionLost"])
 def test_a_code_is_shown(code: str) -> None:
-    assert told_code(code) == code
+    assert redacted_code(code) == code

@@ -33,7 +33,7 @@ _TENTHS_OF = 10  # the depth whose overlaps are counted by tenths
 
 @dataclass
 class Side:
-    """What is told of one run alone."""
+    """The numbers of one run alone."""
 
     rows: int = 0
     empty: int = 0

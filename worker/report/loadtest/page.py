@@ -121,7 +121,7 @@ def _figures(files: LoadFiles) -> Iterator[Figure]:
 
 
 def _figures_so_far(intervals: Sequence[Interval]) -> Iterator[Figure]:
-    """Yield what a timeline alone tells; quantiles of the whole are not among it."""
+    """Yield what a timeline alone shows: no quantiles of the whole."""
     if not intervals:
         return
     throttles = sum(each.throttles for each in intervals)
