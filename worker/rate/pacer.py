@@ -103,7 +103,7 @@ class Pacer:
         (self._ready_urgent if one.is_urgent else self._ready_first).append(one)
 
     def take(self, one: Waiting) -> bool:
-        """Take the turn of an attempt whose `go` returned False, and which leaves now, if it is due."""
+        """Take the turn, if it is due, of an attempt that leaves now: its `go` returned False."""
         self._near.pop(one, None)
         now_s = self._clock.now_s()
         if self._is_over or self._schedule.due_s(now_s) > now_s:
