@@ -59,7 +59,7 @@ class Found:
 
 
 class Search:
-    """Says which rate to try (`step`), takes how it went (`record`), says what it found (`found`)."""
+    """Says which rate to try (`step`), takes how it went (`record`), and says what it `found`."""
 
     def __init__(
         self, *, tps_start: float, tps_max: float, step_s: float, settle_s: float = 0.0
