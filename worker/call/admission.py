@@ -212,9 +212,11 @@ class Admission:
     def _note_witness(self, attempt: Attempt, failure: Failure, verdict: Verdict) -> None:
         if not attempt.has_left:
             self.departures.count_unsent(attempt)
-        if verdict in (*_PASSING, Verdict.UNSPOKEN):  # the witness was answered once
-            unspoken = verdict is Verdict.UNSPOKEN
-            self._record_broken(attempt, failure, Verdict.TRANSIENT if unspoken else verdict, None)
+        if verdict in (*_PASSING, Verdict.UNNAMED):  # the witness was answered once
+            is_unnamed = verdict is Verdict.UNNAMED
+            self._record_broken(
+                attempt, failure, Verdict.TRANSIENT if is_unnamed else verdict, None
+            )
         else:  # for want of credentials, say: the rows are to meet that
             self._witness = None
 

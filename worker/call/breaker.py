@@ -1,8 +1,8 @@
 """Whether the service is down: one failing row says nothing, all of them in turn do. Pure.
 
 What fails is counted since the last attempt that was answered. The service counts as down when so
-many different rows have failed since then that it cannot be theirs, or as many attempts were
-throttled for a while, or when it cannot even be connected to. Then a probe at a time is sent, ever
+many different rows have failed since then that the rows cannot be at fault, or as many attempts
+were throttled for a while, or when it cannot even be connected to. Then a probe at a time is sent, ever
 more rarely, and the first answer ends it. A row that broke before, while others were answered,
 bears no witness: at the end of a run, those that always fail are among themselves.
 
@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable
 
 from worker.call.retry import HINT_MAX_S
-from worker.call.trouble import RowTrouble, Spell
+from worker.call.trouble import Downtime, RowTrouble
 from worker.model import Failure
 from worker.personalize.error_codes import (
     CONNECT_FAILED,
@@ -55,14 +55,14 @@ class Breaker:
         self._outage_s = outage_s
         self._attempts_max = max(2, attempts_max)  # of a row, over `outage_s`
         self._few_rows = min(FEW_ROWS_MAX, FEW_ROWS_PER_S * outage_s)
-        self._spell = Spell(-math.inf, is_over=True)
+        self._downtime = Downtime(-math.inf, is_over=True)
         self._failures = self._broken_rows = self._unreached = 0
         self._ended_s = -math.inf  # the last outage
         self._last: Failure | None = None
         self._probe_after_s = PROBE_S_MIN
         self.rows_left = math.inf  # that have not been tried yet, as far as is known
         self.has_witness = False  # there is a row that was answered, and may be asked again
-        self.has_spoken = False  # anything that came from the service, an error even
+        self.is_reached = False  # anything that came from the service, an error even
         self.since_s: float | None = None  # the first failure since the last answer
         self.is_open = False  # the service counts as down
         self._hinted_s = -math.inf  # until when the service asks to wait
@@ -75,8 +75,8 @@ class Breaker:
         if self.is_open:
             self._ended_s = now_s
             is_suspect = row is not None and row.is_suspect
-            self._spell.end(now_s if sent_s is None else sent_s, is_suspect=is_suspect)
-        self.has_spoken = True
+            self._downtime.end(now_s if sent_s is None else sent_s, is_suspect=is_suspect)
+        self.is_reached = True
         self._failures = self._broken_rows = self._unreached = 0
         self._probe_after_s = PROBE_S_MIN
         self.since_s, self.is_open = None, False
@@ -91,14 +91,14 @@ class Breaker:
         """
         row.look_back()
         if not self.is_open and sent_s <= self._ended_s:
-            row.spell = self._spell
+            row.downtime = self._downtime
             return True
-        row.record_word(now_s, is_spoken=_is_spoken(failure))
+        row.record_failure(now_s, is_named=_is_named(failure))
         self._last = failure
         is_unreached = failure.code == CONNECT_FAILED
-        is_first = is_unreached and not self.has_spoken
+        is_first = is_unreached and not self.is_reached
         if failure.http_status is not None:
-            self.has_spoken = True
+            self.is_reached = True
         if self.since_s is None:
             self.since_s = now_s
         # Throttling is never a row's fault, so each time counts: at a low rate rows would else run
@@ -117,25 +117,25 @@ class Breaker:
             self.look(now_s)
         row.unreached = row.unreached + 1 if is_unreached and not self.is_open else 0
         if self.is_open:
-            self._spell.record_failure(sent_s, is_suspect=row.is_suspect)
-            row.spell = self._spell
-            over_s = now_s - row.spoken_s
-            had_all = row.spoken >= self._attempts_max and over_s >= self._outage_s
-            row.is_finished = had_all and self.is_theirs
+            self._downtime.record_failure(sent_s, is_suspect=row.is_suspect)
+            row.downtime = self._downtime
+            over_s = now_s - row.named_since_s
+            had_all = row.named_failures >= self._attempts_max and over_s >= self._outage_s
+            row.is_finished = had_all and self.may_be_rows_fault
         else:
             row.attempts += not is_unreached
         return self.is_open or is_unreached
 
-    def record_refuted(
+    def record_witness_failed(
         self, failure: Failure, verdict: Verdict, *, sent_s: float, now_s: float
     ) -> None:
         """Count an attempt of the witness that failed: a row that was answered before."""
         self.record_failure(failure, verdict, RowTrouble(), sent_s=sent_s, now_s=now_s)
-        self._spell.refuted_s = max(self._spell.refuted_s, sent_s)
+        self._downtime.witness_failed_s = max(self._downtime.witness_failed_s, sent_s)
 
     def excuse(self, row: RowTrouble) -> None:
         """Take a row's last attempt for one of the outage that there is, so far."""
-        row.attempts, row.is_counted, row.spell = row.attempts - 1, False, self._spell
+        row.attempts, row.is_counted, row.downtime = row.attempts - 1, False, self._downtime
 
     def look(self, now_s: float) -> bool:
         """Return whether the service counts as down now; time alone may decide it."""
@@ -149,34 +149,34 @@ class Breaker:
 
     def take_probe(self, now_s: float) -> None:
         """Send one probe; the next one is due after twice the time."""
-        self._spell.probes += 1
+        self._downtime.probes += 1
         self.probe_s = now_s + self._probe_after_s
         self._probe_after_s = min(2 * self._probe_after_s, PROBE_S_MAX)
 
     @property
     def is_tried(self) -> bool:
         """Whether in this outage a row that had not failed was tried, in vain."""
-        return self._spell.is_tried
+        return self._downtime.is_tried
 
     @property
-    def is_theirs(self) -> bool:
-        """Whether it may well be the rows that fail, all that are left: nothing says otherwise."""
+    def may_be_rows_fault(self) -> bool:
+        """Whether the few rows that are left may be at fault, all of them, and not the service."""
         are_few = self.rows_left <= self._few_rows
-        return self.is_open and are_few and not self.has_witness and self._is_spoken
+        return self.is_open and are_few and not self.has_witness and self._is_named
 
     def asks_witness(self, *, has_others: bool, is_turn: bool) -> bool:
         """Return whether the witness is to be the next probe: it may show that it is the rows.
 
         In turns with these where there are no others. Silence stops a run in any case.
         """
-        is_time = self._spell.probes == PROBES_TO_WITNESS if has_others else is_turn
-        return self.has_witness and self._is_spoken and is_time
+        is_time = self._downtime.probes == PROBES_TO_WITNESS if has_others else is_turn
+        return self.has_witness and self._is_named and is_time
 
     @property
-    def is_last_word_due(self) -> bool:
+    def is_witness_due(self) -> bool:
         """Whether the witness is still to be asked when an outage's time is up."""
-        is_known = self._spell.refuted_s >= self.over_s
-        return self.has_witness and self._is_spoken and not is_known
+        is_known = self._downtime.witness_failed_s >= self.over_s
+        return self.has_witness and self._is_named and not is_known
 
     def spaced_s(self, rows: float) -> float:
         """Return the time between attempts, when all of so many rows are to have all of theirs."""
@@ -188,10 +188,10 @@ class Breaker:
         When the service says itself that it fails: as often as attempts are allowed, evenly over
         the time of an outage. Else with the probes.
         """
-        if not row.is_spoken or self.has_witness:
+        if not row.is_named or self.has_witness:
             return self.probe_s
-        share = min(row.spoken / (self._attempts_max - 1), 1.0)
-        return max(self._hinted_s, row.spoken_s + share * self._outage_s)
+        share = min(row.named_failures / (self._attempts_max - 1), 1.0)
+        return max(self._hinted_s, row.named_since_s + share * self._outage_s)
 
     @property
     def last_code(self) -> str:
@@ -201,8 +201,8 @@ class Breaker:
     @property
     def over_s(self) -> float:
         """When an outage that has begun lasts too long."""
-        limit_s = self._outage_s if self.has_spoken else min(self._outage_s, UNREACHED_S_MAX)
-        return max((self.since_s or 0.0) + limit_s, self._spell.since_s + PROBED_S_MIN)
+        limit_s = self._outage_s if self.is_reached else min(self._outage_s, UNREACHED_S_MAX)
+        return max((self.since_s or 0.0) + limit_s, self._downtime.since_s + PROBED_S_MIN)
 
     def reason(self, now_s: float, *, suspects: Iterable[RowTrouble] = ()) -> str | None:
         """Return why the run is to stop, or None while it may wait.
@@ -212,7 +212,9 @@ class Breaker:
         """
         if not self.is_open or self.since_s is None or self._last is None or now_s < self.over_s:
             return None
-        if self.is_last_word_due or (self.is_theirs and all(row.is_spoken for row in suspects)):
+        if self.is_witness_due or (
+            self.may_be_rows_fault and all(row.is_named for row in suspects)
+        ):
             return None
         return (
             f"the service does not answer: no attempt succeeded for {now_s - self.since_s:.0f} s; "
@@ -220,18 +222,18 @@ class Breaker:
         )
 
     @property
-    def _is_spoken(self) -> bool:
-        return self._last is not None and _is_spoken(self._last)
+    def _is_named(self) -> bool:
+        return self._last is not None and _is_named(self._last)
 
     def _open(self, now_s: float) -> None:
         self.is_open = True
-        self._spell = Spell(now_s)
+        self._downtime = Downtime(now_s)
         self.probe_s = now_s
         self.take_probe(now_s)
-        self._spell.probes = 0
+        self._downtime.probes = 0
 
 
-def _is_spoken(failure: Failure) -> bool:
-    """Whether it is the service's own word that it has failed."""
+def _is_named(failure: Failure) -> bool:
+    """Whether the service itself says that it has failed, by an error's name."""
     meaning = meaning_of(failure.code, failure.http_status)
     return meaning.source is Source.SERVICE and meaning.verdict is Verdict.TRANSIENT

@@ -135,7 +135,7 @@ class Lane:
     async def _verdict(self, row: _Failed, attempt: Attempt) -> Verdict:
         """Return what the row's last failure means here and now."""
         verdict = judge(row.failure)
-        if verdict is Verdict.UNSPOKEN:
+        if verdict is Verdict.UNNAMED:
             return Verdict.TRANSIENT if self._tally.has_results else Verdict.REJECTED
         if verdict is Verdict.SKEWED:
             row.skews += 1

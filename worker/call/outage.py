@@ -106,10 +106,10 @@ class OutageGate:
         Without a row it was the witness's. Return whether the attempt counts for no row.
         """
         now_s, breaker = self.clock.now_s(), self._breaker
-        breaker.has_spoken |= has_results
+        breaker.is_reached |= has_results
         is_taken = False
         if row is None:
-            breaker.record_refuted(failure, verdict, sent_s=sent_s, now_s=now_s)
+            breaker.record_witness_failed(failure, verdict, sent_s=sent_s, now_s=now_s)
         else:
             is_taken = breaker.record_failure(failure, verdict, row, sent_s=sent_s, now_s=now_s)
         self.is_troubled = breaker.since_s is not None
@@ -142,7 +142,7 @@ class OutageGate:
     @property
     def wants_others(self) -> bool:
         """Whether rows that have not failed are to come before those that were put off."""
-        return self.is_down and (self._breaker.is_theirs or not self._tries_failed)
+        return self.is_down and (self._breaker.may_be_rows_fault or not self._tries_failed)
 
     def put_off(self) -> None:
         """Count a row, which has failed, that gives way to others."""
@@ -227,7 +227,7 @@ class OutageGate:
         breaker = self._breaker
         others = [each for each in self._waiting if not each.is_suspect]
         failed = next((each for each in self._waiting if each.is_suspect), None)
-        if is_final and breaker.is_last_word_due:
+        if is_final and breaker.is_witness_due:
             is_asked = self._asked_s >= breaker.over_s
             due_s = self._asked_s + PROBE_S_MAX if is_asked else breaker.over_s
             return due_s, failed or self._waiting[0], Permit.WITNESS
@@ -237,7 +237,7 @@ class OutageGate:
         spaced_s = self._probed_s + (SPACED_S_MIN if is_final else breaker.spaced_s(rows))
         if others:
             chosen = max(others, key=lambda each: each.number)
-            if breaker.is_theirs:
+            if breaker.may_be_rows_fault:
                 return min(spaced_s, breaker.probe_s), chosen, Permit.PROBE
             if failed and self._tries_failed and breaker.is_tried:
                 chosen = failed

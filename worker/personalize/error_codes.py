@@ -37,7 +37,7 @@ class Verdict(Enum):
     TRANSIENT = auto()  # try again: something broke on the way
     EXPIRED = auto()  # try again with other credentials; without any, it is REFUSED
     SKEWED = auto()  # try again, signed anew; where none is served, it is REFUSED
-    UNSPOKEN = auto()  # TRANSIENT if the service has answered before, else REJECTED
+    UNNAMED = auto()  # TRANSIENT if the service has answered before, else REJECTED
     REJECTED = auto()  # this row's own fault: no second try
     REFUSED = auto()  # every row would end like this one: stop the run
 
@@ -84,7 +84,7 @@ _NO_ANSWER = "check target.endpoint_url and the network, then run the same comma
 _THROTTLED = Meaning(Verdict.THROTTLED, Source.SERVICE, _NO_ANSWER, CommandOutcome.STOPPED)
 _TRANSIENT = Meaning(Verdict.TRANSIENT, Source.SERVICE, _NO_ANSWER, CommandOutcome.STOPPED)
 _EXPIRED = Meaning(Verdict.EXPIRED, Source.SERVICE, _LOG_IN, CommandOutcome.REFUSED)
-_UNSPOKEN = Meaning(Verdict.UNSPOKEN, Source.OTHER, _NOT_PERSONALIZE, CommandOutcome.REFUSED)
+_UNNAMED = Meaning(Verdict.UNNAMED, Source.OTHER, _NOT_PERSONALIZE, CommandOutcome.REFUSED)
 _REJECTED = Meaning(Verdict.REJECTED, Source.SERVICE, _INPUT, CommandOutcome.REFUSED)
 # A code that nobody knows says of no other row that it ends like this one.
 _UNKNOWN = _REJECTED._replace(hint=_LOOK, outcome=CommandOutcome.FAILED_ROWS)
@@ -164,7 +164,7 @@ _ROWS: Iterable[tuple[Meaning, tuple[str, ...]]] = (
     (_REJECTED, ("InvalidInputException", "ValidationError")),
     (_UNKNOWN._replace(source=Source.NOBODY), (INVALID_ROW,)),
     (_REJECTED._replace(source=Source.OTHER, hint=_NOT_PERSONALIZE), (INVALID_ANSWER,)),
-    (_UNSPOKEN, ("401", "403", "404", "407")),
+    (_UNNAMED, ("401", "403", "404", "407")),
 )
 _BY_CODE = {code: meaning for meaning, codes in _ROWS for code in codes}
 _LOGIN_STATUSES = frozenset({401, 403})

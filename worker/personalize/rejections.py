@@ -10,7 +10,7 @@ from worker.errors import CommandOutcome, RefusedError, StoppedError
 from worker.model import Failure
 from worker.personalize.error_codes import Source, meaning_of, redacted_failure, refused
 
-# So many calls must end alike, with no success between, before all are judged and not theirs rows:
+# So many calls must end alike, with no success between, before the run is judged and not its rows:
 # an input may begin with bad rows, and rejections cost no time.
 CALLS_TO_JUDGE = 100
 
@@ -36,8 +36,8 @@ class Rejections:
         self._rejected = failure
         if len(self._reasons) < 2:
             # Of what is not Personalize no word counts: pages differ, and so do errors.
-            is_spoken = meaning.source is Source.SERVICE
-            words = (failure.code, failure.message) if is_spoken else ("", "")
+            is_named = meaning.source is Source.SERVICE
+            words = (failure.code, failure.message) if is_named else ("", "")
             self._reasons.add((meaning.source, *words))
 
     def refusal(self, *, of: int | None = None) -> RefusedError | None:

@@ -113,14 +113,14 @@ def test_the_witness_has_the_last_word_where_the_service_says_that_it_fails() ->
     breaker.has_witness = True
     fail(breaker, 0.0, *rows(FAILURES_TO_OPEN))
     assert breaker.reason(120.0) is None
-    breaker.record_refuted(BROKEN, Verdict.TRANSIENT, sent_s=1.0, now_s=1.0)
+    breaker.record_witness_failed(BROKEN, Verdict.TRANSIENT, sent_s=1.0, now_s=1.0)
     assert breaker.reason(120.0) is None
-    breaker.record_refuted(BROKEN, Verdict.TRANSIENT, sent_s=120.0, now_s=120.1)
+    breaker.record_witness_failed(BROKEN, Verdict.TRANSIENT, sent_s=120.0, now_s=120.1)
     assert breaker.reason(120.1) is not None
 
 
 @pytest.mark.parametrize(
-    ("failure", "has_witness", "rows_left", "is_theirs"),
+    ("failure", "has_witness", "rows_left", "may_be_rows_fault"),
     [
         (BROKEN, False, FEW_ROWS_MAX, True),
         (BROKEN, False, FEW_ROWS_MAX + 1, False),
@@ -130,14 +130,14 @@ def test_the_witness_has_the_last_word_where_the_service_says_that_it_fails() ->
     ],
 )
 def test_it_may_be_the_rows_where_few_are_left_and_the_service_itself_says_that_it_fails(
-    failure: Failure, rows_left: int, *, has_witness: bool, is_theirs: bool
+    failure: Failure, rows_left: int, *, has_witness: bool, may_be_rows_fault: bool
 ) -> None:
     breaker = Breaker(120.0)
     fail(breaker, 0.0, *rows(FAILURES_TO_OPEN), failure=failure)
     breaker.look(THROTTLED_S_TO_OPEN)
     breaker.rows_left, breaker.has_witness = rows_left, has_witness
     assert breaker.is_open
-    assert breaker.is_theirs is is_theirs
+    assert breaker.may_be_rows_fault is may_be_rows_fault
 
 
 def test_probes_come_after_twice_the_time_each_up_to_a_bound() -> None:
@@ -177,7 +177,7 @@ def test_what_left_before_an_outage_was_over_belongs_to_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "has_spoken", "limit_s"),
+    ("failure", "is_reached", "limit_s"),
     [
         (BROKEN, False, 120.0),
         (SILENT, False, UNREACHED_S_MAX),
@@ -187,10 +187,10 @@ def test_what_left_before_an_outage_was_over_belongs_to_it() -> None:
     ],
 )
 def test_it_is_given_up_after_its_time_and_sooner_if_nothing_was_ever_heard(
-    failure: Failure, limit_s: float, *, has_spoken: bool
+    failure: Failure, limit_s: float, *, is_reached: bool
 ) -> None:
     breaker = Breaker(120.0)
-    breaker.has_spoken = has_spoken
+    breaker.is_reached = is_reached
     fail(breaker, 5.0, *rows(FAILURES_TO_OPEN), failure=failure)
     assert breaker.reason(5.0 + limit_s - 0.1) is None
     reason = breaker.reason(5.0 + limit_s)
@@ -202,9 +202,9 @@ def test_an_outage_that_may_not_last_long_has_no_time_for_the_attempts_of_many_r
     breaker = Breaker(2.0)
     fail(breaker, 0.0, *rows(FAILURES_TO_OPEN))
     breaker.rows_left = 2 * FEW_ROWS_PER_S
-    assert breaker.is_theirs
+    assert breaker.may_be_rows_fault
     breaker.rows_left += 1
-    assert not breaker.is_theirs
+    assert not breaker.may_be_rows_fault
 
 
 def test_other_rows_are_tried_before_a_run_stops_however_long_ago_the_first_failure_was() -> None:

@@ -43,14 +43,14 @@ from worker.personalize.error_codes import Source, Verdict, judge, meaning_of, r
         ("501", 501, Verdict.REJECTED),
         ("509", 509, Verdict.TRANSIENT),
         ("400", 400, Verdict.REJECTED),
-        ("403", 403, Verdict.UNSPOKEN),
+        ("403", 403, Verdict.UNNAMED),
         ("AuthFailure", 401, Verdict.EXPIRED),
         ("InvalidToken", 400, Verdict.EXPIRED),
         ("TokenRefreshRequired", 400, Verdict.EXPIRED),
         ("SubscriptionRequiredException", 403, Verdict.EXPIRED),  # as any that it does not know
         ("UnauthorizedException", 401, Verdict.EXPIRED),
         ("RequestAbortedException", 400, Verdict.TRANSIENT),
-        ("404", 404, Verdict.UNSPOKEN),
+        ("404", 404, Verdict.UNNAMED),
     ],
 )
 def test_the_code_decides_before_the_status(
