@@ -1,10 +1,10 @@
 """Whether the service is down: one failing row says nothing, all of them in turn do. Pure.
 
-What fails is counted since the last attempt that was answered. The service counts as down when so
-many different rows have failed since then that the rows cannot be at fault, or as many attempts
-were throttled for a while, or when it cannot even be connected to. Then a probe at a time is sent, ever
-more rarely, and the first answer ends it. A row that broke before, while others were answered,
-bears no witness: at the end of a run, those that always fail are among themselves.
+What fails is counted since the last attempt that was answered. The service counts as down in three
+cases: so many different rows have failed since then that the rows cannot be at fault; as many
+attempts were throttled for a while; no connection can be made. Then one probe at a time is sent,
+ever more rarely, and the first answer ends the outage. A row that broke before, while others were
+answered, bears no witness: at the end of a run, those that always fail are among themselves.
 
 Probes are for rows that have not failed. When one of these is served soon, there was no outage,
 and the attempts that failed are their rows' own. Where there are none, a witness is asked: a row
