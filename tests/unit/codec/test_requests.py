@@ -88,7 +88,10 @@ def test_integers_become_strings() -> None:
     assert (row["userId"], row["itemId"]) == ("7", "8")
 
 
-@given(st.text(min_size=1, max_size=256).filter(lambda text: text.isprintable()))
+PRINTABLE = st.characters(exclude_categories=["C", "Z"], include_characters=" ")
+
+
+@given(st.text(PRINTABLE, min_size=1, max_size=256))
 def test_any_text_survives_as_an_id(text: str) -> None:
     (row,) = build({"user_id": "U"}, {"U": [text]})
     assert isinstance(row, dict)
