@@ -69,6 +69,9 @@ class LoopClock:
     def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
         return asyncio.get_running_loop().call_at(due_s, callback)
 
+    def call_soon(self, callback: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_soon(callback)
+
     def wall_us(self) -> int:
         return round(self.now_s() * 1e6)
 
@@ -89,6 +92,9 @@ class FakeClock:
         timer = (due_s, callback)
         self._timers.append(timer)
         return SimpleNamespace(cancel=lambda: self._timers.remove(timer))
+
+    def call_soon(self, callback: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_soon(callback)
 
     def wall_us(self) -> int:
         return round((self.began.timestamp() + self.time_s) * 1e6)

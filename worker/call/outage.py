@@ -58,7 +58,7 @@ class OutageGate:
         self._tries_failed = False  # the next probe may be for a row that failed
         self._put_off = 0  # rows that have failed in an outage, and do not wait here
         self._timer: Timer | None = None
-        self._soon: asyncio.Handle | None = None  # once for all who come to wait in a moment
+        self._soon: Timer | None = None  # once for all who come to wait in a moment
         self._decided = asyncio.Event()
         self._undecided = 0  # rows that wait for it
         self._answered_s = -math.inf  # when the last of the answered attempts had left
@@ -136,7 +136,7 @@ class OutageGate:
         waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(waiter, row, number))
         if self._soon is None:  # this row may be due before those that wait
-            self._soon = asyncio.get_running_loop().call_soon(self._wake)
+            self._soon = self.clock.call_soon(self._wake)
         return await waiter
 
     @property

@@ -110,6 +110,7 @@ async def _make_calls(
             )
         )
         group = await stack.enter_async_context(anyio.create_task_group())
+        group.start_soon(clock.watch)
         group.start_soon(login.run)
         users = _users(settings, job)
         group.start_soon(users.run)

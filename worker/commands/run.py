@@ -116,6 +116,7 @@ async def _work(
                 await look_ahead(job, todo, tally, store, switch)
             listener.started(_start(config, rate, tally, parts=len(todo)))
             async with anyio.create_task_group() as group:
+                group.start_soon(clock.watch)
                 group.start_soon(progress.run)
                 await work(
                     job,

@@ -162,7 +162,10 @@ class Generator:
 
     def _woken(self) -> None:
         self.loop_lag_s = max(self.loop_lag_s, self.elapsed_s - self._expected_s)
-        self._tick()
+        try:
+            self._tick()
+        except Exception as error:  # noqa: BLE001 - `run` raises it: no task meets it here
+            self._fail(error)
 
     def _next_due_s(self) -> float:
         number = self._number

@@ -56,7 +56,7 @@ class Pacer:
         self._ready_first = deque[Waiting]()
         self._lead_s = 0.0  # how long it takes to get a connection
         self._timer: Timer | None = None
-        self._soon: asyncio.Handle | None = None
+        self._soon: Timer | None = None
         self._holds_back = self._is_over = False
 
     @property
@@ -167,7 +167,7 @@ class Pacer:
         """Wake when the tasks that are ready now have had their turn."""
         self._stop_timer()
         if self._soon is None:
-            self._soon = asyncio.get_running_loop().call_soon(self._wake)
+            self._soon = self._clock.call_soon(self._wake)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from time import monotonic, time_ns
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 
 class Timer(Protocol):
@@ -26,6 +26,10 @@ class Clock(Protocol):
 
     def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
         """Call back at `due_s` or a little later."""
+        ...
+
+    def call_soon(self, callback: Callable[[], None]) -> Timer:
+        """Call back when the tasks and callbacks that are ready now have had their turn."""
         ...
 
     def wall_us(self) -> int:
@@ -56,6 +60,10 @@ class MonotonicClock:
         wait_s = max(_WAIT_S_MIN, due_s - self.now_s())
         return asyncio.get_running_loop().call_later(wait_s, callback)
 
+    def call_soon(self, callback: Callable[[], None]) -> Timer:
+        """See Clock.call_soon."""
+        return asyncio.get_running_loop().call_soon(callback)
+
     def wall_us(self) -> int:
         """See Clock.wall_us."""
         return time_ns() // 1_000
@@ -71,10 +79,14 @@ class RunningClock:
 
     Stopped, suspended or without a processor, a process does not see what arrives: nobody else is
     late for it. Gaps of over a quarter of a second are left out, but for a tenth. `stop` it.
+
+    No task meets what a callback raises, and whoever waits for the callback would wait for ever. So
+    one task is to `watch`.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._raised: asyncio.Future[NoReturn] = self._loop.create_future()
         self._seen_s = monotonic()
         self._lost_s = 0.0
         self._beat()
@@ -90,6 +102,22 @@ class RunningClock:
     def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
         """Call back on the event loop, not before `due_s` by this clock, about a millisecond."""
         return _RunningTimer(self, due_s, callback)
+
+    def call_soon(self, callback: Callable[[], None]) -> Timer:
+        """See Clock.call_soon."""
+        return self._loop.call_soon(self.run, callback)
+
+    def run(self, callback: Callable[[], None]) -> None:
+        """Call `callback`; `watch` raises the first exception of all callbacks."""
+        try:
+            callback()
+        except Exception as error:  # noqa: BLE001 - it is raised by `watch`
+            if not self._raised.done():
+                self._raised.set_exception(error)
+
+    async def watch(self) -> NoReturn:
+        """Raise the first exception of a callback, as soon as there is one."""
+        await self._raised
 
     def wall_us(self) -> int:
         """See Clock.wall_us."""
@@ -125,4 +153,4 @@ class _RunningTimer:
         if left_s > _WAIT_S_MIN:
             self._begin(left_s)
         else:
-            self._callback()
+            self._clock.run(self._callback)

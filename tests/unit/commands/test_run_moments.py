@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from support.jobs import job_over
 from support.memory_store import MemoryPlace, MemoryStore
 from support.runs import write_users
-from support.services import wired
+from support.services import TIMEOUT_S, Peer, wired
 from unit.transport.messages import answering, reply
 
 from worker.aws.access import Access
@@ -98,27 +101,53 @@ async def test_a_refusal_is_no_stop(tmp_path: Path) -> None:
     assert heard.moments[1] == ("raised", RefusedError)
 
 
-@pytest.mark.parametrize("moment", ["started", "committed"])
-async def test_a_listener_that_raises_ends_the_run_like_a_bug(tmp_path: Path, moment: str) -> None:
-    class OddError(Exception):
-        pass
+class OddError(Exception):
+    """What a listener raises."""
+
+
+def _raising(moment: str, *, end_outage: Callable[[], object]) -> RunListener:
+    """Return a listener that raises in one moment, and ends an outage when it hears of it."""
+
+    def raises(self: RunListener, *args: object, **keys: object) -> None:
+        del self, args, keys
+        raise OddError
 
     class Odd(RunListener):
-        def started(self, start: Started) -> None:
-            del start
-            if moment == "started":
-                raise OddError
+        def down(self, code: str, *, stops_in_s: float) -> None:
+            del code, stops_in_s
+            end_outage()
 
-        def committed(self, part: Committed) -> None:
-            del part
-            raise OddError
+    setattr(Odd, moment, raises)
+    return Odd()
 
-    job = job_over(write_users(tmp_path, 3), {"user_id": "USER_ID"}, rate={"tps": 2000})
-    async with wired(answering(reply(BODY))) as service:
+
+@pytest.mark.parametrize(
+    "moment",
+    ["started", "called", "answered", "throttled", "down", "up", "committed", "stopped"],
+)
+async def test_a_listener_that_raises_ends_the_run_like_a_bug(tmp_path: Path, moment: str) -> None:
+    """In any moment: also where a timer is what calls it, and no task would meet the error."""
+    replies = [reply(BODY)]
+    if moment == "throttled":
+        headers = b"x-amzn-ErrorType: ThrottlingException\r\n"
+        replies.append(reply(b"{}", status=b"400 Bad Request", headers=headers))
+    elif moment in {"down", "up"}:
+        replies.append(reply(b"{}", status=b"503 Service Unavailable"))
+
+    async def talk(peer: Peer) -> None:
+        with suppress(ConnectionError):  # a run that ends at once waits for no answer
+            while True:
+                await peer.request()
+                await peer.send(replies[-1])
+
+    stop = {"calls_max": 2} if moment == "stopped" else {}
+    job = job_over(write_users(tmp_path, 30), {"user_id": "USER_ID"}, rate={"tps": 2000}, stop=stop)
+    listener = _raising(moment, end_outage=replies.pop)
+    async with wired(talk) as service:
         access = Access(region="us-east-1", endpoint_url=service.url)
         view, store = LineView(per_1000_usd=None), MemoryStore(MemoryPlace())
-        with pytest.raises((OddError, ExceptionGroup)) as caught:
-            await run(job, store, access, view, StopSwitch(), listeners=[Odd()])
+        with pytest.raises((OddError, ExceptionGroup)) as caught, anyio.fail_after(TIMEOUT_S):
+            await run(job, store, access, view, StopSwitch(), listeners=[listener])
     raised = caught.value
     found = leaves(raised) if isinstance(raised, ExceptionGroup) else [raised]
-    assert [type(error) for error in found] == [OddError]
+    assert {type(error) for error in found} == {OddError}

@@ -296,3 +296,19 @@ async def test_schedules_follow_each_other_on_one_clock() -> None:
         assert stages == {0: 5, 1: 5, 2: 10}
         moments = [each.due_s for each in sorted(made.attempts)]
         assert moments == sorted(moments)
+
+
+async def test_a_bug_where_a_timer_calls_ends_the_test() -> None:
+    class OddError(Exception):
+        pass
+
+    class Odd(Schedule):
+        def due_s(self, number: int) -> float:
+            if number == 3:
+                raise OddError
+            return super().due_s(number)
+
+    async with generator(answer) as made:
+        with pytest.raises(OddError):
+            await made.run(Odd([Leg(100, 100, 1.0)]), stage=0)
+        assert made.sent == 3

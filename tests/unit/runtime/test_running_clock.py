@@ -161,3 +161,21 @@ def test_who_is_out_of_patience_in_this_moment_may_be_told_to_end() -> None:
             group.start_soon(wait, second, first)
 
     simulate(main)
+
+
+@pytest.mark.parametrize("how", ["call_soon", "call_at"])
+async def test_the_first_exception_of_a_callback_is_raised_to_who_watches(how: str) -> None:
+    class OddError(Exception):
+        pass
+
+    def odd() -> None:
+        raise OddError
+
+    with running() as clock:
+        for _ in range(2):
+            if how == "call_soon":
+                clock.call_soon(odd)
+            else:
+                clock.call_at(clock.now_s(), odd)
+        with pytest.raises(OddError):
+            await clock.watch()
