@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -53,6 +54,15 @@ def _truncated(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
+def _a_pipe(folder: Path) -> None:
+    os.mkfifo(folder / "users.parquet")
+
+
+def _a_folder_with_a_pipe(folder: Path) -> None:
+    (folder / "users").mkdir()
+    os.mkfifo(folder / "users" / "part.parquet")
+
+
 def _a_delta_table(folder: Path) -> None:
     write_users(folder, 3)
     (folder / "_delta_log").mkdir()
@@ -75,6 +85,12 @@ class Bad:
 
 BAD = {
     "missing file": Bad(("users.parquet does not exist", "hint: check input.path"), _nothing),
+    "a pipe": Bad(("users.parquet is neither a file nor a folder", "input.path"), _a_pipe),
+    "a pipe in a folder": Bad(
+        ("cannot read users/part.parquet: it is a pipe", "hint: "),
+        _a_folder_with_a_pipe,
+        {"input": {"path": "users"}},
+    ),
     "not Parquet": Bad(
         ("users.parquet is not a Parquet file", "b'USER'", "convert it"),
         _content(b"USER_ID\nu0001\nu0002\n"),

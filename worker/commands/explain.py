@@ -130,8 +130,9 @@ def _matching(store: Store, name: str, names: list[str], identifier: str) -> lis
                 if len(found) >= MATCHES_MAX:
                     break
     except (pa.ArrowException, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ConflictError(
-            f"{store.shown(name)} cannot be read: {error}",
+            f"{store.shown(name)} cannot be read: {why}",
             hint="move it away and run again; the rows of that part are then computed anew",
         ) from None
     return found[:MATCHES_MAX]

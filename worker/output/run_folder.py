@@ -95,7 +95,10 @@ def read_run(store: Store) -> RunRecord | None:
     if values is None:
         return None
     check_format(values.get("format", 1), values.get("version"), store)
-    return run_record(values, store)
+    try:
+        return read_record(RunRecord, values)
+    except ValueError as error:
+        raise _damaged(store, str(error)) from None
 
 
 def read_run_values(store: Store) -> dict[str, Any] | None:
@@ -108,24 +111,19 @@ def read_run_values(store: Store) -> dict[str, Any] | None:
         return None
     try:
         values = orjson.loads(text)
+    except ValueError as error:
+        raise _damaged(store, f"it is not JSON ({error})") from None
+    try:
         values["identity"], values["input"]["fingerprint"]
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(store) from None
+    except (KeyError, TypeError):
+        raise _damaged(store, "it does not say which run it is of") from None
     return dict(values)
 
 
-def run_record(values: dict[str, Any], store: Store) -> RunRecord:
-    """Return what `read_run_values` has returned as a record; raise ConflictError if it is none."""
-    try:
-        return read_record(RunRecord, values)
-    except ValueError:
-        raise _damaged(store) from None
-
-
-def _damaged(store: Store) -> ConflictError:
+def _damaged(store: Store, why: str) -> ConflictError:
     return ConflictError(
-        f"{store.shown(RUN_NAME)} is damaged",
-        hint="set another output.path, or replace that run with --overwrite",
+        f"{store.shown(RUN_NAME)} is damaged: {why}",
+        hint="set it right, or set another output.path, or replace that run with --overwrite",
     )
 
 
@@ -139,7 +137,10 @@ def read_success(store: Store) -> Summary | None:
         return None
     try:
         success = read_record(Summary, orjson.loads(text))
-        if all(store.size(part.name) == part.bytes for part in success.parts):
+        if all(
+            PART_NAME.fullmatch(part.name) and store.size(part.name) == part.bytes
+            for part in success.parts
+        ):
             return success
         reason = "a file that it lists is missing or of another size"
     except ValueError as error:

@@ -18,14 +18,13 @@ from worker.output.run_folder import (
     RUN_NAME,
     SUCCESS_NAME,
     read_run_values,
-    run_record,
 )
 from worker.output.run_record import RunRecord
 from worker.output.summary import GateResult
 from worker.personalize.answer_shape import SHAPES, AnswerShape
 from worker.personalize.limits import NUM_ACTIONS_DEFAULT, NUM_RESULTS_DEFAULT
 from worker.personalize.operations import Operation
-from worker.runtime.records import Count, Moment, Number, Part, read_part
+from worker.runtime.records import Count, Moment, Number, Part, read_part, read_record
 from worker.store.base import Store
 
 
@@ -174,12 +173,12 @@ def open_run(store: Store) -> RunFiles:
         )
     try:
         read_part(_About, values)
+        run = read_record(RunRecord, values)
     except ValueError as error:
         raise InputError(
             f"{store.shown(RUN_NAME)} is damaged: {error}",
             hint="set it right, or replace that run with --overwrite",
         ) from None
-    run = run_record(values, store)
     try:
         config = Config.model_validate(run.config)
     except ValidationError as error:

@@ -56,10 +56,15 @@ def json_bytes(record: Any) -> bytes:
 def read_record(kind: type[_Record], values: Any) -> _Record:
     """Return `values`, which come from JSON, as a record; keys that it does not have are left out.
 
-    Raises ValueError when a key is missing or of another type.
+    Raises ValueError when a key is missing or of another type, and when `values` are nested so
+    deeply that they are no record.
     """
     try:
-        return TypeAdapter(kind).validate_json(orjson.dumps(values), strict=True)
+        text = orjson.dumps(values)
+    except orjson.JSONEncodeError as error:
+        raise ValueError(f"it is nested too deeply ({error})") from None
+    try:
+        return TypeAdapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
         raise ValueError(_first_wrong(error)) from None
 

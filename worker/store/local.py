@@ -14,7 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from worker.errors import ConflictError, OutputError
+from worker.runtime.text import printable
 from worker.store._local_spool import LocalGrowingFile, LocalSpoolFile
+from worker.store._opened import open_to_read, open_to_write
 from worker.store.base import GrowingFile, SpoolFile
 
 # Names of this program's own: `_temporary` is what Spark calls its own, too.
@@ -33,11 +35,11 @@ class LocalStore:
     @property
     def place(self) -> str:
         """See Store.place."""
-        return str(self._root)
+        return printable(str(self._root))
 
     def shown(self, name: str) -> str:
         """See Store.shown."""
-        return str(self._root / name)
+        return printable(str(self._root / name))
 
     @contextmanager
     def claim(self) -> Iterator[None]:
@@ -103,11 +105,11 @@ class LocalStore:
 
     def open_read(self, name: str) -> pa.NativeFile:
         """See Store.open_read."""
-        return pa.OSFile(str(self._root / name), "rb")
+        return open_to_read(self._root / name)
 
     def create(self, name: str) -> pa.NativeFile:
         """See Store.create."""
-        return pa.OSFile(str(self._temporary(name)), "wb")
+        return open_to_write(self._temporary(name))
 
     def commit(self, name: str) -> None:
         """See Store.commit. The order is that of POSIX fsync."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from worker.errors import InputError
+from worker.store._opened import open_to_read
 from worker.store._side_files import has_parquet_name, is_hidden_folder, is_side_file
 from worker.store._tables import check_no_table
 from worker.store.files import FileState, FoundFile
@@ -52,7 +53,7 @@ class LocalFiles:
 
     def open_read(self, name: str) -> pa.NativeFile:
         """See InputFiles.open_read."""
-        return pa.OSFile(name, "rb")
+        return open_to_read(Path(name))
 
 
 def clash(path: str, files: Iterable[str], output: str) -> tuple[str, str] | None:
@@ -77,8 +78,9 @@ def _below(path: str) -> tuple[str, Iterator[str]]:
         return path, _walk(path)
     if glob.has_magic(path):
         return _fixed_part(path), _expand(path)
+    is_there = Path(path).exists()
     raise InputError(
-        f"the input {path} does not exist",
+        f"the input {path} " + ("is neither a file nor a folder" if is_there else "does not exist"),
         hint="check input.path; a relative path counts from the current folder",
     )
 

@@ -9,7 +9,6 @@ import functools
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from worker.config.model import Config
 from worker.config.rules import LISTS_ALIKE_BY_CHANCE
@@ -21,7 +20,7 @@ from worker.report.measure.counts import EntryCounts
 from worker.report.measure.hashes import U64, hash_lists, mix
 from worker.report.measure.lists import SharedLists
 from worker.report.measure.parallel import in_order
-from worker.report.measure.rows import read_rows
+from worker.report.measure.rows import read_metadata, read_rows
 from worker.report.source import RunFiles
 from worker.runtime.descriptors import room
 from worker.runtime.housekeeping import Housekeeping
@@ -127,8 +126,7 @@ def _entries(files: RunFiles) -> int:
     """Return about how many entries and rows the parts have, from their footers."""
     total = 0
     for name in files.part_names:
-        with files.store.open_read(name) as file:
-            metadata = pq.read_metadata(file)
+        metadata = read_metadata(files, name)
         for group in map(metadata.row_group, range(metadata.num_row_groups)):
             columns = map(group.column, range(group.num_columns))
             total += max(column.num_values for column in columns)

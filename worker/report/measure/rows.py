@@ -99,6 +99,12 @@ def read_failed(
             yield batch.select(ids), batch.select(named).rename_columns(list(wanted))
 
 
+def read_metadata(files: RunFiles, name: str) -> pq.FileMetaData:
+    """Return a part's footer. Raises like `read_rows`."""
+    with _errors_as_advice(files.store, name), files.store.open_read(name) as opened:
+        return pq.read_metadata(opened)
+
+
 _LINES = 256  # of lists, at once: a few MiB
 # What most campaigns say of no entry: not read then.
 _SELDOM = ("promotion_name", "reason")
@@ -184,7 +190,8 @@ def _errors_as_advice(store: Store, name: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ConflictError(
-            f"{store.shown(name)} cannot be read: {error}",
+            f"{store.shown(name)} cannot be read: {why}",
             hint="move it away and run again; the rows of that part are then computed anew",
         ) from None

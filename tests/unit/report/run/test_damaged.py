@@ -41,6 +41,14 @@ def about() -> Any:
         return json.loads(path_of(write(Path(folder), {}), "_run.json").read_text())
 
 
+def _nested(levels: int) -> list[Any]:
+    """Return lists in each other: orjson reads deeper ones than it writes."""
+    inner: list[Any] = []
+    for _ in range(levels):
+        inner = [inner]
+    return inner
+
+
 FILES = {"_run.json": about(), "_SUCCESS": END}
 
 
@@ -73,6 +81,9 @@ def test_whatever_a_file_holds_is_a_page_or_advice(data: st.DataObject) -> None:
             {**FILES["_run.json"], "created_at": "2026-11-22"},
             "created_at: has no time",
         ),
+        ("_run.json", {**FILES["_run.json"], "version": 5}, "version: Input should be a valid str"),
+        ("_run.json", {**FILES["_run.json"], "identity": [1]}, "identity: Input should be"),
+        ("_run.json", {**FILES["_run.json"], "config": {"deep": _nested(300)}}, "too deeply"),
     ],
 )
 def test_what_is_wrong_is_named(name: str, values: Any, says: str, tmp_path: Path) -> None:
