@@ -54,13 +54,9 @@ def _truncated(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
-def _a_pipe(folder: Path) -> None:
-    os.mkfifo(folder / "users.parquet")
-
-
-def _a_folder_with_a_pipe(folder: Path) -> None:
-    (folder / "users").mkdir()
-    os.mkfifo(folder / "users" / "part.parquet")
+def _a_pipe(name: str, folder: Path) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    os.mkfifo(folder / name)
 
 
 def _a_delta_table(folder: Path) -> None:
@@ -85,10 +81,10 @@ class Bad:
 
 BAD = {
     "missing file": Bad(("users.parquet does not exist", "hint: check input.path"), _nothing),
-    "a pipe": Bad(("users.parquet is neither a file nor a folder", "input.path"), _a_pipe),
+    "a pipe": Bad(("neither a file nor a folder", "input"), partial(_a_pipe, "users.parquet")),
     "a pipe in a folder": Bad(
         ("cannot read users/part.parquet: it is a pipe", "hint: "),
-        _a_folder_with_a_pipe,
+        partial(_a_pipe, "users/part.parquet"),
         {"input": {"path": "users"}},
     ),
     "not Parquet": Bad(

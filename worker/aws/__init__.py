@@ -2,5 +2,5 @@
 
 `login` and `_sources`, `_look`, `_process`: credentials that are not found, or expire. `access`,
 `session`, `client`: endpoints, regions, proxies, trust roots. `control_plane`: the provisioned TPS.
-`redact`: a secret that is shown. Nothing else but `transport` imports the SDK.
+`redact`: a secret that is shown. Of the rest, `transport` alone imports the SDK.
 """

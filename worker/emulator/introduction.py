@@ -24,7 +24,7 @@ def introduction(settings: EmulatorSettings, address: str) -> list[str]:
     else:
         keys = f"export AWS_ACCESS_KEY_ID={DUMMY} AWS_SECRET_ACCESS_KEY={DUMMY}"
     lines = [
-        "# For clients that know these variables; others go to AWS, as README says:",
+        "# For clients that know these variables; others go to AWS. Its README says which:",
         f"export AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME={address}",
         f"export AWS_ENDPOINT_URL_PERSONALIZE={address}",
         f"export AWS_REGION={settings.region} AWS_DEFAULT_REGION={settings.region}",

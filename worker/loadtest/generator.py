@@ -164,7 +164,7 @@ class Generator:
         self.loop_lag_s = max(self.loop_lag_s, self.elapsed_s - self._expected_s)
         try:
             self._tick()
-        except Exception as error:  # noqa: BLE001 - `run` raises it: no task meets it here
+        except Exception as error:  # noqa: BLE001 - raised by run: no task meets it here
             self._fail(error)
 
     def _next_due_s(self) -> float:
