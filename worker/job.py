@@ -10,7 +10,7 @@ from functools import cached_property
 import orjson
 import pyarrow as pa
 
-from worker.codec.column_types import (
+from worker.codec.accepted_types import (
     check_column_types,
     check_ids_are_whole,
     inexact_ids,

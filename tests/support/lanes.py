@@ -15,10 +15,10 @@ from support.clock import LoopClock, simulate
 from worker.aws.access import Access
 from worker.aws.login import Login
 from worker.call.admission import Admission
+from worker.call.backoff import RetryPolicy
 from worker.call.breaker import Breaker
 from worker.call.lane import Lane, PutOff
 from worker.call.outage import OutageGate
-from worker.call.retry import RetryPolicy
 from worker.errors import StoppedError
 from worker.model import Answer, Failure, Outcome
 from worker.rate._adaptive import AdaptiveRate

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from worker.call.retry import HINT_MAX_S
+from worker.call.backoff import HINT_MAX_S
 from worker.call.trouble import Downtime, RowTrouble
 from worker.model import Failure
 from worker.personalize.error_codes import (

@@ -8,7 +8,7 @@ import anyio
 
 from worker.call.admission import Admission
 from worker.call.attempt import Attempt
-from worker.call.retry import RetryPolicy
+from worker.call.backoff import RetryPolicy
 from worker.model import Answer, Failure, Outcome
 from worker.personalize.clock_skew import IN_A_ROW_MAX, ClockSkew
 from worker.personalize.error_codes import Verdict, judge, refused

@@ -10,10 +10,10 @@ import anyio
 
 from worker.aws.login import Login
 from worker.call.admission import Admission
+from worker.call.backoff import RetryPolicy
 from worker.call.breaker import Breaker
 from worker.call.lane import Lane
 from worker.call.outage import OutageGate
-from worker.call.retry import RetryPolicy
 from worker.config.model import Config
 from worker.engine.base import Share
 from worker.job import Job

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import types as kinds
 
 from worker.errors import InputError
-from worker.input._plain_types import plain
+from worker.input._dictionaries import plain
 
 
 def conform(

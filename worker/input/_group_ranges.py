@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pyarrow import types as kinds
 
 from worker.input._conform import converted
-from worker.input._plain_types import plain_type
+from worker.input._dictionaries import plain_type
 from worker.input._selection import Range
 
 _UNKNOWN = Range(None)

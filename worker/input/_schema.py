@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import types as kinds
 
-from worker.input._plain_types import plain_type
+from worker.input._dictionaries import plain_type
 
 _INTEGER_DIGITS = {8: 3, 16: 5, 32: 10, 64: 20}  # of any integer of so many bits
 _DECIMAL128_DIGITS, _DECIMAL256_DIGITS = 38, 76

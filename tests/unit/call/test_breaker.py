@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from worker.call.backoff import HINT_MAX_S
 from worker.call.breaker import (
     FAILURES_TO_OPEN,
     FEW_ROWS_MAX,
@@ -15,7 +16,6 @@ from worker.call.breaker import (
     UNREACHED_S_MAX,
     Breaker,
 )
-from worker.call.retry import HINT_MAX_S
 from worker.call.trouble import RowTrouble
 from worker.model import Failure
 from worker.personalize.error_codes import Verdict

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.codec.digests import RowsDigest
-from worker.input._plain_types import plain
+from worker.input._dictionaries import plain
 from worker.model import DIGEST_BYTES
 
 words = st.text(max_size=5)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from unit.input.conditions import cases
 
 from worker.errors import ConfigError
-from worker.input._plain_types import plain_type
+from worker.input._dictionaries import plain_type
 from worker.input._selection import selected
 from worker.input.reader import RowReader
 from worker.input.source import open_source

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.call.retry import (
+from worker.call.backoff import (
     BACKOFF_BASE_S,
     BACKOFF_MAX_S,
     BUDGET_FLOOR,

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from worker.codec.column_types import check_column_types, check_ids_are_whole, inexact_ids
+from worker.codec.accepted_types import check_column_types, check_ids_are_whole, inexact_ids
 from worker.config.model import InputColumns
 from worker.errors import InputError
 
