@@ -13,7 +13,7 @@ import anyio
 from worker.aws._process import PROCESS_S_MAX, CredentialProcesses
 from worker.aws.access import Access
 from worker.aws.credentials import SigningCredentials
-from worker.aws.errors import no_credentials
+from worker.aws.sdk_exceptions import no_credentials
 from worker.aws.session import SdkSession
 from worker.runtime.clock import Clock
 

@@ -15,7 +15,7 @@ from worker.aws._opened import open_session
 from worker.aws._process import CredentialProcesses
 from worker.aws.access import EMULATOR_KEY, Access
 from worker.aws.credentials import SigningCredentials, flaw
-from worker.aws.errors import SOURCE_ERRORS, no_credentials, not_set_up
+from worker.aws.sdk_exceptions import SOURCE_ERRORS, no_credentials, not_set_up
 from worker.errors import RefusedError
 
 

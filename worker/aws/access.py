@@ -39,7 +39,7 @@ def target_access(target: Target) -> Access:
     from botocore.exceptions import InvalidConfigError
 
     from worker.aws._config import configured_endpoint, open_config
-    from worker.aws.errors import SDK_CONFIG_ERRORS, not_set_up
+    from worker.aws.sdk_exceptions import SDK_CONFIG_ERRORS, not_set_up
 
     runtime = control = None
     try:

@@ -21,8 +21,8 @@ from botocore.exceptions import NoCredentialsError
 
 from worker.aws._config import session_variables
 from worker.aws.access import Access, tls_context
-from worker.aws.errors import SDK_CONFIG_ERRORS, not_set_up
 from worker.aws.login import Login
+from worker.aws.sdk_exceptions import SDK_CONFIG_ERRORS, not_set_up
 from worker.aws.session import client_options, proxy_for, trust_root
 from worker.personalize.limits import BODY_BYTES_MAX
 

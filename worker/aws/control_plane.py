@@ -12,9 +12,9 @@ from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
 from worker.aws.access import Access
-from worker.aws.errors import CREDENTIAL_ERRORS, no_credentials, service_failure
 from worker.aws.login import Login
 from worker.aws.redact import redacted
+from worker.aws.sdk_exceptions import CREDENTIAL_ERRORS, no_credentials, service_failure
 from worker.config.model import Target
 from worker.errors import RefusedError, StoppedError
 from worker.personalize.error_codes import Verdict, judge, refused

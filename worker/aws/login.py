@@ -17,7 +17,7 @@ import anyio
 from worker.aws._look import Looker
 from worker.aws.access import EMULATOR_KEY, Access
 from worker.aws.credentials import SigningCredentials, look_due_s
-from worker.aws.errors import no_credentials
+from worker.aws.sdk_exceptions import no_credentials
 from worker.aws.session import SdkSession
 from worker.config.model import Stop
 from worker.errors import ConfigError, RefusedError

@@ -20,7 +20,12 @@ from worker.aws._process import CredentialProcesses
 from worker.aws._sources import find
 from worker.aws.access import Access
 from worker.aws.credentials import SigningCredentials
-from worker.aws.errors import CREDENTIAL_ERRORS, SDK_CONFIG_ERRORS, no_credentials, not_set_up
+from worker.aws.sdk_exceptions import (
+    CREDENTIAL_ERRORS,
+    SDK_CONFIG_ERRORS,
+    no_credentials,
+    not_set_up,
+)
 from worker.errors import ConfigError
 from worker.personalize.operations import METHODS, Operation
 

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from worker.errors import ConflictError, OutputError
 from worker.runtime.text import printable
+from worker.store._arrow_files import open_to_read, open_to_write
 from worker.store._local_spool import LocalGrowingFile, LocalSpoolFile
-from worker.store._opened import open_to_read, open_to_write
 from worker.store.base import GrowingFile, SpoolFile
 
 # Names of this program's own: `_temporary` is what Spark calls its own, too.

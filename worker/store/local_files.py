@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from worker.errors import InputError
-from worker.store._opened import open_to_read
+from worker.store._arrow_files import open_to_read
 from worker.store._side_files import has_parquet_name, is_hidden_folder, is_side_file
 from worker.store._tables import check_no_table
 from worker.store.files import FileState, FoundFile

@@ -10,9 +10,9 @@ import aiohttp
 import orjson
 
 from worker.aws.client import Http, TooLongError, open_client
-from worker.aws.errors import SDK_ERRORS, failure_of, untrusted
 from worker.aws.login import Login
 from worker.aws.redact import redacted
+from worker.aws.sdk_exceptions import SDK_ERRORS, failure_of, untrusted
 from worker.model import Answer, Failure
 from worker.personalize.answer_shape import SHAPES
 from worker.personalize.error_codes import CONNECTION_LOST, INVALID_ANSWER, TIMED_OUT

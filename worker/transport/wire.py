@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from botocore.parsers import create_parser
 
 from worker.aws.credentials import SigningCredentials
-from worker.aws.errors import service_failure, untrusted
 from worker.aws.login import Login
+from worker.aws.sdk_exceptions import service_failure, untrusted
 from worker.aws.session import PreparedRequest
 from worker.model import Answer, Failure
 from worker.personalize.answer_shape import AnswerShape

@@ -14,8 +14,8 @@ from worker.aws import login as login_module
 from worker.aws._look import Found, Looker
 from worker.aws.access import Access
 from worker.aws.credentials import SigningCredentials
-from worker.aws.errors import no_credentials
 from worker.aws.login import Login
+from worker.aws.sdk_exceptions import no_credentials
 from worker.aws.session import SdkSession
 from worker.errors import RefusedError
 from worker.model import Failure

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.aws.errors import service_failure
 from worker.aws.redact import CODE_CHARS_MAX, MESSAGE_CHARS_MAX, redacted, redacted_id
+from worker.aws.sdk_exceptions import service_failure
 from worker.runtime.text import printable
 
 TOKEN = "IQoJb3JpZ2luX2VjE" + "Az09+/" * 60 + "=="

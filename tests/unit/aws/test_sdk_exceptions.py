@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.aws.errors import hinted_s
+from worker.aws.sdk_exceptions import hinted_s
 
 DATE = "Sat, 21 Nov 2026 03:00:00 GMT"
 
