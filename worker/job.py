@@ -105,7 +105,10 @@ def open_job(config: Config) -> Job:
     check_column_types(source.schema, columns)
     where = None
     if config.input.where:
-        from worker.input.where import check_where, parse_where  # its SQL parser is slow to import
+        from worker.input.where_parser import (  # its SQL parser is slow to import
+            check_where,
+            parse_where,
+        )
 
         where = parse_where(config.input.where)
         require_columns(source, where.columns, key="input.where")

@@ -33,7 +33,7 @@ from worker.store.local import LocalStore
 
 DONE_SHARE = 0.99
 TIMES = 3
-_BLOCK_ROWS = 32  # as pipeline/_keeper.py packs them
+_BLOCK_ROWS = 32  # as pipeline/_spool_keeper.py packs them
 _TIMEOUT_S = 600.0
 _POLL_S = 0.01
 _OUTCOME = Outcome(

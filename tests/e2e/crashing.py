@@ -22,7 +22,7 @@ from worker.cli.main import main
 from worker.commands import run
 from worker.engine import local as engine
 from worker.output import spool
-from worker.pipeline import _keeper
+from worker.pipeline import _spool_keeper
 from worker.store import local as store
 from worker.store import open as opening
 
@@ -77,12 +77,13 @@ POINTS = {
     # name of the point: the call that it is at
     "run.json written": Point(owner=Path, name="write_bytes", matches=_named("_run.json")),
     "run claimed": Point(owner=engine, name="run_chunks"),
-    "answers received": Point(owner=_keeper.SpoolKeeper, name="_write", matches=_spools_part),
+    "answers received": Point(owner=_spool_keeper.SpoolKeeper, name="_write", matches=_spools_part),
     "spool made": Point(owner=spool.SpoolWriter, name="__init__",
                         matches=lambda _, path: path.name == PART),
     "spool block half written": Point(owner=os, name="writev", when="within",
                                       matches=lambda file, _: _path_of(file).name == PART),
-    "spooled": Point(owner=_keeper.SpoolKeeper, name="_write", matches=_spools_part, when="after"),
+    "spooled": Point(owner=_spool_keeper.SpoolKeeper, name="_write", matches=_spools_part,
+                     when="after"),
     "rows encoded": Point(owner=pq.ParquetWriter, name="write_table", matches=_writes(PART)),
     "failed rows encoded": Point(owner=pq.ParquetWriter, name="write_table",
                                  matches=_writes(f"_errors/{PART}")),
@@ -92,7 +93,7 @@ POINTS = {
     "part under temporary name": Point(owner=store, name="_sync", matches=_named(PART)),
     "part synced": Point(owner=Path, name="replace", matches=_named(PART)),
     "part renamed": Point(owner=store, name="_sync", matches=_is_folder_of_part),
-    "part committed": Point(owner=_keeper.SpoolKeeper, name="forget", matches=_is_of_part),
+    "part committed": Point(owner=_spool_keeper.SpoolKeeper, name="forget", matches=_is_of_part),
     "all parts committed": Point(owner=run, name="_finish"),
     "report under temporary name": Point(owner=Path, name="replace",
                                          matches=_named("_report.html")),
@@ -146,7 +147,7 @@ def install(point: Point, strike: Callable[[], None]) -> None:
 if __name__ == "__main__":
     how, name, *arguments = sys.argv[1:]
     # As few rows as these are kept, too, before their part is written.
-    vars(_keeper)["UNSPOOLED_BYTES_MAX"] = 0
+    vars(_spool_keeper)["UNSPOOLED_BYTES_MAX"] = 0
     vars(opening)["LocalStore"] = NamedFiles
     install(POINTS[name], {"kill": _kill, "full": _fill}[how])
     main(arguments)

@@ -23,7 +23,7 @@ from support.runs import (
 )
 from support.scripts import Gate, asked_for, echo, serving
 
-from worker.pipeline._keeper import STOPWATCH
+from worker.pipeline._spool_keeper import STOPWATCH
 from worker.store.local import SPOOL
 
 

@@ -13,7 +13,7 @@ from pyarrow import types as kinds
 
 from worker.input._conform import converted
 from worker.input._dictionaries import plain_type
-from worker.input._selection import Range
+from worker.input._where_filter import Range
 
 _UNKNOWN = Range(None)
 _ALL_NULL = Range(None, has_values=False)

@@ -15,7 +15,7 @@ from worker.input._conform import conform
 from worker.input._group_ranges import group_ranges
 from worker.input._parquet import open_parquet
 from worker.input._row_group import ARROW_ERRORS, RowGroup
-from worker.input._selection import may_select, selected
+from worker.input._where_filter import may_select, selected
 from worker.input.condition import Where
 from worker.input.gather import joined
 from worker.input.source import Source

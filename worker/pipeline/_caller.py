@@ -10,8 +10,8 @@ from worker.call.lane import Lane, PutOff
 from worker.errors import StoppedError
 from worker.model import Batch, Failure, answer_bytes
 from worker.pipeline._dispatch import Dispatcher
-from worker.pipeline._keeper import SpoolKeeper
 from worker.pipeline._memory import MemoryBound
+from worker.pipeline._spool_keeper import SpoolKeeper
 from worker.runtime.stop import StopSwitch
 from worker.telemetry.tally import Tally
 

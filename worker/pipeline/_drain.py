@@ -14,8 +14,8 @@ from worker.model import Batch, Chunk, Failure, Outcome, without_body
 from worker.output.part_writer import PartWriter
 from worker.output.recalled import Recall
 from worker.output.spool_format import Mark
-from worker.pipeline._keeper import SpoolKeeper
 from worker.pipeline._memory import MemoryBound
+from worker.pipeline._spool_keeper import SpoolKeeper
 from worker.runtime import log
 from worker.runtime.stop import StopSwitch
 from worker.runtime.thread_load import Load

@@ -13,8 +13,8 @@ from worker.pipeline._caller import Caller
 from worker.pipeline._dispatch import Dispatcher
 from worker.pipeline._drain import Drain
 from worker.pipeline._feed import feed
-from worker.pipeline._keeper import SpoolKeeper
 from worker.pipeline._memory import MemoryBound
+from worker.pipeline._spool_keeper import SpoolKeeper
 from worker.pipeline.handout import HandOut
 from worker.runtime.stop import StopSwitch
 from worker.store.base import Store

@@ -64,7 +64,9 @@ CALLING = (
         SPOOLED_FROM_BYTES,
         "pipeline._memory.MemoryBound",
     ),
-    Bound("answers not in the spool yet", UNSPOOLED_BYTES_MAX, "pipeline._keeper.SpoolKeeper"),
+    Bound(
+        "answers not in the spool yet", UNSPOOLED_BYTES_MAX, "pipeline._spool_keeper.SpoolKeeper"
+    ),
     Bound("bodies read back from the spool", SPOOL_READ_BYTES, "output.spool.Spool"),
     Bound("bodies that are decoded at once", PIECE_BYTES, "output.pieces"),
     Bound("rows of two row groups", 2 * ROW_GROUP_BYTES, "output.row_groups.RowGroups"),

@@ -13,7 +13,7 @@ import pytest
 
 from worker.input.reader import RowReader
 from worker.input.source import Source, open_source
-from worker.input.where import check_where, parse_where
+from worker.input.where_parser import check_where, parse_where
 
 TIMES = ["0001-01-01", "1582-10-15", "1676-12-31", "1969-12-31 23:59:59.999999", "2026-11-30",
          "2262-04-12", "9999-12-31 23:59:59.999999"]  # fmt: skip

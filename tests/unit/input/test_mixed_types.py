@@ -15,7 +15,7 @@ from support.jobs import job_over
 from worker.errors import InputError
 from worker.input.reader import RowReader
 from worker.input.source import open_source, require_columns
-from worker.input.where import parse_where
+from worker.input.where_parser import parse_where
 from worker.job import Job
 
 BIG = (1 << 53) + 1

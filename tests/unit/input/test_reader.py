@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from worker.errors import InputError
 from worker.input.reader import RowReader
 from worker.input.source import Source, open_source, plan_chunks, require_columns
-from worker.input.where import parse_where
+from worker.input.where_parser import parse_where
 from worker.model import Chunk
 
 

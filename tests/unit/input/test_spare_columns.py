@@ -16,7 +16,7 @@ import pytest
 from worker.errors import InputError
 from worker.input.reader import RowReader
 from worker.input.source import open_source, require_columns
-from worker.input.where import parse_where
+from worker.input.where_parser import parse_where
 
 IDS = ["a", "b", None, "d"]
 FAR = datetime(9999, 12, 31)  # noqa: DTZ001 - Parquet's own kind

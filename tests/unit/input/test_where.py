@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from worker.errors import ConfigError
-from worker.input._selection import selected
-from worker.input.where import check_where, parse_where
+from worker.input._where_filter import selected
+from worker.input.where_parser import check_where, parse_where
 
 ROWS = pa.table(
     {

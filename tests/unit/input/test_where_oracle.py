@@ -17,10 +17,10 @@ from unit.input.conditions import cases
 
 from worker.errors import ConfigError
 from worker.input._dictionaries import plain_type
-from worker.input._selection import selected
+from worker.input._where_filter import selected
 from worker.input.reader import RowReader
 from worker.input.source import open_source
-from worker.input.where import check_where, parse_where
+from worker.input.where_parser import check_where, parse_where
 
 NAN = float("nan")
 FLOATS = [0.0, 0.0, 1.0, -0.0, NAN, NAN, None, 2.0, 9007199254740992.0]

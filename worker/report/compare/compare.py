@@ -18,9 +18,9 @@ from worker.report.compare.rank_biased import rank_biased
 from worker.report.measure.column import Column, column, counted, pc, total
 from worker.report.measure.counts import EntryCounts
 from worker.report.measure.hashes import U64, hash_lists, mix
-from worker.report.measure.lists import SharedLists
 from worker.report.measure.parallel import in_order
 from worker.report.measure.rows import read_metadata, read_rows
+from worker.report.measure.shared_lists import SharedLists
 from worker.report.source import RunFiles
 from worker.runtime.descriptors import room
 from worker.runtime.housekeeping import Housekeeping

@@ -18,10 +18,10 @@ from worker.report.measure.column import Column, counted, pc, total
 from worker.report.measure.counts import EntryCounts, Scores
 from worker.report.measure.failures import Failures
 from worker.report.measure.hashes import hash_lists
-from worker.report.measure.lists import SharedList, SharedLists
 from worker.report.measure.origins import Origins
 from worker.report.measure.parallel import ahead, in_order
 from worker.report.measure.rows import Rows, read_failed, read_rows
+from worker.report.measure.shared_lists import SharedList, SharedLists
 from worker.report.measure.timeline import Timeline
 from worker.report.source import RunFiles
 from worker.runtime.housekeeping import Housekeeping

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from worker.config.rules import LISTS_ALIKE_BY_CHANCE
 from worker.output.summary import QualityNumbers
 from worker.report.measure.counts import Concentration
-from worker.report.measure.lists import ROWS_MIN, SHARE_MIN
 from worker.report.measure.measure import Example, Measures
 from worker.report.measure.numbers import TOPS, spread
 from worker.report.measure.origins import Origins
+from worker.report.measure.shared_lists import ROWS_MIN, SHARE_MIN
 from worker.report.pages.format import NONE, count, number, share
 from worker.report.pages.page import Chart, Section, Series, Table
 from worker.report.source import RunFiles

@@ -17,7 +17,7 @@ from worker.report.measure import bins
 from worker.report.measure.counts import EntryCounts, Scores, concentration
 from worker.report.measure.failures import EXAMPLES_MAX, Failures
 from worker.report.measure.hashes import U64, hash_lists, hash_strings, mix
-from worker.report.measure.lists import LISTS_MAX, ROWS_MIN, SharedLists
+from worker.report.measure.shared_lists import LISTS_MAX, ROWS_MIN, SharedLists
 from worker.report.measure.timeline import KEYS_MAX, PAUSE_S, SLICES_MAX, Timeline
 
 texts = st.text(max_size=8)

@@ -15,9 +15,9 @@ from support.places import spool_path
 from worker.model import Answer, Batch, Chunk, Outcome, Piece
 from worker.output.spool import Spool, SpoolWriter
 from worker.output.spool_format import Mark
-from worker.pipeline import _keeper
-from worker.pipeline._keeper import SpoolKeeper
+from worker.pipeline import _spool_keeper
 from worker.pipeline._memory import MemoryBound
+from worker.pipeline._spool_keeper import SpoolKeeper
 from worker.store import _local_spool
 from worker.store.local import LocalStore
 
@@ -56,7 +56,7 @@ async def test_no_call_begins_while_a_block_is_late(
         real(self, block)
 
     monkeypatch.setattr(SpoolWriter, "append", slow)
-    monkeypatch.setattr(_keeper, "LATE_S", 0.01)
+    monkeypatch.setattr(_spool_keeper, "LATE_S", 0.01)
     store, memory, batch = LocalStore(tmp_path / "out"), WatchedMemory(10), _batch()
     with store.claim():
         keeper = SpoolKeeper(store, "run", memory, parts_done=0)
@@ -78,7 +78,7 @@ async def test_what_was_written_is_synced_with_its_folders_every_two_seconds(
 ) -> None:
     """A crash of the whole machine is to cost no more than a kill."""
     synced = list[int]()
-    monkeypatch.setattr(_keeper, "FLUSH_S", 0.001)
+    monkeypatch.setattr(_spool_keeper, "FLUSH_S", 0.001)
     monkeypatch.setattr(
         _local_spool, "_sync_data", lambda file: synced.append(os.fstat(file).st_ino)
     )

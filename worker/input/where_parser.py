@@ -14,8 +14,8 @@ from sqlglot import expressions as sql
 from worker.errors import ConfigError
 from worker.input import condition as meant
 from worker.input._comparable import UnlikeError
-from worker.input._selection import selected
 from worker.input._surface import check_surface
+from worker.input._where_filter import selected
 from worker.input.condition import Kind
 
 WHERE_CHARS_MAX = 10_000
