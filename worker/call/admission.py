@@ -1,8 +1,9 @@
 """Whether an attempt may go now, and what its end means for the attempts after it.
 
-`Admission.take` is the one question to all that keep attempts back: credentials, the rate, an
-outage, the cap on calls, the end of the run. `Admission.note` is the one note of how an attempt
-ended, to all that learn from it.
+`Admission.take` asks all that keep attempts back: credentials, the rate, an outage, the cap on
+calls, the end of the run. An attempt that may go still waits for a connection. When it has one,
+`Departures` gives it its turn, and asks about the cap and the end of the run once more.
+`Admission.note` passes on how an attempt ended: to the gate, the governor and the tally.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ _PASSING = (Verdict.THROTTLED, Verdict.TRANSIENT)
 class Admission:
     """Keeps the attempts of all rows of a run back until they may go. Holds no row's state.
 
-    The witness is the row that was answered last. While the service seems down and only rows are
-    left that failed, the witness is asked again in their place: its answer shows that the service
-    is up, and the rows are at fault.
+    The witness is a row that was answered: the last one, or one of an earlier invocation. While the
+    service seems down, an attempt at the witness may be made in the place of a row that failed. An
+    answer shows that the service is up, and that the rows are at fault.
     """
 
     def __init__(
@@ -67,12 +68,12 @@ class Admission:
 
     @property
     def is_held_back(self) -> bool:
-        """Whether calls wait for the rate, or for the service: not for this process."""
+        """Whether calls wait for the rate or for the service, and this process has time."""
         return self._gate.is_down or self._pacer.holds_back
 
     @property
     def wants_others(self) -> bool:
-        """Whether rows that have not been tried are to come before those that were put off."""
+        """Whether rows that have not failed are to come before those that were put off."""
         return self._gate.is_down and self._gate.wants_others
 
     def stop(self) -> None:
@@ -89,9 +90,10 @@ class Admission:
     async def take(self, attempt: Attempt) -> Attempt:
         """Return the attempt that may go, as soon as its turn is near.
 
-        That may be another attempt, at the witness (`is_witness`). It leaves when it has asked for
-        its turn, with a connection. `end`, and then `note`, must follow. Raises StoppedError when
-        the run is to stop, RefusedError when there are no good credentials and none can be had.
+        It may be another attempt, at the witness (`is_witness`). The transport gets a connection
+        for it, and then asks `departures` for its turn. `end`, and then `note`, must follow. Raises
+        StoppedError when the run is to stop, RefusedError when there are no good credentials and
+        none can be had.
         """
         gate, pacer, login, switch = self._gate, self._pacer, self._login, self._switch
         if not attempt.number:
@@ -127,8 +129,8 @@ class Admission:
     def note(self, attempt: Attempt, verdict: Verdict, failure: Failure | None = None) -> None:
         """Learn how an attempt has ended: ANSWERED, or with a failure and its verdict.
 
-        Sets `attempt.is_taken`: whether the failure counts for no row, as an outage took it or
-        there was no connection.
+        Sets `attempt.is_taken` where the failure does not count for the row: there was an outage,
+        or no connection.
         """
         if failure is None:
             self._witness = attempt.request
@@ -155,7 +157,7 @@ class Admission:
         self._gate.take_back()
 
     def offer_witness(self, request: bytes) -> None:
-        """Take a row for the witness that an earlier invocation had answered, if there is none."""
+        """Make a row the witness that an earlier invocation had answered, unless there is one."""
         self._witness = self._witness or request
 
     async def is_outage(self, attempt: Attempt) -> bool:

@@ -13,7 +13,10 @@ from worker.transport.base import Ready
 
 
 class Departures:
-    """Lets attempts leave that have a connection, and counts them. See attempt.Desk."""
+    """Gives each attempt that has a connection its turn, lets it leave, and counts it.
+
+    The transport asks, through `Attempt`; the pacer answers. See attempt.Desk.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class Departures:
         return True
 
     def take(self, attempt: Attempt) -> bool:
-        """Let an attempt leave that `let_go` could not send at once, if it still may."""
+        """Let an attempt leave now, if it may; `let_go` offered it a turn, and it was not ready."""
         if not self.is_within_cap() or not self._pacer.take(attempt):
             return False
         self._count_sent(attempt, self._clock.wall_us(), self._clock.now_s())
@@ -74,7 +77,10 @@ class Departures:
         return True
 
     def count_unsent(self, attempt: Attempt) -> None:
-        """Count an attempt that has failed without a request; it uses up its turn, if due."""
+        """Count an attempt that failed before its request was sent. It is a call, to caps, too.
+
+        If its turn is due, the turn is used up.
+        """
         self._tally.calls += 1
         self._tally.retries += attempt.is_retry
         self._pacer.take(attempt)

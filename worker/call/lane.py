@@ -22,7 +22,7 @@ _ATTEMPTS_MAX = 127  # that the output's column holds, an int8; an outage may ta
 
 
 class PutOff(NamedTuple):
-    """A row that gives way to others: it has failed, and so may the service have."""
+    """A row that failed, and waits until others were tried: the service may be down."""
 
     attempt: Attempt
     row: _Failed
@@ -31,7 +31,7 @@ class PutOff(NamedTuple):
 
 
 class Lane:
-    """Takes one row after the other to its outcome. All tasks that call share it: no row's state.
+    """Takes rows to their outcomes. All tasks that call share one Lane: it holds no row's state.
 
     It asks five others: `transport` makes an attempt, `admission` says when, `retry` whether again
     and after which wait; `tally` counts, and `switch` ends the run.
@@ -55,12 +55,12 @@ class Lane:
 
     @property
     def is_held_back(self) -> bool:
-        """Whether calls wait for the rate, or for the service: not for this process."""
+        """Whether calls wait for the rate or for the service, and this process has time."""
         return self._admission.is_held_back
 
     @property
     def wants_others(self) -> bool:
-        """Whether rows that have not been tried are to come before those that were put off."""
+        """Whether rows that have not failed are to come before those that were put off."""
         return self._admission.wants_others
 
     def stop(self) -> None:
@@ -70,8 +70,8 @@ class Lane:
     async def settle(self, request: bytes, before: PutOff | None = None) -> Outcome | PutOff:
         """Return how the row of `request` ends, or that it is put off.
 
-        A row that is put off waits until other rows have had their turn, and goes on with the
-        PutOff as `before`. Raises StoppedError when the run is stopped before the row ends,
+        A row that is put off waits until other rows have had their turn. Then it is settled again,
+        with its PutOff as `before`. Raises StoppedError when the run stops before the row ends,
         RefusedError when every other row would end the same way.
         """
         admission, attempts, throttles = self._admission, 0, 0
@@ -155,9 +155,10 @@ class Lane:
         return Verdict.EXPIRED if row.is_renewed else _final(judge(row.failure))
 
     async def _may_try_again(self, row: _Failed, attempt: Attempt, verdict: Verdict) -> bool:
-        """Wait as long as a row has to before its next attempt; False when there is to be none.
+        """Note how the attempt ended; wait until the row's next one is due. False: there is none.
 
-        An attempt that does not count for the row does not use up the budget, either.
+        An attempt that counts for no row is not taken from the retry budget. Raises RefusedError
+        when every other row would end the same way.
         """
         self._admission.note(attempt, verdict, row.failure)
         if verdict is Verdict.EXPIRED:

@@ -70,9 +70,9 @@ class Dispatcher:
     def take_now(self, *, others_first: bool = False) -> OpenRow | None:
         """Return the next open row, or None when `take` must wait.
 
-        Those that were put off are the next ones; with `others_first`, the one that is farthest
-        from the rows before it, of all that are read and READY_BYTES_MAX have room for: rows that
-        fail may follow each other.
+        Rows that were put off come first. With `others_first` they come last, and the next row is
+        the farthest of those that are ready: rows that fail may follow each other. So many rows are
+        made ready then as READY_BYTES_MAX have room for.
         """
         if others_first:
             return self._take_last() or self._take_put_off()
@@ -86,12 +86,12 @@ class Dispatcher:
         return self._handed_out(ready.popleft())
 
     def put_off(self, batch: Batch, row: int, request: bytes, before: PutOff) -> None:
-        """Have a row wait until others have had their turn. Who does it is to take the next."""
+        """Have a row wait until others have had their turn. The caller then takes the next row."""
         self._memory.forget_call()
         self._put_off.append((batch, row, request, before))
 
     async def take(self) -> OpenRow | None:
-        """Return what `take_now` does, or None after the last row."""
+        """Return the next open row, as soon as there is one, or None after the last row."""
         while not (taken := self.take_now()):
             if self._put_off:  # in no line: who is first there may wait for others to end
                 await self._memory.wait_until_open()

@@ -18,16 +18,19 @@ _FORGOTTEN = 32  # answers after which most of a larger one before them is forgo
 
 
 class MemoryBound:
-    """Holds reading and calling back while rows and answers in memory have reached their bounds.
+    """Holds reading, calling and writing back, so that what is in memory stays within its bounds.
 
-    It counts rows from reading to writing, in rows and in bytes, and answers in bytes. Reading ends
-    at half of HELD_BYTES_MAX, so that there is room for the answers to what was read. Calls end at
-    all of it, but for rows of the oldest batch: all others wait for that to be written. Of its
-    answers, and those on their way, what is beyond SPOOLED_FROM_BYTES stays in the spool alone.
-    Kept rows count in bytes only: rows behind them are called for while they are still written.
+    It counts rows from reading to writing, in rows and in bytes, and answers in bytes.
 
-    How many calls may be on their way depends on how large the answers were so far: `answer_bytes`
-    at first.
+    - Reading waits at half of HELD_BYTES_MAX: there has to be room for the answers.
+    - Calling waits at all of HELD_BYTES_MAX, but for rows of the oldest batch: the others wait for
+      that one to be written. The number of calls on their way is bounded by the size that answers
+      had so far (`answer_bytes` at first). Between `close` and `open`, while a disk is late, no
+      call begins.
+    - While answers in memory come to SPOOLED_FROM_BYTES, further ones stay in the spool alone, and
+      the transport's Intake is shut.
+    - Writing waits (`wait_to_write`) while the reader passes rows that are kept: the first call
+      comes first. Kept rows count in bytes, not as rows.
     """
 
     def __init__(
@@ -97,7 +100,7 @@ class MemoryBound:
             self._wake()
 
     async def wait_to_write(self) -> None:
-        """Return when the reader is not on its way past kept rows to the first call: that first."""
+        """Return when the reader has passed the rows that are kept: calls come first."""
         while self._is_passing:
             await self._wait()
 
@@ -115,7 +118,10 @@ class MemoryBound:
             self._wake()
 
     def hold(self, batch: Batch, answer_bytes: int) -> bool:
-        """Count what a call ended with; return False when that is to stay in the spool alone."""
+        """Count what a call ended with.
+
+        False: the answer is to stay in the spool alone; `release` is to follow then.
+        """
         self._hold(batch, answer_bytes)
         self._calls -= 1
         if answer_bytes > self._answer_bytes:

@@ -1,4 +1,4 @@
-"""Rows that are answered go to their chunk's spool every two seconds, and leave with its part."""
+"""Answers go to their chunk's spool every two seconds; the spool ends with the chunk's commit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _BLOCK_ROWS = 32  # packed at once: what takes longer makes calls late
 class SpoolKeeper:
     """Keeps answers that are paid for in the spool of their chunk, until its part is committed.
 
-    Blocks are made in the event loop, and written in a worker thread.
+    Blocks are made in the event loop, and written in a worker thread. Its stopwatch, which counts
+    the seconds of all invocations, is in a spool file, too.
     """
 
     def __init__(self, store: Store, run_id: str, memory: MemoryBound, *, parts_done: int) -> None:
@@ -54,13 +55,13 @@ class SpoolKeeper:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is unwritten that it must not wait until the two seconds are over."""
+        """Whether so much is unwritten that `flush` must come before two seconds are over."""
         return self._unwritten_bytes >= UNSPOOLED_BYTES_MAX
 
     async def run(self) -> None:
-        """Write what is unwritten, and sync what is written, each every two seconds.
+        """Write every two seconds, and sync every two seconds, until cancelled.
 
-        Apart from each other: a disk may take long. Runs until cancelled.
+        These are two loops: a sync may take long, and writing does not wait for it.
         """
         async with anyio.create_task_group() as group:
             for step in (self.flush, self._sync):
@@ -107,7 +108,7 @@ class SpoolKeeper:
     async def _write_watched(self, blocks: Mapping[Chunk, Sequence[bytes]]) -> None:
         """Write, and let no call begin while that is late. To be shielded.
 
-        In time, nothing is cancelled: each cancelled task would leave garbage.
+        Where the disk is not late, no task is cancelled: each would leave garbage.
         """
         written = anyio.Event()
 

@@ -21,14 +21,15 @@ class HandOut(Protocol):
     A worker asks for the next one while rows of those before it are still called for, as soon as
     there is room to read it; so it may hold several. A Chunk is done when its part is committed.
 
-    With several workers, a coordinator is behind `next`: it gives each Chunk to one worker, gives
-    it to another only when the first is known to have ended, or its lease has; so `is_last` may be
-    true of more than one, and what it says is of the moment in which the Chunk is handed out.
+    With several workers, a coordinator is behind `next`. It gives each Chunk to one worker. Another
+    worker gets the Chunk only when the first is known to have ended, or when the time is over for
+    which it had the Chunk. So `is_last` may be true of more than one Chunk: it is about the moment
+    in which the Chunk is handed out.
     """
 
     @property
     def parts_done(self) -> int:
-        """How many parts were committed before the first Chunk was handed out, by anyone."""
+        """How many parts, of any worker, were committed before the first Chunk was handed out."""
         ...
 
     async def next(self) -> Handed | None:

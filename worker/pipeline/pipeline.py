@@ -1,4 +1,4 @@
-"""A run's only task group: feed -> lanes -> drain. Bounded streams hold the reader back."""
+"""A run's only task group: feed -> callers -> drain. MemoryBound holds the reader back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holds the pacer at what throttles and the deadline leave of the rate, and says so."""
+"""Sets the pacer's rate: the adaptive one, or the one that the deadline needs, the lower one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _SUSTAINED_S = 60.0  # for which it does so on average; it goes up and down at a
 
 
 class Governor:
-    """The one that sets a pacer's rate, never above `tps_max`. Times are the pacer's clock's.
+    """Lowers and raises a pacer's rate, and logs it. Times are of the pacer's clock.
 
-    Without `adaptive` it holds the rate that it was given: throttles change nothing.
+    The ceiling, `tps_max`, is in the pacer's ramp. Below it, throttles lower the rate (not without
+    `adaptive`), and so does `fit`, for the deadline.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Governor:
 
     @property
     def possible_tps(self) -> float:
-        """The highest rate to count on: the ceiling, or what throttles have shown."""
+        """The highest rate to plan with: the capacity that throttles have shown, or the ceiling."""
         adaptive = self._adaptive
         if adaptive is None or adaptive.known_tps is None:
             return self._tps_max
@@ -51,7 +52,7 @@ class Governor:
 
     @property
     def found_tps(self) -> float | None:
-        """The capacity that this run's throttles have shown; None when they showed none."""
+        """The capacity that throttles have shown in this run; None when there were none."""
         adaptive = self._adaptive
         if adaptive is None or adaptive.known_tps is None:
             return None
@@ -78,7 +79,7 @@ class Governor:
             self._adapt()
 
     def record_failure(self, verdict: Verdict, sent_s: float, now_s: float) -> None:
-        """Count an attempt that failed; one that only its row is to blame for was served."""
+        """Count an attempt that failed. One that failed for its row was served, to the rate."""
         adaptive = self._adaptive
         if adaptive is None:
             return

@@ -1,8 +1,8 @@
 """Whose turn it is: each HTTP attempt waits until the schedule says that it is due.
 
-A turn is taken with an open connection in hand, in the moment in which the request is written. So
-an attempt waits twice: until its turn is due within the time that it takes to get a connection, and
-then, with this in hand, for the turn.
+A turn is taken in the moment in which the request is written, with an open connection in hand. So
+an attempt waits twice. At first it is far. It is near when its turn is so close that a connection
+is to be got by now. With a connection it is ready, and waits for the turn itself.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Waiting(Protocol):
 class Pacer:
     """Makes each HTTP attempt of a run, retries included, wait for its turn.
 
-    One timer wakes all whose turn has come, or is near; those of one moment go together, so that
-    their requests are written in a row. Retries go before first attempts: at low rates they would
-    else come minutes late.
+    One timer serves all. Attempts whose turns come in one moment go together, so that their
+    requests are written in a row. Retries go before first attempts: at low rates they would else
+    come minutes late.
     """
 
     def __init__(self, ramp: Ramp, clock: Clock) -> None:
@@ -65,7 +65,7 @@ class Pacer:
         return self._holds_back
 
     def come_near_now(self, one: Waiting) -> bool:
-        """Let a first attempt come near if it need not wait, and nobody else does."""
+        """Let a first attempt come near at once, if it may; not past others who are far."""
         if self._far_first or self._far_urgent or self._is_over:
             return False
         now_s = self._clock.now_s()
@@ -103,7 +103,7 @@ class Pacer:
         (self._ready_urgent if one.is_urgent else self._ready_first).append(one)
 
     def take(self, one: Waiting) -> bool:
-        """Take the turn, if it is due, of an attempt that leaves now: its `go` returned False."""
+        """Take a turn for an attempt whose `go` returned False, and that leaves now."""
         self._near.pop(one, None)
         now_s = self._clock.now_s()
         if self._is_over or self._schedule.due_s(now_s) > now_s:
@@ -116,7 +116,7 @@ class Pacer:
         self._schedule.delay(self._clock.now_s())
 
     def leave(self, one: Waiting) -> float | None:
-        """Forget who came near or is ready, but will not go; return since when it was near."""
+        """Forget an attempt that is near or ready and will not go; return when it came near."""
         near_s = self._near.pop(one, None)
         for ready in (self._ready_urgent, self._ready_first):
             if one in ready:
@@ -152,9 +152,10 @@ class Pacer:
         self.send_back()
 
     def _near_s(self, now_s: float) -> float:
-        """Return when one more may come near: its turn is due when it will have a connection.
+        """Return when one more may come near: so that it has a connection when its turn is due.
 
-        While nobody is ready to go, that takes as long at least as it has taken so far.
+        Getting one is taken to last as long as it did of late; where nobody has got one yet, as
+        long at least as the first has been waiting for it.
         """
         near, ready = self._near, len(self._ready_first) + len(self._ready_urgent)
         due_s = self._schedule.due_s(now_s, before=ready + len(near))
@@ -182,7 +183,7 @@ class Pacer:
         self._holds_back = False
 
     def _wake(self) -> None:
-        """Let everyone go whose turn has come, and come near whose turn is; see when others' is."""
+        """Let those go whose turn has come, let others come near, set the timer for the rest."""
         self._soon = self._timer = None
         due_s = min(self._let_go(), self._let_come())
         self._holds_back = due_s < _NEVER

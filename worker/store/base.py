@@ -1,4 +1,4 @@
-"""What a run asks of the place where its output lies, without a path: the local disk is one plug.
+"""What a run asks of the place where its output lies. No method takes or returns a path.
 
 Names are relative to the place and use `/`. Blocking: an event loop calls from worker threads.
 """
@@ -30,7 +30,8 @@ class GrowingFile(Protocol):
     def append(self, buffers: Sequence[bytes]) -> None:
         """Write `buffers` at the end, to be read after any kill of this process.
 
-        Raises OSError when the disk refuses; the next append then takes the place of this one.
+        Raises OSError when the disk refuses. What was written in part is overwritten by the next
+        append.
         """
         ...
 
@@ -48,7 +49,7 @@ class SpoolFile(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of the part whose answers it keeps, or what else it keeps."""
+        """The name of the part whose answers it keeps, or of the stopwatch."""
         ...
 
     def open_ranges(self) -> AbstractContextManager[Ranges | None]:
@@ -73,7 +74,10 @@ class SpoolFile(Protocol):
 
 
 class Store(Protocol):
-    """A place for the files of one run. A file has its name when it is whole, or not at all.
+    """A place for the files of one run.
+
+    A file that is created and committed, written or replaced has its name when it is whole, or not
+    at all. Only `open_growing` makes a file that is seen while it grows.
 
     Methods raise OutputError when the place refuses, unless they say otherwise.
     """
@@ -122,7 +126,7 @@ class Store(Protocol):
     def create(self, name: str) -> pa.NativeFile:
         """Open a file to be written: to be closed, and then `commit` or `discard`. Raises OSError.
 
-        Of two that are created under one name, the one behind replaces the one before.
+        A file that is created a second time under one name replaces the first one.
         """
         ...
 
@@ -177,5 +181,5 @@ class Store(Protocol):
         ...
 
     def errors_as_advice(self) -> AbstractContextManager[None]:
-        """Turn each OSError inside, of a file that this place opened, into an OutputError."""
+        """Turn each OSError inside, of this place's files, into an OutputError."""
         ...

@@ -1,4 +1,4 @@
-"""The moments of a run, each with a name: progress, log lines, metrics hear of them here alone."""
+"""The moments of a run, each with a name: for progress, log lines, and whoever else listens."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class RunListener:
 
     A listener is a subclass with the methods that it needs.
 
-    All of them are called in the thread of the run's event loop, one after the other, in the order
-    of what happens. Calls wait meanwhile, so none may block, or take more than a millisecond; the
-    two that come with every call, not more than a microsecond. None may raise: an exception ends
-    the run as a bug does.
+    All methods are called in the thread of the run's event loop, one after the other, in the order
+    of what happens. Calls wait meanwhile. So no method may block, or take more than a millisecond.
+    `called` and `answered` come with every call, and are to take a microsecond at most. No method
+    may raise: an exception ends the run as a bug does.
     """
 
     def started(self, start: Started) -> None:
@@ -54,23 +54,23 @@ class RunListener:
         """An attempt was answered with a result, `took_s` seconds after it left."""
 
     def throttled(self, code: str) -> None:
-        """An attempt was throttled. `code` is the service's error code."""
+        """An attempt of a row was throttled. `code` is the service's error code."""
 
     def down(self, code: str, *, stops_in_s: float) -> None:
         """The service has been down for a second, and is asked now and then only.
 
-        `code` is what the last attempt ended with; the run stops in `stops_in_s` seconds, unless
-        `up` comes before. Of an outage that is shorter than a second there is no moment.
+        `code` is what the last attempt ended with. The run stops in `stops_in_s` seconds, unless
+        `up` comes before. An outage of less than a second has neither `down` nor `up`.
         """
 
     def up(self, down_s: float) -> None:
-        """The service answers again, after `down_s` seconds. Comes after a `down` alone."""
+        """The service answers again, after `down_s` seconds. Each `up` follows a `down`."""
 
     def committed(self, part: Committed) -> None:
         """A part is committed: whatever happens, its rows are never called for again."""
 
     def stopped(self, reason: str) -> None:
-        """The run is to end before all is done. Calls in flight end; no other one begins."""
+        """The run has ended before all is done, for `reason`. It is the last moment."""
 
 
 class Listeners(RunListener):
