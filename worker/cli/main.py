@@ -186,10 +186,10 @@ def loadtest(config: Path, **flags: Any) -> int:
 def emulate(config: Path | None, **flags: Any) -> int:
     """Serve a local Personalize until it is interrupted.
 
-    Prints `ready http://127.0.0.1:8765` on stdout when it accepts calls. Section [emulator] of
-    CONFIG says which data it learns from, which campaigns it has and where it listens; without
-    CONFIG it makes up a small data set. Then stderr has the lines that a client's shell needs, and
-    the ARNs there are.
+    When it accepts calls, it prints `ready http://127.0.0.1:8765` on stdout, and on stderr the
+    lines that a client's shell needs, and the ARNs there are. Section [emulator] of CONFIG says
+    which data it learns from, which campaigns it has and where it listens; without CONFIG it makes
+    up a small data set.
     """
     from worker.cli.ready import ready_line
     from worker.commands.emulate import introduction, serve_until_stopped

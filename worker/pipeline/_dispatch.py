@@ -125,7 +125,7 @@ class Dispatcher:
         return self._put_off.popleft()
 
     def _begin_next(self) -> Batch | None:
-        if self._one_at_a_time.locked():  # by a lane that may be about to begin with another
+        if self._one_at_a_time.locked():  # by a caller that may be about to begin with another
             return None
         try:
             return self._begin(self._todo.receive_nowait())

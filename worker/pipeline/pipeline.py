@@ -65,13 +65,13 @@ async def run_chunks(
     caller = Caller(dispatcher, lane, tally, switch, memory, keeper, done_in)
 
     async def call_all() -> None:
-        async with done_in, todo_out, anyio.create_task_group() as lanes:
-            lanes.start_soon(feed, job, handout, store, todo_in, memory, switch)
+        async with done_in, todo_out, anyio.create_task_group() as tasks:
+            tasks.start_soon(feed, job, handout, store, todo_in, memory, switch)
             for _ in range(in_flight_max):
-                lanes.start_soon(caller.run)
+                tasks.start_soon(caller.run)
 
     try:
-        # A drain that fails leaves its stream open: lanes may be done before they are cancelled.
+        # A drain that fails leaves its stream open: callers may be done before they are cancelled.
         async with done_out, anyio.create_task_group() as group:
             group.start_soon(_stop_calls, switch, lane)
             group.start_soon(call_all)

@@ -21,7 +21,7 @@ _CARRIES_ON = "run the same command again: it carries on after the last committe
 
 
 class StopSwitch:
-    """Thrown once, with a reason. Lanes stop waiting and start no further attempt.
+    """Thrown once, with a reason. Callers stop waiting and start no further attempt.
 
     Calls that are in flight end by themselves.
     """
