@@ -60,13 +60,16 @@ def test_killed_at_and_resumed_with_the_input_in_another_order(
     with serving(service_with_failures) as service:
         config = tolerant_config(write_config, service)
         assert crash("kill", point, "run", config, folder=tmp_path).returncode == -signal.SIGKILL
-        before, called = committed(output), len(service.received)
-        done = 10 * len([name for name in before if name.startswith("part-")])
+    before = committed(output)
+    done = 10 * len([name for name in before if name.startswith("part-")])
+    # Another service: requests of the run that was killed may still have been on their way.
+    with serving(service_with_failures) as service:
+        config = tolerant_config(write_config, service)
         if done:
             _deliver(tmp_path, [USERS[1], USERS[0], *USERS[2:]])
             result = command("run", config)
             assert_advice(result, 6, "part-00000.parquet was made from", "users.parquet")
-            assert (committed(output), len(service.received)) == (before, called)
+            assert (committed(output), service.received) == (before, [])
         users = [*USERS[:done], *reversed(USERS[done:])]
         _deliver(tmp_path, users)
         result = command("run", config)

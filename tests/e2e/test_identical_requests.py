@@ -120,6 +120,7 @@ def test_after_a_kill_kept_answers_reach_their_duplicates_and_failed_ones_are_as
             gate.wait_until_reached()
             process.kill()
         gate.open()
+        service.wait_until_clients_are_gone()
         killed = len(service.received)
         assert command("run", config).returncode == 0
     assert Counter(map(asked_for, service.received[:killed])) == Counter(user_ids(5))

@@ -38,6 +38,7 @@ def test_what_was_answered_and_kept_before_a_kill_is_not_asked_for_again(
             wait_for_kept_rows(output, "part-00002.parquet", 5)
             process.kill()
         gate.open()
+        service.wait_until_clients_are_gone()
         killed = len(service.received)
         assert command("run", config).returncode == 0
     asked_again = sorted(asked_for(request) for request in service.received[killed:])
@@ -93,6 +94,7 @@ def test_a_kill_costs_the_calls_that_were_not_kept_whatever_the_size_of_a_part(
             wait_until(lambda: kept_at(spool).count() > 0)
             process.kill()
         first_s = time.monotonic() - first_s
+        service.wait_until_clients_are_gone()
         kept, called = kept_at(spool).count(), len(service.received)
         reading = json.loads(stopwatch.read_text())
         second_s = time.monotonic()

@@ -83,6 +83,7 @@ def test_a_killed_run_is_resumed_after_its_last_committed_part(
         assert not (output / "_SUCCESS").exists()
         assert ds.dataset(output, format="parquet").count_rows() == 19
         gate.open()
+        service.wait_until_clients_are_gone()
         killed = len(service.received)
         result = command("run", config)
     assert result.returncode == 0, result.stderr

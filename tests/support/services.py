@@ -111,7 +111,8 @@ class Service:
         self.bugs: list[BaseException] = []  # of talks
         self.stop: Callable[[], None] = _not_from_here
         self._scheme = "https" if is_tls else "http"
-        self._changed = threading.Condition()  # notified of each request
+        self._changed = threading.Condition()  # notified of each request, and each client's end
+        self._serving = 0  # clients that are connected
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server
 
@@ -127,6 +128,7 @@ class Service:
             self._tasks.add(_this_task())
             peer = Peer(len(self.peers), reader, writer, self)
             self.peers.append(peer)
+            self._count_clients(1)
             try:
                 await talk(peer)
             except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
@@ -138,6 +140,7 @@ class Service:
                 writer.close()
                 with suppress(OSError, asyncio.CancelledError):
                     await writer.wait_closed()
+                self._count_clients(-1)
 
         self._server = await asyncio.start_server(serve, self.host, port, ssl=tls)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -159,6 +162,19 @@ class Service:
             self.received.append(request)
             self._changed.notify_all()
         return request
+
+    def _count_clients(self, more: int) -> None:
+        with self._changed:
+            self._serving += more
+            self._changed.notify_all()
+
+    def wait_until_clients_are_gone(self) -> None:
+        """Return when all that clients have sent is received, after they have ended.
+
+        What a process has written when it is killed is still on its way.
+        """
+        with self._changed:
+            assert self._changed.wait_for(lambda: not self._serving, TIMEOUT_S)
 
     def wait_for_calls(self, count: int, *, timeout_s: float = 30.0) -> None:
         """Return when so many requests have been received."""
