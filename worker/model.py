@@ -43,12 +43,17 @@ class Chunk:
     @property
     def part_name(self) -> str:
         """The file that holds this chunk's results, relative to the output folder."""
-        return f"part-{self.index:05d}.parquet"
+        return part_name(self.index)
 
     @property
     def errors_name(self) -> str:
         """The file that holds this chunk's failed rows, relative to the output folder."""
         return f"_errors/{self.part_name}"
+
+
+def part_name(index: int) -> str:
+    """Return the name of the file that holds the results of Chunk `index`, from 0."""
+    return f"part-{index:05d}.parquet"
 
 
 class Answer(NamedTuple):

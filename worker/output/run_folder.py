@@ -16,12 +16,12 @@ from worker import __version__
 from worker.config.identity import identity
 from worker.errors import ConflictError
 from worker.job import Job
-from worker.model import Chunk
+from worker.model import Chunk, part_name
 from worker.output.run_record import RUN_FORMAT, RunRecord, describe_input, describe_run
 from worker.output.summary import Summary
 from worker.runtime import log
 from worker.runtime.records import json_bytes, read_record
-from worker.store.base import Store
+from worker.store.base import SpoolFile, Store
 
 RUN_NAME = "_run.json"
 SUCCESS_NAME = "_SUCCESS"
@@ -29,13 +29,16 @@ QUALITY_FAILED_NAME = "_QUALITY_FAILED"
 REPORT_NAME = "_report.html"
 ERRORS_FOLDER = "_errors/"
 PART_NAME = re.compile(rf"({ERRORS_FOLDER})?part-\d{{5,}}\.parquet")
+_PARTS_LOOKED_AT_MAX = 1_000_000
 _OWN_NAMES = (RUN_NAME, SUCCESS_NAME, QUALITY_FAILED_NAME, REPORT_NAME)
 
 
 def check_owner(job: Job, store: Store) -> RunRecord | None:
     """Return the record of this run, if the folder holds it already; write nothing.
 
-    Raises ConflictError when it holds another run, one of another format, or files of no run.
+    None: the folder is this run's to take. It is new or empty, or holds another run that got
+    nowhere. Raises ConflictError when it holds another run that left anything, one of another
+    format, or files of no run.
     """
     run = read_run(store)
     if run is None:
@@ -52,6 +55,8 @@ def check_owner(job: Job, store: Store) -> RunRecord | None:
     ]
     if run.input.fingerprint != job.source.fingerprint:
         changes.append("the input's data: files were added, removed or written again")
+    if changes and _is_untouched(store, run):
+        return None
     if changes:
         listed = "".join(f"\n  {change}" for change in changes[:10])
         raise ConflictError(
@@ -76,9 +81,32 @@ def claim(job: Job, store: Store, *, overwrite: bool) -> RunRecord:
                 store.remove(name)
     run = check_owner(job, store)
     if run is None:
+        store.clear_spools()
         run = describe_run(job)
         _write_run(store, run)
     return run
+
+
+def _is_untouched(store: Store, run: RunRecord) -> bool:
+    """Return whether a run left nothing: no part, no failed row, no answer that is kept.
+
+    So it is with one that was refused at its first calls, for a typo in its ARN, say.
+    """
+    ends = (SUCCESS_NAME, QUALITY_FAILED_NAME)
+    if any(name in ends or PART_NAME.fullmatch(name) for name in store.list()):
+        return False
+    if not store.has_spools(run.run_id):
+        return True
+    if run.plan.parts > _PARTS_LOOKED_AT_MAX:
+        return False
+    with store.errors_as_advice():
+        parts = map(part_name, range(run.plan.parts))
+        return not any(_has_bytes(store.spool(run.run_id, part)) for part in parts)
+
+
+def _has_bytes(spool: SpoolFile) -> bool:
+    with spool.open_ranges() as there:
+        return there is not None and there.size() > 0
 
 
 def update_input(job: Job, store: Store, run: RunRecord) -> None:

@@ -55,6 +55,7 @@ def test_a_key_that_counts_makes_another_run_whichever_way_it_changes(
         store = LocalStore(tmp_path / folder)
         with store.claim():
             claim(there, store, overwrite=False)
+            store.write("part-00000.parquet", b"one that is done")
         assert check_owner(there, store) is not None
         with pytest.raises(ConflictError, match="holds another run") as raised:
             check_owner(here, store)
@@ -78,6 +79,7 @@ def test_other_rows_are_another_run(tmp_path: Path) -> None:
     write_users(tmp_path, 3)
     with store.claim():
         claim(opened(tmp_path), store, overwrite=False)
+        store.write("_errors/part-00000.parquet", b"a failed row")
         write_users(tmp_path, 4)
         with pytest.raises(ConflictError, match="the input's data: files were added"):
             check_owner(opened(tmp_path), store)
@@ -101,3 +103,23 @@ def test_a_run_that_is_replaced_leaves_no_answers_behind_and_what_is_no_runs_alo
         with pytest.raises(ConflictError, match=r"notes\.txt"):
             claim(job, store, overwrite=True)
         assert store.list() == ["notes.txt"]
+
+
+def test_a_folder_in_which_a_run_left_nothing_is_taken_over(tmp_path: Path) -> None:
+    """Whatever names are there: a spool without an answer, a report that somebody asked for."""
+    write_users(tmp_path, 3)
+    there, here = opened(tmp_path), opened(tmp_path, "request", num_results=7)
+    store = LocalStore(tmp_path / "out")
+    with store.claim():
+        claim(there, store, overwrite=False)
+        store.write("_report.html", b"a page")
+        spool = spool_path(store, there.run_id, "part-00000.parquet")
+        spool.parent.mkdir(parents=True)
+        spool.touch()
+        assert check_owner(here, store) is None
+        spool.write_bytes(b"an answer")
+        with pytest.raises(ConflictError, match="holds another run"):
+            check_owner(here, store)
+        spool.write_bytes(b"")
+        assert claim(here, store, overwrite=False).run_id == here.run_id
+        assert not spool.exists()
