@@ -19,7 +19,8 @@ from support.runs import (
 from support.scripts import echo, serving
 
 ALL = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM]
-# Stands for what is imported first: it is there as long as it takes.
+# Stands for what is imported first: it is there as long as it takes, in many short steps. A signal
+# that comes just before a sleep does not end that sleep.
 SLOW_IMPORTS = """
 import sys, time
 sys.modules["click"] = None  # which would be an error
@@ -27,7 +28,8 @@ class Slow:
     def find_spec(self, name, path=None, target=None):
         if name == "worker.cli.main":
             print("importing", flush=True)
-            time.sleep(60)
+            for _ in range(1_200):
+                time.sleep(0.05)
 sys.meta_path.insert(0, Slow())
 from worker.__main__ import main
 main()
